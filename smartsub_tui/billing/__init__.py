@@ -1,0 +1,1 @@
+"""What may change, by whom, and what it costs: orders, payments, pricing, terms, invoices, access, audit."""

@@ -1,0 +1,1 @@
+"""What is stored: models, database, filters, queries, migrations, import and demo data."""

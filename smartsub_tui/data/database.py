@@ -1,0 +1,283 @@
+"""The database: opening it, its transactions, and all SQL that only one engine understands.
+
+SQLite comes through apsw, whose own SQLite is new enough for several processes to share a write-ahead log safely.
+One connection belongs to one thread. Writes run in IMMEDIATE transactions; whoever finds the database busy waits with
+full jitter, which is fairer among many processes than SQLite's own time-out.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import peewee
+from peewee import __exception_wrapper__
+from playhouse.apsw_ext import APSWDatabase
+
+from smartsub_tui.data import models
+from smartsub_tui.errors import Unavailable, WrongUsage
+
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+BUSY_SECONDS: Final = 10.0
+_WAIT_SECONDS: Final = (0.0005, 0.05)
+
+# Codes of SQLite that playhouse.apsw_ext does not map; an unmapped one would pass every `except peewee.Error`.
+peewee.EXCEPTIONS.update(
+    {
+        "NoMemError": peewee.OperationalError,
+        "NoLFSError": peewee.OperationalError,
+        "ForkingViolationError": peewee.InterfaceError,
+        "VFSNotImplementedError": peewee.InternalError,
+    }
+)
+
+
+class LostTransaction(peewee.OperationalError):
+    """SQLite itself rolled the transaction back (full disk, I/O error): nothing of it is stored."""
+
+
+class Interrupted(Exception):
+    """A read was given up because its answer is no longer wanted."""
+
+
+class _Cursor(apsw.Cursor):
+    """Rows are stepped lazily, so an error of the second row must become Peewee's as one of the first does."""
+
+    def fetchone(self) -> Any:
+        with __exception_wrapper__:
+            return super().fetchone()
+
+    def fetchall(self) -> Any:
+        with __exception_wrapper__:
+            return super().fetchall()
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except apsw.Error:
+            with __exception_wrapper__:
+                raise
+
+
+def _bind(_cursor: apsw.Cursor, number: int, value: object) -> str:
+    """Bind dates as ISO text. An aware datetime is refused: bound as text it would compare with no stored instant."""
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            raise TypeError(f"parameter {number} is an instant that did not pass through InstantField")
+        return value.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"cannot bind {type(value).__name__} as parameter {number}")
+
+
+def _wait_while_busy(deadline: list[float]) -> Callable[[int], bool]:
+    jitter = random.Random()  # noqa: S311 - spreads waiting processes; nothing depends on its values
+
+    def busy(tries: int) -> bool:
+        now = time.monotonic()
+        if tries == 0:
+            deadline[0] = now + BUSY_SECONDS
+        if now >= deadline[0]:
+            return False
+        time.sleep(jitter.uniform(*_WAIT_SECONDS))
+        return True
+
+    return busy
+
+
+class SqliteDatabase(APSWDatabase):
+    """Peewee's database over apsw, with the three repairs that money needs: errors, bindings, lost transactions."""
+
+    def _connect(self) -> apsw.Connection:
+        connection = apsw.Connection(self.database, **self.connect_params)
+        try:
+            connection.set_busy_handler(_wait_while_busy([0.0]))
+            connection.convert_binding = _bind
+            connection.cursor_factory = _Cursor
+            self._add_conn_hooks(connection)
+        except BaseException:
+            connection.close(True)
+            raise
+        return connection
+
+    def _close(self, connection: apsw.Connection) -> None:
+        connection.close(True)
+
+    def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
+        state = self._state
+        # When SQLite has rolled back on its own, the block must not go on statement by statement outside of one.
+        if (
+            state.transactions
+            and not state.closed
+            and state.conn.get_autocommit()
+            and not isinstance(state.transactions[-1], peewee._manual)  # type: ignore[attr-defined]
+        ):
+            raise LostTransaction("the database rolled the transaction back; nothing of it is stored")
+        return super()._execute_cursor(sql, params, **options)
+
+    def commit(self) -> bool:
+        if not super().commit():
+            raise LostTransaction("the database rolled the transaction back; nothing of it is stored")
+        return True
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction that holds the write lock from its first statement."""
+        with self.atomic("IMMEDIATE"):
+            yield
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed."""
+        return int(self.connection().data_version("main"))
+
+    def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
+        """While set, statements stop with Interrupted soon after `unwanted()` is true; None takes it away."""
+        self.connection().set_progress_handler(unwanted, steps)
+
+
+def path_of(url: str) -> Path | None:
+    """The file of a database URL: sqlite:///relative, sqlite:////absolute; None for sqlite:///:memory:.
+
+    Raises WrongUsage for anything else.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        raise WrongUsage("PostgreSQL is not supported by this version: use sqlite:///FILE")
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise WrongUsage(f"{url!r} is no database URL: write sqlite:///FILE or sqlite:////ABSOLUTE/FILE")
+    name = url.removeprefix("sqlite:///")
+    return None if name == ":memory:" else Path(name)
+
+
+def url_of(path: Path) -> str:
+    """The URL of a database file."""
+    return f"sqlite:///{path}"
+
+
+def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
+    """Connect this thread to the database, bind the models to it, and bring its schema up to date.
+
+    With `create` a missing one is made, readable by its owner only. Raises Unavailable where there is none, where it
+    is none of ours, or where it was made by a newer version.
+    """
+    path = path_of(url)
+    if path is not None:
+        missing = not path.exists() or path.stat().st_size == 0
+        if missing and not create:
+            raise Unavailable(f"no database at {path}: smartsub init")
+        if missing:
+            try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                raise Unavailable(f"cannot make the database {path}: {error.strerror}") from error
+    database = SqliteDatabase(
+        str(path) if path is not None else ":memory:",
+        pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -8000},
+        autoconnect=False,
+        lock_type="IMMEDIATE",
+    )
+    try:
+        with available(f"the database {path or url}"):
+            database.connect()
+            models.proxy.initialize(database)
+            migrate(database, create=create)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+@contextmanager
+def available(what: str = "the database") -> Iterator[None]:
+    """Turn what the engine says into Unavailable: one sentence, and what to do."""
+    try:
+        yield
+    except peewee.IntegrityError:
+        raise  # a rule of the schema, not the state of the disk: a defect of ours, or a race that the caller decides
+    except peewee.DatabaseError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, apsw.Error):
+            cause = cause.__cause__ or cause.__context__
+        raise Unavailable(_sentence(what, cause, error)) from error
+
+
+_SENTENCES: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
+    (apsw.BusyError, "{what} is busy: another process has been writing for too long; try again"),
+    (apsw.FullError, "{what} cannot grow, the disk is full: nothing was stored; make room and try again"),
+    (apsw.ReadOnlyError, "{what} is read-only: check who owns it and its folder"),
+    (apsw.CantOpenError, "{what} cannot be opened: check that it and its folder may be read and written"),
+    (apsw.NotADBError, "{what} is not a database: name another file with --database"),
+    (apsw.CorruptError, "{what} is damaged: stop using it and restore a backup"),
+    (apsw.IOError, "{what} cannot be read or written, the disk reports an error: nothing was stored"),
+)
+
+
+def _sentence(what: str, cause: BaseException | None, error: Exception) -> str:
+    for kind, sentence in _SENTENCES:
+        if isinstance(cause, kind):
+            return sentence.format(what=what)
+    return f"{what} cannot be used: {error}"
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Whether a statement ended because its watcher no longer wanted it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, apsw.InterruptError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def migrate(database: SqliteDatabase, *, create: bool = True) -> list[str]:
+    """Run what is not yet applied of `migrations/`, in order; the names of what was run.
+
+    Several processes may start at once: the one that gets the write lock does it, the others find it done. Foreign
+    keys are off while tables are rebuilt, and checked before the end.
+    """
+    known = {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}
+    applied = _applied(database)
+    if applied is None and not create:
+        raise Unavailable(f"{database.database} is not a database of smartsub: name another with --database")
+    newer = sorted((applied or set()) - known)
+    if newer:
+        raise Unavailable(f"{database.database} was made by a newer smartsub (it has {newer[-1]}): update smartsub")
+    if applied == known:
+        return []
+    from playhouse.migrations import Runner
+
+    database.execute_sql("PRAGMA foreign_keys = OFF")
+    try:
+        with database.writing():
+            done: list[str] = Runner(database, directory=str(MIGRATIONS)).up()
+            broken = database.execute_sql("PRAGMA foreign_key_check").fetchall()
+            if broken:
+                raise peewee.IntegrityError(f"the migration would break {len(broken)} references")
+    finally:
+        database.execute_sql("PRAGMA foreign_keys = ON")
+    return done
+
+
+def _applied(database: SqliteDatabase) -> set[str] | None:
+    """The names of the migrations that were run; None where nothing was, and nothing else lives here."""
+    if database.table_exists("schema_migration"):
+        return {name for (name,) in database.execute_sql("SELECT name FROM schema_migration").fetchall()}
+    if database.get_tables():
+        raise Unavailable(f"{database.database} is a database of something else: name another with --database")
+    return None
+
+
+def append_only(database: SqliteDatabase, table: str) -> None:
+    """Let the database itself refuse to change or remove rows of `table`."""
+    for event in ("UPDATE", "DELETE"):
+        database.execute_sql(
+            f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table}"
+            f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        )

@@ -1,0 +1,10 @@
+"""The first schema."""
+
+from smartsub_tui.data import models
+from smartsub_tui.data.database import append_only
+
+
+def up(migrator, db):
+    db.create_tables(models.TABLES)
+    append_only(db, "audit_event")
+    append_only(db, "invoice")

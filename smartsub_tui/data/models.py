@@ -1,0 +1,421 @@
+"""The tables. What must never be stored is refused by the database itself: see the constraints of each table.
+
+Money columns are minor units of the row's currency. Instants are InstantField, service dates are local dates in the
+office's time zone. A column named *_folded holds `text.folded` of its neighbour, so that both engines compare alike.
+Nothing above `data` and `billing` sees these classes: records go up (see `records`).
+"""
+
+from __future__ import annotations
+
+from enum import EnumType
+
+from peewee import (
+    SQL,
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    Check,
+    CompositeKey,
+    DatabaseProxy,
+    DateField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    SmallIntegerField,
+    TextField,
+)
+from playhouse.fields import EnumField
+
+from smartsub_tui.data.fields import InstantField
+from smartsub_tui.data.vocabulary import (
+    LIVE_PAYMENT_STATES,
+    InvoiceKind,
+    Lapsed,
+    LineAction,
+    OfficeKind,
+    OrderStatus,
+    OrderType,
+    PaymentState,
+    ProviderName,
+    Role,
+    Service,
+    UserKind,
+)
+
+proxy = DatabaseProxy()
+
+
+def _among(column: str, words: EnumType) -> Check:
+    values = ", ".join(f"'{word.value}'" for word in words)  # type: ignore[attr-defined]
+    return Check(f"{column} IN ({values})")
+
+
+class Table(Model):
+    id: int
+
+    class Meta:
+        database = proxy
+        legacy_table_names = False
+
+
+class Office(Table):
+    name = TextField(unique=True)
+    name_folded = TextField(index=True)
+    kind = EnumField(OfficeKind)
+    timezone = TextField()
+    currency = CharField(3)
+
+    class Meta:
+        constraints = [_among("kind", OfficeKind), Check("name <> ''"), Check("length(currency) = 3")]
+
+
+class Department(Table):
+    """Part of an office; in a community it is shown as a building."""
+
+    office = ForeignKeyField(Office, backref="departments", on_delete="RESTRICT")
+    name = TextField()
+    name_folded = TextField(index=True)
+
+    class Meta:
+        indexes = ((("office", "name"), True),)
+        constraints = [Check("name <> ''")]
+
+
+class User(Table):
+    key = TextField(unique=True)  # the import's user_id, called `id` in every output
+    key_folded = TextField(index=True)
+    office = ForeignKeyField(Office, backref="users", on_delete="RESTRICT", index=False)
+    department = ForeignKeyField(Department, backref="users", on_delete="RESTRICT")
+    name = TextField()
+    name_folded = TextField()
+    email = TextField(default="")
+    kind = EnumField(UserKind)
+    apartment = TextField(null=True)
+    removed_on = DateField(null=True)
+
+    class Meta:
+        table_name = "users"  # `user` is a reserved word of PostgreSQL
+        indexes = ((("office", "name_folded"), False),)
+        constraints = [_among("kind", UserKind), Check("key <> ''"), Check("name <> ''")]
+
+
+class Subscription(Table):
+    """One user's right to one service.
+
+    `opening_*` is the state before the first order here touched it: a credit note replays the ledger from there.
+    """
+
+    user = ForeignKeyField(User, backref="subscriptions", on_delete="RESTRICT", index=False)
+    service = EnumField(Service)
+    activated_on = DateField(null=True)
+    expires_on = DateField(null=True)
+    anchor_day = SmallIntegerField(null=True)
+    opening_activated_on = DateField(null=True)
+    opening_expires_on = DateField(null=True)
+    opening_anchor_day = SmallIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("user", "service"), True), (("expires_on",), False))
+        constraints = [
+            _among("service", Service),
+            Check("(activated_on IS NULL) = (expires_on IS NULL)"),
+            Check("(activated_on IS NULL) = (anchor_day IS NULL)"),
+            Check("anchor_day BETWEEN 1 AND 31"),
+            Check("(opening_activated_on IS NULL) = (opening_expires_on IS NULL)"),
+            Check("(opening_activated_on IS NULL) = (opening_anchor_day IS NULL)"),
+        ]
+
+
+class Price(Table):
+    """A row of the price list; amounts are net, the rate is in parts per million (190000 is 19 %)."""
+
+    service = EnumField(Service)
+    action = EnumField(LineAction)
+    amount = BigIntegerField()
+    currency = CharField(3)
+    office_kind = EnumField(OfficeKind, null=True)  # null: both kinds
+    tax_rate_ppm = IntegerField()
+    valid_from = DateField()
+
+    class Meta:
+        constraints = [
+            _among("service", Service),
+            _among("action", LineAction),
+            _among("office_kind", OfficeKind),
+            Check("amount >= 0"),
+            Check("tax_rate_ppm BETWEEN 0 AND 1000000"),
+            Check("length(currency) = 3"),
+        ]
+
+
+# NULLs are distinct in a unique index, so the kind goes in as text.
+Price.add_index(
+    SQL(
+        "CREATE UNIQUE INDEX IF NOT EXISTS price_row ON price"
+        " (service, action, currency, COALESCE(office_kind, ''), valid_from)"
+    )
+)
+
+
+class Order(Table):
+    """One transaction: lines of one office and one type.
+
+    `history` marks what was imported closed: it stands as it was stated, and moves nothing. `net` and `tax` are
+    unknown there. `version` counts changes; a conditional UPDATE on it decides races.
+    """
+
+    number = TextField(unique=True)
+    office = ForeignKeyField(Office, backref="orders", on_delete="RESTRICT", index=False)
+    type = EnumField(OrderType)
+    status = EnumField(OrderStatus)
+    status_since = InstantField()
+    apartments = IntegerField()
+    currency = CharField(3)
+    net = BigIntegerField(null=True)
+    tax = BigIntegerField(null=True)
+    total = BigIntegerField()
+    months = SmallIntegerField(null=True)  # renewal by the month
+    until = DateField(null=True)  # renewal by the day
+    first_term_months = SmallIntegerField(null=True)  # activation: the term that its price covers
+    created_at = InstantField()
+    created_by = TextField()
+    created_by_folded = TextField()
+    pay_by = InstantField(null=True)
+    bank_chosen_at = InstantField(null=True)
+    paid_at = InstantField(null=True)
+    late = BooleanField(default=False)
+    history = BooleanField(default=False)
+    imported_at = InstantField(null=True)
+    made_from = ForeignKeyField("self", null=True, backref="successors", on_delete="RESTRICT")
+    deleted_at = InstantField(null=True)
+    version = IntegerField(default=1)
+
+    class Meta:
+        table_name = "orders"  # `order` is a reserved word
+        constraints = [
+            _among("type", OrderType),
+            _among("status", OrderStatus),
+            Check("number <> ''"),
+            Check("apartments >= 0"),
+            Check("length(currency) = 3"),
+            Check("total >= 0 AND net >= 0 AND tax >= 0"),
+            Check("net + tax = total"),
+            Check("history OR (net IS NOT NULL AND tax IS NOT NULL)"),
+            Check("months BETWEEN 1 AND 60"),
+            Check("first_term_months BETWEEN 1 AND 60"),
+            Check("months IS NULL OR until IS NULL"),
+            Check("status <> 'processing' OR pay_by IS NOT NULL"),
+            Check("history OR (status = 'succeed') = (paid_at IS NOT NULL)"),
+            Check("NOT history OR status NOT IN ('processing', 'system_processing')"),
+            Check("deleted_at IS NULL OR status NOT IN ('processing', 'system_processing')"),
+            Check("NOT late OR status = 'succeed'"),
+            Check("version >= 1"),
+        ]
+
+
+# What lists show leaves hidden orders out, and so do their indexes: a count of any type and status reads an index alone.
+for _name, _columns in {
+    "orders_created": "created_at, id",
+    "orders_status": "status, created_at, id",
+    "orders_type": "type, created_at, id",
+    "orders_type_status": "type, status, created_at, id",
+    "orders_office": "office_id, created_at, id",
+}.items():
+    Order.add_index(SQL(f"CREATE INDEX IF NOT EXISTS {_name} ON orders ({_columns}) WHERE deleted_at IS NULL"))
+Order.add_index(SQL("CREATE INDEX IF NOT EXISTS orders_pay_by ON orders (pay_by, id) WHERE status = 'processing'"))
+Order.add_index(
+    SQL("CREATE INDEX IF NOT EXISTS orders_under_way ON orders (status_since, id) WHERE status = 'system_processing'")
+)
+
+
+class OrderLine(Table):
+    """One subscription in one order, with label and price as they were when it was ordered.
+
+    `amount` is net. `applied_on` is the local day on which the money was applied, `lapsed` the setting of that moment:
+    with the line's own term they are all that a replay of the ledger needs.
+    """
+
+    order = ForeignKeyField(Order, backref="lines", on_delete="RESTRICT", index=False)
+    subscription = ForeignKeyField(Subscription, backref="lines", on_delete="RESTRICT")
+    label = TextField()
+    action = EnumField(LineAction, null=True)  # null in history, which does not say
+    days = IntegerField(null=True)  # renewal by the day: what was priced
+    amount = BigIntegerField(null=True)
+    tax_rate_ppm = IntegerField(null=True)
+    previous_expiry = DateField(null=True)
+    new_expiry = DateField(null=True)
+    applied_on = DateField(null=True)
+    lapsed = EnumField(Lapsed, null=True)
+
+    class Meta:
+        indexes = ((("order", "subscription"), True),)
+        constraints = [
+            _among("action", LineAction),
+            _among("lapsed", Lapsed),
+            Check("amount >= 0"),
+            Check("tax_rate_ppm BETWEEN 0 AND 1000000"),
+            Check("(action = 'day') = (days IS NOT NULL)"),
+            Check("days >= 1"),
+            Check("(applied_on IS NULL) = (new_expiry IS NULL)"),
+            Check("(applied_on IS NULL) = (lapsed IS NULL)"),
+            Check("new_expiry >= previous_expiry"),
+        ]
+
+
+class Claim(Model):
+    """An open order's hold on a subscription: the primary key lets only one order have it."""
+
+    subscription = ForeignKeyField(Subscription, primary_key=True, on_delete="RESTRICT")
+    order = ForeignKeyField(Order, backref="claims", on_delete="RESTRICT")
+
+    class Meta:
+        database = proxy
+        legacy_table_names = False
+
+
+class Payment(Table):
+    """One attempt to pay an order. `applied`: this money made the order Succeed; succeeded and not applied: it waits."""
+
+    order = ForeignKeyField(Order, backref="payments", on_delete="RESTRICT")
+    provider = EnumField(ProviderName)
+    state = EnumField(PaymentState)
+    idempotency_key = TextField(unique=True)
+    reference = TextField(null=True)
+    amount = BigIntegerField()
+    currency = CharField(3)
+    link = TextField(null=True)
+    expires_at = InstantField(null=True)
+    created_at = InstantField()
+    changed_at = InstantField()
+    created_by = TextField()
+    applied = BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            _among("provider", ProviderName),
+            _among("state", PaymentState),
+            Check("amount >= 0"),
+            Check("length(currency) = 3"),
+            Check("NOT applied OR state = 'succeeded'"),
+        ]
+
+
+_LIVE = ", ".join(f"'{state.value}'" for state in LIVE_PAYMENT_STATES)
+Payment.add_index(
+    SQL(f"CREATE UNIQUE INDEX IF NOT EXISTS payment_one_live ON payment (order_id) WHERE state IN ({_LIVE})")
+)
+Payment.add_index(SQL("CREATE UNIQUE INDEX IF NOT EXISTS payment_one_applied ON payment (order_id) WHERE applied"))
+Payment.add_index(
+    SQL("CREATE INDEX IF NOT EXISTS payment_unapplied ON payment (order_id) WHERE state = 'succeeded' AND NOT applied")
+)
+
+
+class Counter(Model):
+    """The last number given in a series and year. It is locked by the transaction that numbers: no gaps, no twins."""
+
+    series = TextField()
+    year = SmallIntegerField()
+    last = IntegerField()
+
+    class Meta:
+        database = proxy
+        legacy_table_names = False
+        primary_key = CompositeKey("series", "year")
+        constraints = [Check("last >= 1")]
+
+
+class Invoice(Table):
+    """The immutable document of a succeeded order, or a credit note that corrects it.
+
+    `snapshot` is JSON: seller, buyer, lines and tax as they were, so that a later change of names changes nothing.
+    """
+
+    order = ForeignKeyField(Order, backref="invoices", on_delete="RESTRICT")
+    kind = EnumField(InvoiceKind)
+    number = TextField(unique=True)
+    series = TextField()
+    year = SmallIntegerField()
+    sequence = IntegerField()
+    issued_at = InstantField()
+    issued_on = DateField()
+    currency = CharField(3)
+    net = BigIntegerField()
+    tax = BigIntegerField()
+    total = BigIntegerField()
+    snapshot = TextField()
+
+    class Meta:
+        indexes = ((("series", "year", "sequence"), True),)
+        constraints = [
+            _among("kind", InvoiceKind),
+            Check("sequence >= 1"),
+            Check("net >= 0 AND tax >= 0 AND net + tax = total"),
+        ]
+
+
+Invoice.add_index(
+    SQL("CREATE UNIQUE INDEX IF NOT EXISTS invoice_one_per_order ON invoice (order_id) WHERE kind = 'invoice'")
+)
+
+
+class Admin(Table):
+    """Who works with smartsub."""
+
+    name = TextField(unique=True)
+    role = EnumField(Role)
+    created_at = InstantField()
+    disabled_at = InstantField(null=True)
+
+    class Meta:
+        constraints = [_among("role", Role), Check("name <> ''")]
+
+
+class AuditEvent(Table):
+    """One append-only row per change: who, from where, what, before, after. No code updates or deletes these rows."""
+
+    at = InstantField()
+    admin = TextField()
+    source = TextField()
+    action = TextField()
+    order = ForeignKeyField(Order, null=True, backref="events", on_delete="RESTRICT", index=False)
+    subject = TextField(null=True)  # what it is about where that is no order: a file, a user, an office
+    before = TextField(null=True)  # JSON
+    after = TextField(null=True)  # JSON
+    reason = TextField(null=True)
+    request_id = TextField(null=True)
+
+    class Meta:
+        indexes = ((("order", "id"), False),)
+
+
+class Request(Model):
+    """The result of a write command, stored in its own transaction: a repeat of the command returns it."""
+
+    id = TextField(primary_key=True)
+    admin = TextField()
+    command = TextField()
+    arguments = TextField()  # SHA-256 of the canonical arguments
+    result = TextField()  # JSON
+    created_at = InstantField()
+
+    class Meta:
+        database = proxy
+        legacy_table_names = False
+
+
+TABLES = (
+    Office,
+    Department,
+    User,
+    Subscription,
+    Price,
+    Order,
+    OrderLine,
+    Claim,
+    Payment,
+    Counter,
+    Invoice,
+    Admin,
+    AuditEvent,
+    Request,
+)

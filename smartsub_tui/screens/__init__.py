@@ -1,0 +1,1 @@
+"""One file is one screen is one class."""
