@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import apsw
 import peewee
-from peewee import __exception_wrapper__
+from peewee import __exception_wrapper__  # type: ignore[attr-defined]
 from playhouse.apsw_ext import APSWDatabase
 
 from smartsub_tui.data import models
@@ -29,7 +29,7 @@ BUSY_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = (0.0005, 0.05)
 
 # Codes of SQLite that playhouse.apsw_ext does not map; an unmapped one would pass every `except peewee.Error`.
-peewee.EXCEPTIONS.update(
+peewee.EXCEPTIONS.update(  # type: ignore[attr-defined]
     {
         "NoMemError": peewee.OperationalError,
         "NoLFSError": peewee.OperationalError,
@@ -117,7 +117,7 @@ class SqliteDatabase(APSWDatabase):
             state.transactions
             and not state.closed
             and state.conn.get_autocommit()
-            and not isinstance(state.transactions[-1], peewee._manual)  # type: ignore[attr-defined]
+            and not isinstance(state.transactions[-1], peewee._manual)
         ):
             raise LostTransaction("the database rolled the transaction back; nothing of it is stored")
         return super()._execute_cursor(sql, params, **options)
@@ -133,6 +133,29 @@ class SqliteDatabase(APSWDatabase):
         with self.atomic("IMMEDIATE"):
             yield
 
+    def insert_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows of one table: values in the order of `fields`, converted as the fields do."""
+        table, columns = fields[0].model._meta.table_name, ", ".join(f'"{each.column_name}"' for each in fields)
+        marks = ", ".join(self.param for _ in fields)
+        # Names of our own tables and columns; values go as parameters.
+        self._execute_many(f'INSERT INTO "{table}" ({columns}) VALUES ({marks})', fields, rows)  # noqa: S608
+
+    def update_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
+        """Update many rows of one table: values in the order of `fields`, the last of which is the key."""
+        *changed, key = fields
+        table, columns = (
+            key.model._meta.table_name,
+            ", ".join(f'"{each.column_name}" = {self.param}' for each in changed),
+        )
+        sql = f'UPDATE "{table}" SET {columns} WHERE "{key.column_name}" = {self.param}'  # noqa: S608 - as above
+        self._execute_many(sql, fields, rows)
+
+    def _execute_many(self, sql: str, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
+        converters = [each.db_value for each in fields]
+        stored = ([convert(value) for convert, value in zip(converters, row, strict=True)] for row in rows)
+        with __exception_wrapper__:
+            self.cursor().executemany(sql, stored)  # type: ignore[no-untyped-call]
+
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
         return int(self.connection().data_version("main"))
@@ -140,6 +163,11 @@ class SqliteDatabase(APSWDatabase):
     def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
         """While set, statements stop with Interrupted soon after `unwanted()` is true; None takes it away."""
         self.connection().set_progress_handler(unwanted, steps)
+
+
+def rows(query: Any) -> Iterable[Any]:
+    """The rows of a query as tuples: quicker than models, and typed as what they are."""
+    return query.tuples()  # type: ignore[no-any-return]
 
 
 def path_of(url: str) -> Path | None:

@@ -7,9 +7,8 @@ Nothing above `data` and `billing` sees these classes: records go up (see `recor
 
 from __future__ import annotations
 
-from enum import EnumType
-
 from peewee import (
+    AutoField,
     SQL,
     BigIntegerField,
     BooleanField,
@@ -21,6 +20,7 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     Model,
+    NodeList,
     SmallIntegerField,
     TextField,
 )
@@ -40,18 +40,19 @@ from smartsub_tui.data.vocabulary import (
     Role,
     Service,
     UserKind,
+    Word,
 )
 
 proxy = DatabaseProxy()
 
 
-def _among(column: str, words: EnumType) -> Check:
-    values = ", ".join(f"'{word.value}'" for word in words)  # type: ignore[attr-defined]
+def _among(column: str, words: type[Word]) -> SQL | NodeList:
+    values = ", ".join(f"'{word.value}'" for word in words)
     return Check(f"{column} IN ({values})")
 
 
 class Table(Model):
-    id: int
+    id = AutoField()
 
     class Meta:
         database = proxy
@@ -213,7 +214,7 @@ class Order(Table):
         ]
 
 
-# What lists show leaves hidden orders out, and so do their indexes: a count of any type and status reads an index alone.
+# What lists show leaves hidden orders out, and so do their indexes: a count of any type and status needs no table row.
 for _name, _columns in {
     "orders_created": "created_at, id",
     "orders_status": "status, created_at, id",
@@ -274,7 +275,7 @@ class Claim(Model):
 
 
 class Payment(Table):
-    """One attempt to pay an order. `applied`: this money made the order Succeed; succeeded and not applied: it waits."""
+    """One attempt to pay an order. `applied`: its money made the order Succeed; succeeded and not applied: it waits."""
 
     order = ForeignKeyField(Order, backref="payments", on_delete="RESTRICT")
     provider = EnumField(ProviderName)

@@ -5,23 +5,25 @@ Values are what is stored and what the command line prints; labels are what scre
 
 from __future__ import annotations
 
-from enum import Enum
+from datetime import date, timedelta
+from enum import StrEnum
 from typing import Final, Self
 
 
-class Word(str, Enum):
+# A subscription is expiring in its last days: as many as this, today included.
+EXPIRING_DAYS: Final = 30
+
+
+class Word(StrEnum):
     """A value of a closed list. `value` is stored, `label` is shown."""
 
     label: str
 
-    def __new__(cls, value: str, label: str) -> Self:
+    def __new__(cls, value: str, label: str = "") -> Self:
         word = str.__new__(cls, value)
         word._value_ = value
         word.label = label
         return word
-
-    def __str__(self) -> str:
-        return str(self.value)
 
 
 class OfficeKind(Word):
@@ -66,6 +68,17 @@ class SubscriptionState(Word):
     EXPIRING = "expiring", "expiring"
     EXPIRED = "expired", "expired"
     REMOVED = "removed", "removed"
+
+    @classmethod
+    def on(cls, today: date, expires_on: date | None, removed_on: date | None = None) -> SubscriptionState:
+        """The state on `today`, local to the office; `expires_on` is inclusive, None where never activated."""
+        if removed_on is not None:
+            return cls.REMOVED
+        if expires_on is None:
+            return cls.INACTIVE
+        if expires_on < today:
+            return cls.EXPIRED
+        return cls.EXPIRING if expires_on < today + timedelta(days=EXPIRING_DAYS) else cls.ACTIVE
 
 
 class OrderType(Word):

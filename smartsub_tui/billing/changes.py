@@ -1,0 +1,198 @@
+"""The way of every write: access check, one IMMEDIATE transaction, expected state, change, audit event, result.
+
+`perform` is the one door. It times out what is due, checks the role inside the transaction, answers a repeated request
+with its stored result, and stores nothing for a refusal or a dry run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from peewee import fn
+
+from smartsub_tui.billing import access
+from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.lifecycle import Trigger
+from smartsub_tui.clock import Clock
+from smartsub_tui.config import Settings
+from smartsub_tui.data.database import SqliteDatabase, available
+from smartsub_tui.data.fields import to_microseconds
+from smartsub_tui.data.models import AuditEvent, Claim, Order, Payment, Request
+from smartsub_tui.data.records import AdminRecord, from_json, to_json
+from smartsub_tui.data.text import forbidden_character
+from smartsub_tui.data.vocabulary import LIVE_PAYMENT_STATES, OrderStatus
+from smartsub_tui.errors import Refused, WrongUsage
+
+T = TypeVar("T")
+LONGEST_TEXT: Final = 500
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who works, from where, on which database, by which clock and settings."""
+
+    database: SqliteDatabase
+    admin: str
+    source: str  # "cli", "app": goes into the audit trail
+    clock: Clock
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write in progress: its instant, who makes it, and the trail that it leaves."""
+
+    now: datetime
+    admin: AdminRecord
+    source: str
+    settings: Settings
+    request_id: str | None
+
+    def record(
+        self,
+        action: str,
+        *,
+        order: int | None = None,
+        subject: str | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Append one audit event; `before` and `after` are what changed, as records or plain values."""
+        AuditEvent.insert(
+            at=self.now,
+            admin=self.admin.name,
+            source=self.source,
+            action=action,
+            order=order,
+            subject=subject,
+            before=_json(before),
+            after=_json(after),
+            reason=reason,
+            request_id=self.request_id,
+        ).execute()
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(to_json(dict(value)), ensure_ascii=False, separators=(",", ":"))
+
+
+class _Undo(Exception):
+    """Carries a dry run's result out of the transaction that it rolls back."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+def perform(
+    session: Session,
+    permission: Permission | Trigger,
+    arguments: Mapping[str, Any],
+    result_type: type[T],
+    work: Callable[[Change], T],
+    *,
+    request_id: str | None = None,
+    dry_run: bool = False,
+) -> T:
+    """Do `work` as one write and return its result.
+
+    `arguments` are what makes this request this request: the same `request_id` with the same arguments returns the
+    stored result without doing the work again, with others it is refused. Raises NotAllowed, Refused, Unavailable; on
+    each of them, and on a dry run, nothing is stored.
+    """
+    if request_id is not None:
+        check_text("request id", request_id)
+    digest = hashlib.sha256(
+        json.dumps(to_json(dict(arguments)), sort_keys=True, ensure_ascii=False).encode()
+    ).hexdigest()
+    with available():
+        if not dry_run:
+            time_out_due(session)
+        try:
+            with session.database.writing():
+                admin = access.check(session.admin, permission)
+                change = Change(session.clock.now(), admin, session.source, session.settings, request_id)
+                if request_id is not None and (earlier := Request.get_or_none(Request.id == request_id)):
+                    if (earlier.admin, earlier.command, earlier.arguments) != (admin.name, permission.value, digest):
+                        raise Refused(f"request id {request_id} was used for something else: take a new one")
+                    return from_json(result_type, json.loads(earlier.result))
+                if dry_run:
+                    _time_out(change)
+                result = work(change)
+                if dry_run:
+                    raise _Undo(result)
+                if request_id is not None:
+                    Request.insert(
+                        id=request_id,
+                        admin=admin.name,
+                        command=permission.value,
+                        arguments=digest,
+                        result=json.dumps(to_json(result, whole=True), ensure_ascii=False),
+                        created_at=change.now,
+                    ).execute()
+                return result
+        except _Undo as undone:
+            return undone.result  # type: ignore[no-any-return]
+
+
+def _is_due(now: datetime) -> Any:
+    live = Payment.select(Payment.id).where(
+        (Payment.order == Order.id) & Payment.state.in_([state.value for state in LIVE_PAYMENT_STATES])
+    )
+    return (Order.status == OrderStatus.PROCESSING) & (Order.pay_by <= to_microseconds(now)) & ~fn.EXISTS(live)
+
+
+def time_out_due(session: Session) -> int:
+    """Time out every order whose time to pay is over and that has no live payment; how many there were.
+
+    Nothing is done for a role that may not (a reader sees such an order as "Processing, due").
+    """
+    now = session.clock.now()
+    if not Order.select(Order.id).where(_is_due(now)).exists():
+        return 0
+    with session.database.writing():
+        admin = access.check(session.admin, Permission.READ)
+        if not access.may(admin.role, Trigger.TIME_OUT):
+            return 0
+        return _time_out(Change(session.clock.now(), admin, session.source, session.settings, None))
+
+
+def _time_out(change: Change) -> int:
+    """One conditional UPDATE over the index on pay_by; then the claims go, and every order has its event."""
+    timed_out = [
+        row.id
+        for row in Order.update(status=OrderStatus.TIME_OUT, status_since=change.now, version=Order.version + 1)
+        .where(_is_due(change.now))
+        .returning(Order.id)
+        .execute()
+    ]
+    for start in range(0, len(timed_out), _CHUNK):
+        chunk = timed_out[start : start + _CHUNK]
+        Claim.delete().where(Claim.order.in_(chunk)).execute()
+        for order in chunk:
+            change.record(
+                Trigger.TIME_OUT,
+                order=order,
+                before={"status": OrderStatus.PROCESSING},
+                after={"status": OrderStatus.TIME_OUT},
+            )
+    return len(timed_out)
+
+
+def check_text(name: str, text: str) -> str:
+    """Typed text, stripped; raises WrongUsage where it is empty, too long, or holds a character that misleads."""
+    stripped = text.strip()
+    if not stripped:
+        raise WrongUsage(f"{name} is empty: write one")
+    if len(stripped) > LONGEST_TEXT:
+        raise WrongUsage(f"{name} has {len(stripped)} characters, at most {LONGEST_TEXT} are kept")
+    if (found := forbidden_character(stripped)) is not None:
+        raise WrongUsage(f"{name} holds {found}, a character that controls or hides text: leave it out")
+    return stripped

@@ -1,0 +1,108 @@
+"""An order as a whole: its fields, lines, payments and timeline, read from what is stored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from smartsub_tui.billing import terms
+from smartsub_tui.billing.audit import events_of
+from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
+from smartsub_tui.clock import local_date
+from smartsub_tui.config import Settings
+from smartsub_tui.data import queries
+from smartsub_tui.data.database import rows
+from smartsub_tui.data.models import Order, OrderLine, Payment, Subscription, User
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.records import LineRecord, OrderDetails, PaymentRecord
+from smartsub_tui.data.vocabulary import LineAction, OrderStatus, PaymentState
+
+
+def term_of(order: Order, action: LineAction) -> Term:
+    """What a line of `order` buys, as it was frozen when the order was made."""
+    if action is LineAction.DAY and order.until is not None:
+        return Until(order.until)
+    if action is LineAction.MONTH and order.months is not None:
+        return Months(order.months)
+    if action is LineAction.ACTIVATION and order.first_term_months is not None:
+        return FirstTerm(order.first_term_months)
+    raise ValueError(f"order {order.number} has a line of {action!r} and no term for it")
+
+
+def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
+    """An order with its lines, payments and timeline; raises NotFound.
+
+    In an order that can still be paid the lines show the dates as if it were paid today.
+    """
+    order = queries.find_order(number)
+    payment_rows = list(Payment.select().where(Payment.order == order).order_by(Payment.id))
+    return OrderDetails(
+        **queries.order_summary(order.id, now),
+        lines=_lines(order, now, settings),
+        payments=tuple(
+            PaymentRecord(
+                provider=row.provider,
+                state=row.state,
+                reference=row.reference,
+                amount=Money(row.amount, row.currency),
+                link=row.link,
+                expires_at=row.expires_at,
+                created_at=row.created_at,
+                applied=row.applied,
+            )
+            for row in payment_rows
+        ),
+        events=events_of(order.id),
+        status_since=order.status_since,
+        unapplied=tuple(
+            Money(row.amount, row.currency)
+            for row in payment_rows
+            if row.state is PaymentState.SUCCEEDED and not row.applied
+        ),
+    )
+
+
+_PAYABLE: Final = (OrderStatus.PROCESSING, OrderStatus.SYSTEM_PROCESSING, OrderStatus.FAILED)
+
+
+def _lines(order: Order, now: datetime, settings: Settings) -> tuple[LineRecord, ...]:
+    today = local_date(now, order.office.timezone)
+    projected = order.status in _PAYABLE and not order.history
+    stored = (
+        OrderLine.select(
+            User.key,
+            OrderLine.label,
+            Subscription.service,
+            OrderLine.amount,
+            OrderLine.action,
+            OrderLine.previous_expiry,
+            OrderLine.new_expiry,
+            Subscription.activated_on,
+            Subscription.expires_on,
+            Subscription.anchor_day,
+            User.removed_on,
+        )
+        .join(Subscription, on=(OrderLine.subscription == Subscription.id))
+        .join(User, on=(Subscription.user == User.id))
+        .where(OrderLine.order == order)
+        .order_by(OrderLine.id)
+    )
+    shown = []
+    for key, label, service, amount, action, previous, new, *dates, removed_on in rows(stored):
+        if projected:
+            term = term_of(order, action)
+            held = Dates(*dates)
+            previous = held.expires_on
+            if terms.objection(held, term, today, removed_on) is None:
+                new = terms.extend(held, term, today, settings.orders.lapsed).expires_on
+        shown.append(
+            LineRecord(
+                user_id=key,
+                name=label,
+                service=service,
+                amount=None if amount is None else Money(amount, order.currency),
+                previous_expiry=previous,
+                new_expiry=new,
+            )
+        )
+    return tuple(shown)

@@ -1,0 +1,256 @@
+"""The life of an order: ONE table. Rules, keys on screen, help and tests all read it.
+
+A row says: from these statuses, on this trigger, if all guards hold, to that status. For one trigger the first row that
+holds is taken. A guard is a question to `OrderFacts`; it answers None, or why not, in a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Word
+
+PROCESSING = OrderStatus.PROCESSING
+SYSTEM_PROCESSING = OrderStatus.SYSTEM_PROCESSING
+SUCCEED = OrderStatus.SUCCEED
+FAILED = OrderStatus.FAILED
+TIME_OUT = OrderStatus.TIME_OUT
+CANCEL = OrderStatus.CANCEL
+ANY: Final = tuple(OrderStatus)
+
+
+class Trigger(Word):
+    """What moves an order; the value is the name of the command and of the permission."""
+
+    PAY = "pay", "pay"
+    CONFIRM = "confirm", "confirm the money came"
+    FAIL = "fail", "mark as failed"
+    TIME_OUT = "time_out", "time out"
+    AGAIN = "again", "order again at today's price"
+    CANCEL = "cancel", "cancel"
+    APPLY = "apply", "apply the waiting money"
+    DELETE = "delete", "delete"
+    RESTORE = "restore", "restore"
+
+
+class Effect(Word):
+    """What else a row does, beside setting the status."""
+
+    SETTLE = "settle", "every line is extended once, the invoice is issued"
+    SETTLE_LATE = "settle_late", "as settled, flagged late"
+    RECORD = "record", "the money is recorded and waits to be applied"
+    RELEASE = "release", "the people are free for another order"
+    HIDE = "hide", "hidden from lists, not destroyed"
+    HIDE_CANCELLED = "hide_cancelled", "cancelled, then hidden"
+    SHOW = "show", "back in the lists"
+    ORDER = "order", "a new order for the same people"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFacts:
+    """All that a guard may ask about an order. Amounts are minor units of the order's currency."""
+
+    status: OrderStatus
+    now: datetime
+    pay_by: datetime | None
+    total: Money
+    history: bool
+    deleted: bool
+    lines: int
+    objections: tuple[str, ...]  # of lines that could not be extended today
+    held_by: tuple[str, ...]  # numbers of other open orders that hold a subscription of this one
+    live: tuple[ProviderName, PaymentState] | None
+    unapplied: tuple[int, ...]
+    money: int | None = None  # what came, where money is what the trigger is about
+    second: bool = False  # it is money beside what the order was paid with
+
+    @property
+    def due(self) -> bool:
+        """Its time is over: nobody can pay it any more, the next write times it out."""
+        return self.status is PROCESSING and self.pay_by is not None and self.pay_by <= self.now
+
+
+Guard = Callable[[OrderFacts], str | None]
+
+
+def _not_history(order: OrderFacts) -> str | None:
+    return "it is imported history: order again" if order.history else None
+
+
+def _not_deleted(order: OrderFacts) -> str | None:
+    return "it is deleted: restore it first" if order.deleted else None
+
+
+def _deleted(order: OrderFacts) -> str | None:
+    return None if order.deleted else "it is not deleted"
+
+
+def _in_time(order: OrderFacts) -> str | None:
+    if order.pay_by is None or order.now < order.pay_by:
+        return None
+    return "its time to pay is over: order again, or confirm it if the money came"
+
+
+def _overdue(order: OrderFacts) -> str | None:
+    return None if order.due else "its time to pay is not over"
+
+
+def _lines_valid(order: OrderFacts) -> str | None:
+    if not order.objections:
+        return None
+    more = f" (and {len(order.objections) - 1} more)" if len(order.objections) > 1 else ""
+    return f"{order.objections[0]}{more}"
+
+
+def _claims_free(order: OrderFacts) -> str | None:
+    return f"order {order.held_by[0]} holds someone of it" if order.held_by else None
+
+
+def _no_live_payment(order: OrderFacts) -> str | None:
+    if order.live is None:
+        return None
+    provider, state = order.live
+    return f"a payment through {provider.label} is under way ({state.label})"
+
+
+def _no_unknown_outside(order: OrderFacts) -> str | None:
+    if order.live is None or order.live[0] in (ProviderName.MANUAL, ProviderName.BANK):
+        return None
+    return f"what {order.live[0].label} did with the payment is unknown: confirm it, or wait for the answer"
+
+
+def _right_amount(order: OrderFacts) -> str | None:
+    if order.money in (None, order.total.amount):
+        return None
+    return f"{Money(order.money or 0, order.total.currency)} came, the total is {order.total}"
+
+
+def _wrong_amount(order: OrderFacts) -> str | None:
+    return None if _right_amount(order) else "the amount is the total"
+
+
+def _money_waits(order: OrderFacts) -> str | None:
+    if order.total.amount in order.unapplied:
+        return None
+    if order.unapplied:
+        return f"the money that waits is not {order.total}"
+    return "no money waits to be applied"
+
+
+def _no_money_waits(order: OrderFacts) -> str | None:
+    return "money of it waits to be applied or refunded" if order.unapplied else None
+
+
+def _has_lines(order: OrderFacts) -> str | None:
+    return None if order.lines else "it does not say for whom it was"
+
+
+def _second(order: OrderFacts) -> str | None:
+    return None if order.second else "it is already paid; is it second money, say so (--second)"
+
+
+def _not_second(order: OrderFacts) -> str | None:
+    return "it is not paid yet, so no money can be its second" if order.second else None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row. `target` None: the status stays."""
+
+    trigger: Trigger
+    sources: tuple[OrderStatus, ...]
+    target: OrderStatus | None
+    effect: Effect
+    guards: tuple[Guard, ...]
+
+
+_UNPAID_AND_CLOSED = (TIME_OUT, FAILED, CANCEL)
+_PAYABLE = (_not_history, _not_deleted, _in_time, _right_amount, _lines_valid, _claims_free, _no_live_payment)
+_PAYABLE_LATE = (_not_history, _not_deleted, _not_second, _right_amount, _lines_valid, _claims_free)
+
+TABLE: Final = (
+    Transition(Trigger.PAY, (PROCESSING, FAILED), SUCCEED, Effect.SETTLE, _PAYABLE),
+    Transition(
+        Trigger.PAY,
+        (PROCESSING, FAILED),
+        None,
+        Effect.RECORD,
+        (_not_history, _in_time, _no_live_payment, _wrong_amount),
+    ),
+    Transition(Trigger.CONFIRM, (PROCESSING, FAILED), SUCCEED, Effect.SETTLE, (*_PAYABLE, _not_second)),
+    Transition(Trigger.CONFIRM, (SYSTEM_PROCESSING,), SUCCEED, Effect.SETTLE, _PAYABLE_LATE),
+    Transition(Trigger.CONFIRM, (TIME_OUT, FAILED), SUCCEED, Effect.SETTLE_LATE, _PAYABLE_LATE),
+    Transition(
+        Trigger.CONFIRM,
+        (PROCESSING, SYSTEM_PROCESSING, *_UNPAID_AND_CLOSED),
+        None,
+        Effect.RECORD,
+        (_not_history, _not_second),
+    ),
+    Transition(Trigger.CONFIRM, (SUCCEED,), None, Effect.RECORD, (_not_history, _second)),
+    Transition(Trigger.FAIL, (SYSTEM_PROCESSING,), FAILED, Effect.RELEASE, (_no_unknown_outside,)),
+    Transition(Trigger.TIME_OUT, (PROCESSING,), TIME_OUT, Effect.RELEASE, (_overdue, _no_live_payment)),
+    Transition(Trigger.AGAIN, _UNPAID_AND_CLOSED, None, Effect.ORDER, (_has_lines,)),
+    Transition(Trigger.CANCEL, (PROCESSING, FAILED), CANCEL, Effect.RELEASE, (_not_history, _no_live_payment)),
+    Transition(
+        Trigger.APPLY,
+        _UNPAID_AND_CLOSED,
+        SUCCEED,
+        Effect.SETTLE_LATE,
+        (_not_history, _money_waits, _not_deleted, _lines_valid, _claims_free),
+    ),
+    Transition(Trigger.DELETE, (PROCESSING,), CANCEL, Effect.HIDE_CANCELLED, (_no_live_payment, _no_money_waits)),
+    Transition(Trigger.DELETE, (SUCCEED, *_UNPAID_AND_CLOSED), None, Effect.HIDE, (_not_deleted, _no_money_waits)),
+    Transition(Trigger.RESTORE, ANY, None, Effect.SHOW, (_deleted,)),
+)
+
+# Where no row begins at a status, this says why; with the status' definition it is the whole sentence.
+_NO_ROW: Final[dict[tuple[Trigger, OrderStatus], str]] = {
+    (Trigger.PAY, SUCCEED): "it is already paid",
+    (Trigger.PAY, SYSTEM_PROCESSING): "its payment is being processed: confirm it when the money is there",
+    (Trigger.PAY, TIME_OUT): "its time to pay is over: order again, or confirm it if the money came",
+    (Trigger.PAY, CANCEL): "it was cancelled: order again, or confirm it if the money came",
+    (Trigger.AGAIN, PROCESSING): "it can still be paid",
+    (Trigger.AGAIN, SYSTEM_PROCESSING): "its payment is being processed",
+    (Trigger.AGAIN, SUCCEED): "it is paid: renew its people instead",
+    (Trigger.CANCEL, SYSTEM_PROCESSING): "money is in flight: confirm it, or mark it as failed first",
+    (Trigger.CANCEL, SUCCEED): "it is already paid",
+    (Trigger.DELETE, SYSTEM_PROCESSING): "money is in flight: confirm it, or mark it as failed first",
+    (Trigger.APPLY, PROCESSING): "it can still be paid",
+    (Trigger.APPLY, SYSTEM_PROCESSING): "its payment is being processed: confirm it when the money is there",
+    (Trigger.APPLY, SUCCEED): "it is already paid",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a trigger does to an order: a row of the table, or why none holds."""
+
+    transition: Transition | None
+    reason: str  # empty where there is a transition
+
+
+def decide(trigger: Trigger, order: OrderFacts) -> Decision:
+    """The first row of TABLE for `trigger` whose guards all hold; else the reason of the first that begins here."""
+    reason = ""
+    for row in TABLE:
+        if row.trigger is trigger and order.status in row.sources:
+            failed = next((why for guard in row.guards if (why := guard(order))), None)
+            if failed is None:
+                return Decision(row, "")
+            reason = reason or failed
+    return Decision(None, reason or _NO_ROW.get((trigger, order.status)) or f"it is {order.status.label}")
+
+
+def why_not_settled(trigger: Trigger, order: OrderFacts) -> str:
+    """Why the row that would settle the order did not hold, where its money could only be recorded."""
+    for row in TABLE:
+        if row.trigger is trigger and row.target is SUCCEED and order.status in row.sources:
+            for guard in row.guards:
+                if why := guard(order):
+                    return why
+    return f"it is {order.status.label}"

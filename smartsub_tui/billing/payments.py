@@ -1,0 +1,527 @@
+"""Money and the moves of an order: pay, confirm, fail, cancel, delete, restore, apply. One charge, and none is lost.
+
+Each function here is a trigger of `lifecycle.TABLE`; what the row that holds says is done, in one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from peewee import fn
+
+from smartsub_tui.billing import invoices, terms
+from smartsub_tui.billing.access import may
+from smartsub_tui.billing.changes import Change, Session, check_text, perform
+from smartsub_tui.billing.details import read_order, term_of
+from smartsub_tui.billing.lifecycle import (
+    Decision,
+    Effect,
+    OrderFacts,
+    Transition,
+    Trigger,
+    decide,
+    why_not_settled,
+)
+from smartsub_tui.billing.pricing import totals
+from smartsub_tui.billing.terms import Dates
+from smartsub_tui.clock import local_date
+from smartsub_tui.data import queries
+from smartsub_tui.data.database import rows
+from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Subscription, User
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.records import OrderDetails
+from smartsub_tui.data.vocabulary import (
+    LIVE_PAYMENT_STATES,
+    LineAction,
+    OrderStatus,
+    PaymentState,
+    ProviderName,
+    Role,
+)
+from smartsub_tui.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Manual:
+    """Money that is here: what says so, and the amount in minor units where it is not the total."""
+
+    reference: str
+    amount: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BankTransfer:
+    """Money that will come: the details are shown, and there is more time."""
+
+
+Paying = Manual | BankTransfer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """The order after money came. `waiting` says why the money could only be recorded; None where it was applied."""
+
+    order: OrderDetails
+    waiting: str | None
+
+
+# Facts and decisions
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line with what it needs to be applied."""
+
+    pk: int
+    subscription: int
+    action: LineAction
+    amount: int
+    tax_rate_ppm: int
+    user_key: str
+    label: str
+    department: str
+    apartment: str | None
+    service: str
+    dates: Dates
+    removed_on: date | None
+
+
+def _lines_of(order: Order) -> list[_Line]:
+    stored = (
+        OrderLine.select(
+            OrderLine.id,
+            Subscription.id,
+            OrderLine.action,
+            OrderLine.amount,
+            OrderLine.tax_rate_ppm,
+            User.key,
+            OrderLine.label,
+            Department.name,
+            User.apartment,
+            Subscription.service,
+            Subscription.activated_on,
+            Subscription.expires_on,
+            Subscription.anchor_day,
+            User.removed_on,
+        )
+        .join(Subscription, on=(OrderLine.subscription == Subscription.id))
+        .join(User, on=(Subscription.user == User.id))
+        .join(Department, on=(User.department == Department.id))
+        .where(OrderLine.order == order)
+        .order_by(OrderLine.id)
+    )
+    found: list[Any] = [(*row[:10], Dates(*row[10:13]), row[13]) for row in rows(stored)]
+    return [_Line(*values) for values in found]
+
+
+def facts(order: Order, change: Change, *, money: int | None = None, second: bool = False) -> OrderFacts:
+    """What the table of the life of an order asks, read in the change's own transaction."""
+    return read_facts(order, change.now, money=money, second=second)
+
+
+def read_facts(order: Order, now: datetime, *, money: int | None = None, second: bool = False) -> OrderFacts:
+    """The facts of an order at `now`, for decisions and for the actions that a screen offers."""
+    today = local_date(now, order.office.timezone)
+    lines = [] if order.history else _lines_of(order)
+    objections = [
+        f"{line.user_key} {why}"
+        for line in lines
+        if (why := terms.objection(line.dates, term_of(order, line.action), today, line.removed_on)) is not None
+    ]
+    mine = OrderLine.select(OrderLine.subscription).where(OrderLine.order == order)
+    held_by = (
+        Order.select(Order.number)
+        .join(Claim, on=(Claim.order == Order.id))
+        .where(Claim.subscription.in_(mine) & (Claim.order != order.id))
+        .distinct()
+        .order_by(Order.number)
+    )
+    payments = list(Payment.select().where(Payment.order == order))
+    live = next(((each.provider, each.state) for each in payments if each.state in LIVE_PAYMENT_STATES), None)
+    return OrderFacts(
+        status=order.status,
+        now=now,
+        pay_by=order.pay_by,
+        total=Money(order.total, order.currency),
+        history=order.history,
+        deleted=order.deleted_at is not None,
+        lines=OrderLine.select(fn.COUNT(OrderLine.id)).where(OrderLine.order == order).scalar(),
+        objections=tuple(objections),
+        held_by=tuple(number for (number,) in rows(held_by)),
+        live=live,
+        unapplied=tuple(each.amount for each in payments if each.state is PaymentState.SUCCEEDED and not each.applied),
+        money=money,
+        second=second,
+    )
+
+
+def decided(
+    trigger: Trigger, order: Order, change: Change, *, money: int | None = None, second: bool = False
+) -> tuple[Transition, OrderFacts]:
+    """The row of the table that holds now; raises Refused with its reason where none does."""
+    known = facts(order, change, money=money, second=second)
+    decision: Decision = decide(trigger, known)
+    if decision.transition is None:
+        raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {decision.reason}")
+    return decision.transition, known
+
+
+_VERBS = {
+    Trigger.PAY: "be paid",
+    Trigger.CONFIRM: "be confirmed",
+    Trigger.FAIL: "be marked as failed",
+    Trigger.AGAIN: "be ordered again",
+    Trigger.CANCEL: "be cancelled",
+    Trigger.APPLY: "take the waiting money",
+    Trigger.DELETE: "be deleted",
+    Trigger.RESTORE: "be restored",
+}
+
+
+def _move(order: Order, change: Change, **columns: Any) -> None:
+    """Change the order's row where it still is as it was read; whoever is too late is refused as a whole."""
+    if columns.get("status", order.status) is not order.status:
+        columns["status_since"] = change.now
+    moved = (
+        Order.update(version=Order.version + 1, **columns)
+        .where((Order.id == order.id) & (Order.version == order.version) & (Order.status == order.status))
+        .execute()
+    )
+    if moved != 1:
+        raise Refused(f"order {order.number} was changed by someone else meanwhile: look at it again")
+    for name, value in columns.items():
+        setattr(order, name, value)
+    order.version += 1
+
+
+# Money that comes
+
+
+def pay(
+    session: Session,
+    number: str,
+    paying: Paying,
+    *,
+    version: int | None = None,
+    request_id: str | None = None,
+    dry_run: bool = False,
+) -> Paid:
+    """Pay a Processing order, or a Failed one again, with money that is here; or choose bank transfer.
+
+    An amount other than the total is recorded and waits. `version` is the one that was on the screen: if the order
+    changed since, it is refused. Raises NotFound, Refused.
+    """
+
+    def work(change: Change) -> Paid:
+        order = _expected(number, version)
+        if isinstance(paying, BankTransfer):
+            _choose_bank(change, order)
+            return _paid(change, order, None)
+        return _take(Trigger.PAY, change, order, paying, second=False)
+
+    arguments = {"number": number, "paying": paying}
+    return perform(session, Trigger.PAY, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
+
+
+def confirm(
+    session: Session,
+    number: str,
+    money: Manual,
+    *,
+    second: bool = False,
+    version: int | None = None,
+    request_id: str | None = None,
+    dry_run: bool = False,
+) -> Paid:
+    """Say that money for the order came, late or out of a payment whose outcome was unknown.
+
+    It is applied where the order can take it, and recorded to wait where it cannot; `second` is money for an order
+    that is paid already. Raises NotFound, Refused (imported history, a paid order without `second`).
+    """
+
+    def work(change: Change) -> Paid:
+        return _take(Trigger.CONFIRM, change, _expected(number, version), money, second=second)
+
+    arguments = {"number": number, "money": money, "second": second}
+    return perform(session, Trigger.CONFIRM, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
+
+
+def apply(
+    session: Session,
+    number: str,
+    *,
+    version: int | None = None,
+    request_id: str | None = None,
+    dry_run: bool = False,
+) -> Paid:
+    """Settle an order that was closed unpaid with the money that waits on it; refused, the money goes on waiting."""
+
+    def work(change: Change) -> Paid:
+        order = _expected(number, version)
+        transition, _ = decided(Trigger.APPLY, order, change)
+        payment = (
+            Payment.select()
+            .where(
+                (Payment.order == order)
+                & (Payment.state == PaymentState.SUCCEEDED)
+                & ~Payment.applied
+                & (Payment.amount == order.total)
+            )
+            .order_by(Payment.id)
+            .first()
+        )
+        _settle(change, order, transition, payment)
+        return _paid(change, order, None)
+
+    return perform(session, Trigger.APPLY, {"number": number}, Paid, work, request_id=request_id, dry_run=dry_run)
+
+
+def pay_new(change: Change, order: Order, paying: Paying) -> None:
+    """Pay, or choose bank transfer for, an order that was made in this same change."""
+    if isinstance(paying, BankTransfer):
+        _choose_bank(change, order)
+    else:
+        _take(Trigger.PAY, change, order, paying, second=False)
+
+
+def settle_free(change: Change, order: Order) -> None:
+    """An order that costs nothing is paid as soon as it is made."""
+    transition, _ = decided(Trigger.PAY, order, change)
+    _settle(change, order, transition, None)
+
+
+def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, second: bool) -> Paid:
+    reference = check_text("reference", money.reference) if money.reference or order.total else ""
+    amount = order.total if money.amount is None else money.amount
+    transition, known = decided(trigger, order, change, money=amount, second=second)
+    waiting = None if transition.effect is not Effect.RECORD else why_not_settled(trigger, known)
+    twin = Payment.select().where(
+        (Payment.order == order)
+        & (Payment.reference == reference)
+        & (Payment.amount == amount)
+        & (Payment.state == PaymentState.SUCCEEDED)
+    )
+    if reference and twin.exists():
+        raise Refused(
+            f"{Money(amount, order.currency)} with reference {reference} is already recorded for order {order.number}:"
+            " if more came, give its own reference"
+        )
+    payment = _received(change, order, reference, amount) if reference else None
+    if waiting is None:
+        _settle(change, order, transition, payment)
+    else:
+        assert payment is not None  # noqa: S101 - for the type: money without a reference is only taken for nothing
+        _move(order, change)
+        change.record(
+            trigger,
+            order=order.id,
+            after={"amount": Money(amount, order.currency), "reference": reference, "recorded": waiting},
+        )
+    return _paid(change, order, waiting)
+
+
+def _received(change: Change, order: Order, reference: str, amount: int) -> Payment:
+    """The row of money that is here. A live payment of unknown outcome is that money: it is settled, not doubled."""
+    live = Payment.get_or_none((Payment.order == order) & Payment.state.in_(list(LIVE_PAYMENT_STATES)))
+    if live is not None and live.amount == amount:
+        live.state, live.reference, live.changed_at = PaymentState.SUCCEEDED, reference, change.now
+        live.save()
+        return live
+    attempt = Payment.select(fn.COUNT(Payment.id)).where(Payment.order == order).scalar() + 1
+    return Payment.create(
+        order=order,
+        provider=ProviderName.BANK if order.bank_chosen_at is not None else ProviderName.MANUAL,
+        state=PaymentState.SUCCEEDED,
+        idempotency_key=f"smartsub-{order.number}-{attempt}",
+        reference=reference,
+        amount=amount,
+        currency=order.currency,
+        created_at=change.now,
+        changed_at=change.now,
+        created_by=change.admin.name,
+    )
+
+
+def _settle(change: Change, order: Order, transition: Transition, payment: Payment | None) -> None:
+    """-> Succeed: every line extended once, the invoice issued, the claims released, in this one transaction."""
+    before, late = order.status, transition.effect is Effect.SETTLE_LATE
+    lapsed = change.settings.orders.lapsed
+    today = local_date(change.now, order.office.timezone)
+    _move(order, change, status=OrderStatus.SUCCEED, paid_at=change.now, late=late)
+    if payment is not None:
+        payment.applied, payment.changed_at = True, change.now
+        payment.save()
+    lines = _lines_of(order)
+    extended = [terms.extend(line.dates, term_of(order, line.action), today, lapsed) for line in lines]
+    database = Order._meta.database
+    database.update_rows(
+        [Subscription.activated_on, Subscription.expires_on, Subscription.anchor_day, Subscription.id],
+        (
+            (new.activated_on, new.expires_on, new.anchor_day, line.subscription)
+            for line, new in zip(lines, extended, strict=True)
+        ),
+    )
+    database.update_rows(
+        [OrderLine.previous_expiry, OrderLine.new_expiry, OrderLine.applied_on, OrderLine.lapsed, OrderLine.id],
+        (
+            (line.dates.expires_on, new.expires_on, today, lapsed, line.pk)
+            for line, new in zip(lines, extended, strict=True)
+        ),
+    )
+    Claim.delete().where(Claim.order == order).execute()
+    invoice = invoices.issue(
+        change,
+        order,
+        totals((line.amount, line.tax_rate_ppm) for line in lines),
+        [
+            {
+                "user_id": line.user_key,
+                "label": line.label,
+                "department": line.department,
+                "apartment": line.apartment,
+                "service": str(line.service),
+                "action": line.action.value,
+                "amount": line.amount,
+                "tax_rate_ppm": line.tax_rate_ppm,
+                "previous_expiry": line.dates.expires_on.isoformat() if line.dates.expires_on else None,
+                "new_expiry": new.expires_on.isoformat() if new.expires_on else None,
+            }
+            for line, new in zip(lines, extended, strict=True)
+        ],
+        None if payment is None else {"provider": payment.provider.value, "reference": payment.reference},
+    )
+    change.record(
+        transition.trigger,
+        order=order.id,
+        before={"status": before},
+        after={
+            "status": OrderStatus.SUCCEED,
+            "amount": Money(order.total, order.currency),
+            **({"reference": payment.reference} if payment is not None else {}),
+            "invoice": invoice.number,
+            "late": late,
+        },
+    )
+
+
+def _choose_bank(change: Change, order: Order) -> None:
+    """Bank transfer makes no live payment; the first time it is chosen, there is more time to pay."""
+    decided(Trigger.PAY, order, change)
+    if order.bank_chosen_at is not None:
+        return
+    before = order.pay_by
+    pay_by = max(order.created_at + change.settings.orders.bank_within, order.pay_by)
+    _move(order, change, bank_chosen_at=change.now, pay_by=pay_by)
+    change.record("bank", order=order.id, before={"pay_by": before}, after={"pay_by": pay_by})
+
+
+def _expected(number: str, version: int | None) -> Order:
+    order = queries.find_order(number)
+    if version is not None and order.version != version:
+        raise Refused(f"order {number} was changed by someone else meanwhile: look at it again")
+    return order
+
+
+def _paid(change: Change, order: Order, waiting: str | None) -> Paid:
+    return Paid(order=read_order(order.number, change.now, change.settings), waiting=waiting)
+
+
+# Moves without money
+
+
+def fail(session: Session, number: str, reason: str, **options: Any) -> OrderDetails:
+    """Mark a System Processing order as Failed, with a reason; its people are free for another order."""
+    return _close(session, Trigger.FAIL, number, reason, **options)
+
+
+def cancel(session: Session, number: str, reason: str, **options: Any) -> OrderDetails:
+    """Cancel a Processing or Failed order, with a reason; its people are free for another order."""
+    return _close(session, Trigger.CANCEL, number, reason, **options)
+
+
+def delete(session: Session, number: str, reason: str, **options: Any) -> OrderDetails:
+    """Hide an order, with a reason; a Processing one is cancelled first. `restore` brings it back."""
+    return _close(session, Trigger.DELETE, number, reason, **options)
+
+
+def restore(session: Session, number: str, **options: Any) -> OrderDetails:
+    """Bring a deleted order back into the lists."""
+    return _close(session, Trigger.RESTORE, number, None, **options)
+
+
+def _close(
+    session: Session,
+    trigger: Trigger,
+    number: str,
+    reason: str | None,
+    *,
+    version: int | None = None,
+    request_id: str | None = None,
+    dry_run: bool = False,
+) -> OrderDetails:
+    said = None if reason is None else check_text("reason", reason)
+
+    def work(change: Change) -> OrderDetails:
+        order = _expected(number, version)
+        transition, _ = decided(trigger, order, change)
+        before = {"status": order.status, "deleted": order.deleted_at is not None}
+        columns: dict[str, Any] = {}
+        if transition.target is not None:
+            columns["status"] = transition.target
+        match transition.effect:
+            case Effect.HIDE | Effect.HIDE_CANCELLED:
+                columns["deleted_at"] = change.now
+            case Effect.SHOW:
+                columns["deleted_at"] = None
+            case _:
+                pass
+        _move(order, change, **columns)
+        if transition.target is not None:
+            Claim.delete().where(Claim.order == order).execute()
+        after = {"status": order.status, "deleted": order.deleted_at is not None}
+        changed = [key for key in after if after[key] != before[key]]
+        change.record(
+            trigger,
+            order=order.id,
+            before={key: before[key] for key in changed},
+            after={key: after[key] for key in changed},
+            reason=said,
+        )
+        return read_order(number, change.now, change.settings)
+
+    arguments = {"number": number, "reason": said}
+    return perform(session, trigger, arguments, OrderDetails, work, request_id=request_id, dry_run=dry_run)
+
+
+# What a screen may offer
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A trigger and, where it is not possible now, why not."""
+
+    trigger: Trigger
+    reason: str
+
+    @property
+    def possible(self) -> bool:
+        return not self.reason
+
+
+def offers(number: str, role: Role, now: datetime) -> tuple[Offered, ...]:
+    """Every trigger with whether it would do something to the order now, by the same table that decides."""
+    order = queries.find_order(number)
+    known = read_facts(order, now)
+    known = replace(known, second=known.status is OrderStatus.SUCCEED)
+    shown = []
+    for trigger in Trigger:
+        if trigger is Trigger.TIME_OUT:
+            continue
+        decision = decide(trigger, known)
+        reason = "" if decision.transition is not None else decision.reason
+        if not reason and not may(role, trigger):
+            reason = f"a {role.label} may not"
+        shown.append(Offered(trigger, reason))
+    return tuple(shown)

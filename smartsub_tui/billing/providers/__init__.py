@@ -1,1 +1,0 @@
-"""The ways money comes in."""

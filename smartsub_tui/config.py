@@ -1,0 +1,224 @@
+"""Settings: config.toml as frozen values. Flags come before the environment, then the file, then the defaults.
+
+An unknown key or a bad value is refused with the file, the key and the nearest right name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from smartsub_tui.data.vocabulary import Lapsed
+from smartsub_tui.errors import WrongUsage
+
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SERIES = re.compile(r"[A-Z0-9]{1,10}")
+
+
+def parse_duration(text: str) -> timedelta:
+    """90s, 15m, 24h or 14d; raises ValueError with a sentence otherwise."""
+    match = _DURATION.fullmatch(text)
+    if match is None or int(match.group(1)) == 0:
+        raise ValueError(f"{text!r} is no duration: write 90s, 15m, 24h or 14d")
+    return timedelta(seconds=int(match.group(1)) * _SECONDS[match.group(2)])
+
+
+def duration_text(duration: timedelta) -> str:
+    """The shortest text that parse_duration reads back."""
+    seconds = int(duration.total_seconds())
+    for unit in ("d", "h", "m"):
+        if seconds % _SECONDS[unit] == 0:
+            return f"{seconds // _SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+def is_timezone(name: str) -> bool:
+    """Whether `name` is an IANA time zone that is known here."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    except KeyError:
+        return False
+    return True
+
+
+def system_timezone(environment: Mapping[str, str] | None = None) -> str:
+    """The IANA name of the system's zone, UTC where it cannot be told."""
+    named = (os.environ if environment is None else environment).get("TZ", "").lstrip(":")
+    if named and is_timezone(named):
+        return named
+    resolved = os.path.realpath("/etc/localtime")
+    _, marker, name = resolved.partition("/zoneinfo/")
+    return name if marker and is_timezone(name) else "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSettings:
+    """How long an order may wait for its money, and how its dates count."""
+
+    pay_within: timedelta = timedelta(hours=24)
+    bank_within: timedelta = timedelta(days=14)
+    lapsed: Lapsed = Lapsed.TODAY
+    first_term_months: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """Who issues the invoices, and in whose days they are dated."""
+
+    name: str = ""
+    address: str = ""
+    vat_id: str = ""
+    iban: str = ""
+    email: str = ""
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceSettings:
+    series: str = "INV"
+    folder: str = ""
+    fonts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BillingSystem:
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceSettings:
+    timezone: str = field(default_factory=system_timezone)
+    theme: str = "dark"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    orders: OrderSettings = OrderSettings()
+    seller: Seller = Seller()
+    invoice: InvoiceSettings = InvoiceSettings()
+    billing_system: BillingSystem = BillingSystem()
+    ui: InterfaceSettings = field(default_factory=InterfaceSettings)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text: write it in quotes")
+    return value
+
+
+def _duration(value: object) -> timedelta:
+    return parse_duration(_text(value))
+
+
+def _timezone(value: object) -> str:
+    name = _text(value)
+    if not is_timezone(name):
+        raise ValueError(f"{name!r} is no time zone: write an IANA name, as Europe/Berlin")
+    return name
+
+
+def _lapsed(value: object) -> Lapsed:
+    if value not in tuple(Lapsed):
+        raise ValueError(f"{value!r} is neither {' nor '.join(repr(each.value) for each in Lapsed)}")
+    return Lapsed(str(value))
+
+
+def _months(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 60:
+        raise ValueError(f"{value!r} is no whole number from 1 to 60")
+    return value
+
+
+def _series(value: object) -> str:
+    if not _SERIES.fullmatch(_text(value)):
+        raise ValueError(f"{value!r} is no series: write 1 to 10 capitals and digits, as INV")
+    return str(value)
+
+
+def _theme(value: object) -> str:
+    if value not in THEMES:
+        raise ValueError(f"{value!r} is no theme: {', '.join(THEMES)}")
+    return str(value)
+
+
+THEMES: Final = ("dark", "light")
+
+# Section -> key -> how its value is read. A key that is not here is unknown.
+_READERS: Final[dict[str, dict[str, Callable[[object], Any]]]] = {
+    "orders": {
+        "pay_within": _duration,
+        "bank_within": _duration,
+        "lapsed": _lapsed,
+        "first_term_months": _months,
+    },
+    "seller": {
+        "name": _text,
+        "address": _text,
+        "vat_id": _text,
+        "iban": _text,
+        "email": _text,
+        "timezone": _timezone,
+    },
+    "invoice": {"series": _series, "folder": _text, "fonts": _text},
+    "billing_system": {"url": _text},
+    "ui": {"timezone": _timezone, "theme": _theme},
+}
+
+
+def load(path: Path | None) -> Settings:
+    """The settings of the file `path`; the defaults where it is None.
+
+    Raises WrongUsage for a file that cannot be read, an unknown key or a bad value.
+    """
+    if path is None:
+        return Settings()
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise WrongUsage(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"{path} is no TOML: {error}") from error
+    settings = Settings()
+    for section, values in table.items():
+        readers = _READERS.get(section)
+        if readers is None or not isinstance(values, dict):
+            raise WrongUsage(f"{path}: {_unknown(f'[{section}]', [f'[{each}]' for each in _READERS])}")
+        read: dict[str, Any] = {}
+        for key, value in values.items():
+            if key not in readers:
+                raise WrongUsage(f"{path}: [{section}] {_unknown(key, list(readers))}")
+            try:
+                read[key] = readers[key](value)
+            except ValueError as error:
+                raise WrongUsage(f"{path}: [{section}] {key}: {error}") from error
+        settings = replace(settings, **{section: replace(getattr(settings, section), **read)})
+    return settings
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"{name} is unknown: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
+
+
+def in_force(settings: Settings) -> list[tuple[str, str]]:
+    """Every setting as (section.key, text), for `smartsub doctor`."""
+    shown = []
+    for section in fields(settings):
+        values = getattr(settings, section.name)
+        for each in fields(values):
+            value = getattr(values, each.name)
+            text = duration_text(value) if isinstance(value, timedelta) else str(value)
+            shown.append((f"{section.name}.{each.name}", text))
+    return shown

@@ -1,0 +1,392 @@
+"""What is read: offices, users and orders as records. A list is a page of a keyset, never an OFFSET."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from peewee import JOIN, Case, Expression, Field, Tuple, Value, fn
+
+from smartsub_tui.clock import local_date
+from smartsub_tui.data.database import rows
+from smartsub_tui.data.fields import InstantField, to_microseconds
+from smartsub_tui.data.filter_sql import order_condition, user_condition
+from smartsub_tui.data.filters import Filter, Moment
+from smartsub_tui.data.models import Claim, Department, Invoice, Office, Order, Subscription, User
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.records import InvoiceRecord, OfficeRecord, OrderSummary, UserRecord
+from smartsub_tui.data.text import folded
+from smartsub_tui.data.vocabulary import EXPIRING_DAYS, InvoiceKind, OfficeKind, OrderStatus, SubscriptionState
+from smartsub_tui.errors import NotFound, Refused
+
+PAGE: Final = 50
+
+
+def zones() -> list[str]:
+    """The time zones that offices have."""
+    return [zone for (zone,) in rows(Office.select(Office.timezone).distinct())]
+
+
+# Offices
+
+
+def find_office(name: str) -> Office:
+    """The office of that name: as written, else whatever the case and composition of its letters.
+
+    Raises NotFound, naming the nearest; Refused where several are meant.
+    """
+    exact = Office.get_or_none(Office.name == name)
+    if exact is not None:
+        return exact
+    alike = list(Office.select().where(Office.name_folded == folded(name)))
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise Refused(f"{len(alike)} offices are called {name!r}: write it exactly as one of them")
+    names = {folded(each): each for (each,) in rows(Office.select(Office.name))}
+    near = difflib.get_close_matches(folded(name), list(names), n=1, cutoff=0.4)
+    hint = f"did you mean {names[near[0]]!r}?" if near else "smartsub offices lists them"
+    raise NotFound(f"no office is called {name!r}: {hint}")
+
+
+def find_department(office: Office, name: str) -> Department:
+    """The department of that name in `office`; raises NotFound, naming the nearest."""
+    found = list(Department.select().where((Department.office == office) & (Department.name_folded == folded(name))))
+    exact = [each for each in found if each.name == name]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    names = {folded(each.name): each.name for each in Department.select().where(Department.office == office)}
+    near = difflib.get_close_matches(folded(name), list(names), n=1, cutoff=0.4)
+    hint = f"did you mean {names[near[0]]!r}?" if near else f"there are {', '.join(sorted(names.values()))}"
+    raise NotFound(f"{office.name} has no {office.kind.department_label.lower()} {name!r}: {hint}")
+
+
+def offices(now: datetime) -> list[OfficeRecord]:
+    """Every office with its counts, by name; removed people and hidden orders are not counted."""
+    days = {zone: local_date(now, zone) for zone in zones()}
+    if not days:
+        return []
+    today = Case(Office.timezone, list(days.items()))
+    last = Case(Office.timezone, [(zone, day + timedelta(days=EXPIRING_DAYS - 1)) for zone, day in days.items()])
+    expires_on = Subscription.expires_on
+    present = (User.office == Office.id) & User.removed_on.is_null()
+
+    def people(condition: Expression) -> Any:
+        return fn.COALESCE(fn.SUM(Case(None, [(condition, 1)], 0)), 0)
+
+    unpaid: dict[int, int] = dict(
+        rows(
+            Order.select(Order.office, fn.COUNT(Order.id))
+            .where((Order.status == OrderStatus.PROCESSING) & Order.deleted_at.is_null())
+            .group_by(Order.office)
+        )
+    )
+    counted = (
+        Office.select(
+            Office.id,
+            Office.name,
+            Office.kind,
+            Office.timezone,
+            Office.currency,
+            fn.COUNT(User.id),
+            people(User.id.is_null(False) & expires_on.is_null()),
+            people((expires_on >= today) & (expires_on <= last)),
+            people(expires_on < today),
+        )
+        .join(User, JOIN.LEFT_OUTER, on=present)
+        .join(Subscription, JOIN.LEFT_OUTER, on=(Subscription.user == User.id))
+        .group_by(Office.id)
+        .order_by(Office.name_folded, Office.id)
+    )
+    return [
+        OfficeRecord(
+            id=row[0],
+            name=row[1],
+            kind=row[2],
+            timezone=row[3],
+            currency=row[4],
+            users=row[5],
+            inactive=int(row[6]),
+            expiring=int(row[7]),
+            expired=int(row[8]),
+            unpaid=unpaid.get(row[0], 0),
+        )
+        for row in rows(counted)
+    ]
+
+
+# Users
+
+_Holder: Final = Order.alias("holder")
+
+
+def search_users(
+    chosen: Filter,
+    moment: Moment,
+    *,
+    office: int | None = None,
+    keys: Sequence[str] | None = None,
+    limit: int | None = PAGE,
+) -> list[UserRecord]:
+    """The people that the filter lets through, by office, name and id; of one office, of some user ids, if given."""
+    query = (
+        User.select(
+            User.id,
+            User.key,
+            User.name,
+            Office.name,
+            Office.timezone,
+            Department.name,
+            User.kind,
+            User.apartment,
+            User.removed_on,
+            Subscription.id,
+            Subscription.service,
+            Subscription.activated_on,
+            Subscription.expires_on,
+            Subscription.anchor_day,
+            _Holder.number,
+        )
+        .join(Office, on=(User.office == Office.id))
+        .switch(User)
+        .join(Department, on=(User.department == Department.id))
+        .switch(User)
+        .join(Subscription, on=(Subscription.user == User.id))
+        .join(Claim, JOIN.LEFT_OUTER, on=(Claim.subscription == Subscription.id))
+        .join(_Holder, JOIN.LEFT_OUTER, on=(Claim.order == _Holder.id))
+        .where(user_condition(chosen, moment, zones()))
+        .order_by(Office.name_folded, User.name_folded, User.id)
+        .limit(limit)
+    )
+    if office is not None:
+        query = query.where(User.office == office)
+    if keys is not None:
+        query = query.where(User.key.in_(list(keys)))
+    today: dict[str, date] = {}
+    found = []
+    for row in rows(query):
+        zone = row[4]
+        if zone not in today:
+            today[zone] = local_date(moment.now, zone)
+        found.append(
+            UserRecord(
+                pk=row[0],
+                id=row[1],
+                name=row[2],
+                office=row[3],
+                department=row[5],
+                kind=row[6],
+                apartment=row[7],
+                service=row[10],
+                state=SubscriptionState.on(today[zone], row[12], row[8]),
+                activated_on=row[11],
+                expires_on=row[12],
+                subscription_pk=row[9],
+                anchor_day=row[13],
+                held_by=row[14],
+            )
+        )
+    return found
+
+
+def count_users(chosen: Filter, moment: Moment, *, office: int | None = None) -> int:
+    """How many people the filter lets through."""
+    query = (
+        User.select(fn.COUNT(User.id))
+        .join(Office, on=(User.office == Office.id))
+        .switch(User)
+        .join(Department, on=(User.department == Department.id))
+        .switch(User)
+        .join(Subscription, on=(Subscription.user == User.id))
+        .where(user_condition(chosen, moment, zones()))
+    )
+    if office is not None:
+        query = query.where(User.office == office)
+    return int(query.scalar())
+
+
+# Orders
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """An order of rows; equal values are told apart by the order's row id, in the same direction."""
+
+    key: str = "created"
+    descending: bool = True
+
+
+# A column that may be NULL sorts as the value beside it.
+_SORT_COLUMNS: Final[dict[str, tuple[Field, Any]]] = {
+    "created": (Order.created_at, None),
+    "number": (Order.number, None),
+    "type": (Order.type, None),
+    "status": (Order.status, None),
+    "total": (Order.total, None),
+    "apartments": (Order.apartments, None),
+    "paid": (Order.paid_at, 0),
+    "payby": (Order.pay_by, 0),
+    "office": (Office.name_folded, None),
+}
+SORT_KEYS: Final = tuple(_SORT_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a row stands under a sort: its value there, as it is stored, and its row id."""
+
+    value: Any
+    pk: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """Rows in the order asked for, and the cursors of the first and the last."""
+
+    rows: tuple[OrderSummary, ...]
+    first: Cursor | None
+    last: Cursor | None
+
+
+_COLUMNS: Final = (
+    Order.id,
+    Order.number,
+    Order.type,
+    Order.status,
+    Order.apartments,
+    Order.currency,
+    Order.net,
+    Order.tax,
+    Order.total,
+    Order.created_at,
+    Order.created_by,
+    Order.pay_by,
+    Order.paid_at,
+    Order.months,
+    Order.until,
+    Order.deleted_at,
+    Order.late,
+    Order.history,
+    Order.version,
+    Office.name,
+    Office.kind,
+    Invoice.number,
+    Invoice.issued_on,
+    Invoice.total,
+)
+
+
+def _orders(*extra: Any) -> Any:
+    return (
+        Order.select(*_COLUMNS, *extra)
+        .join(Office, on=(Order.office == Office.id))
+        .join(
+            Invoice,
+            JOIN.LEFT_OUTER,
+            on=((Invoice.order == Order.id) & (Invoice.kind == InvoiceKind.INVOICE)),
+        )
+    )
+
+
+def _summary(row: Sequence[Any], now: datetime) -> dict[str, Any]:
+    currency, status, pay_by, until = row[5], row[3], row[11], row[14]
+    return {
+        "pk": row[0],
+        "number": row[1],
+        "type": row[2],
+        "status": status,
+        "office": row[19],
+        "office_kind": row[20],
+        "apartments": row[4],
+        "net": None if row[6] is None else Money(row[6], currency),
+        "tax": None if row[7] is None else Money(row[7], currency),
+        "total": Money(row[8], currency),
+        "created_at": row[9],
+        "created_by": row[10],
+        "pay_by": pay_by,
+        "paid_at": row[12],
+        "months": row[13],
+        "until": until,
+        # Only community orders that are renewed on a daily basis have one.
+        "next_expiration": until if row[20] is OfficeKind.COMMUNITY else None,
+        "invoice": None
+        if row[21] is None
+        else InvoiceRecord(number=row[21], issued_on=row[22], total=Money(row[23], currency)),
+        "deleted": row[15] is not None,
+        "late": row[16],
+        "history": row[17],
+        "version": row[18],
+        "due": status is OrderStatus.PROCESSING and pay_by is not None and pay_by <= now,
+    }
+
+
+def search_orders(
+    chosen: Filter,
+    moment: Moment,
+    *,
+    sort: Sort = Sort(),
+    limit: int | None = PAGE,
+    after: Cursor | None = None,
+    before: Cursor | None = None,
+) -> OrderPage:
+    """A page of the orders that the filter lets through: the first, or those right after or right before a cursor."""
+    field, when_null = _SORT_COLUMNS[sort.key]
+    column: Any = field if when_null is None else fn.COALESCE(field, when_null)
+    backward = before is not None
+    descending = sort.descending != backward
+    query = _orders(column.alias("sorted_by")).where(order_condition(chosen, moment))
+    cursor = before if backward else after
+    if cursor is not None:
+        here = Tuple(Value(cursor.value, converter=False), Value(cursor.pk, converter=False))
+        place = Tuple(column, Order.id)
+        query = query.where(place < here if descending else place > here)
+    ends = (column.desc(), Order.id.desc()) if descending else (column.asc(), Order.id.asc())
+    found = list(rows(query.order_by(*ends).limit(limit)))
+    if backward:
+        found.reverse()
+    if not found:
+        return OrderPage((), None, None)
+    stored = to_microseconds if isinstance(field, InstantField) else lambda value: value
+
+    def at(row: Sequence[Any]) -> Cursor:
+        value = row[-1]
+        return Cursor(stored(value) if isinstance(value, datetime) else value, row[0])
+
+    return OrderPage(tuple(OrderSummary(**_summary(row, moment.now)) for row in found), at(found[0]), at(found[-1]))
+
+
+def count_orders(chosen: Filter, moment: Moment, *, at_most: int | None = None) -> int:
+    """How many orders the filter lets through; counting stops at `at_most`, where one is given."""
+    query = Order.select(Order.id).where(order_condition(chosen, moment))
+    if at_most is not None:
+        query = query.limit(at_most)
+    return int(query.count())
+
+
+def count_by_status(chosen: Filter, moment: Moment) -> dict[OrderStatus, int]:
+    """How many orders the filter lets through in each status that occurs."""
+    query = Order.select(Order.status, fn.COUNT(Order.id)).where(order_condition(chosen, moment)).group_by(Order.status)
+    return dict(rows(query))
+
+
+def find_order(number: str) -> Order:
+    """The order of that number; raises NotFound, with the nearest by beginning."""
+    order = Order.get_or_none(Order.number == number)
+    if order is None:
+        raise NotFound(f"no order has the number {number}: smartsub orders finds one by a part of it")
+    return order
+
+
+def order_summary(pk: int, now: datetime) -> dict[str, Any]:
+    """The fields of one order's summary, for the record of its details."""
+    return _summary(next(iter(rows(_orders().where(Order.id == pk)))), now)
+
+
+def among(field: Field, values: Iterable[Any], chunk: int = 500) -> Iterable[Expression]:
+    """`field IN values` in pieces that every engine takes."""
+    held = list(values)
+    for start in range(0, len(held), chunk):
+        yield field.in_(held[start : start + chunk])
