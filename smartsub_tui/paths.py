@@ -27,3 +27,8 @@ def default_database() -> Path:
 def default_config() -> Path:
     """The config.toml that is read where none is named."""
     return Path(_dirs().user_config_dir) / "config.toml"
+
+
+def log_file() -> Path:
+    """Where the traceback of an unexpected error goes."""
+    return Path(_dirs().user_log_dir) / "smartsub.log"

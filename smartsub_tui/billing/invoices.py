@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from datetime import date, datetime
+from functools import cache
+from typing import Any, Final
 
 from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.pricing import Totals
 from smartsub_tui.clock import local_date
+from smartsub_tui.config import Seller
 from smartsub_tui.data.models import Counter, Invoice, Order
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import InvoiceRecord, instant_text
-from smartsub_tui.data.vocabulary import InvoiceKind
+from smartsub_tui.data.vocabulary import InvoiceKind, LineAction, OfficeKind, OrderType, Service
 
 
 def next_number(series: str, year: int) -> tuple[str, int]:
@@ -31,36 +34,117 @@ def next_number(series: str, year: int) -> tuple[str, int]:
     return f"{series}-{year}-{sequence:06d}", sequence
 
 
+def snapshot_line(
+    *,
+    user_id: str,
+    label: str,
+    department: str,
+    apartment: str | None,
+    service: Service,
+    action: LineAction,
+    amount: int,
+    tax_rate_ppm: int,
+    previous_expiry: date | None,
+    new_expiry: date | None,
+) -> dict[str, Any]:
+    """One line of a snapshot, as plain JSON data."""
+    return {
+        "user_id": user_id,
+        "label": label,
+        "department": department,
+        "apartment": apartment,
+        "service": service.value,
+        "action": action.value,
+        "amount": amount,
+        "tax_rate_ppm": tax_rate_ppm,
+        "previous_expiry": previous_expiry.isoformat() if previous_expiry else None,
+        "new_expiry": new_expiry.isoformat() if new_expiry else None,
+    }
+
+
+def snapshot(
+    *,
+    seller: Seller,
+    office: str,
+    kind: OfficeKind,
+    number: str,
+    type: OrderType,
+    created_at: datetime,
+    paid_at: datetime,
+    months: int | None,
+    until: date | None,
+    first_term_months: int | None,
+    payment: dict[str, Any] | None,
+    currency: str,
+    lines: Sequence[dict[str, Any]],
+    by_rate: Mapping[int, tuple[int, int]],
+    net: int,
+    tax: int,
+    total: int,
+) -> str:
+    """All that an invoice says, as JSON; `lines` are of snapshot_line, `payment` is plain JSON data."""
+    return _ENCODER.encode(
+        {
+            "seller": _seller(seller),
+            "buyer": {"office": office, "kind": kind.value},
+            "order": {
+                "number": number,
+                "type": type.value,
+                "created_at": instant_text(created_at),
+                "paid_at": instant_text(paid_at),
+                "months": months,
+                "until": until.isoformat() if until else None,
+                "first_term_months": first_term_months,
+            },
+            "payment": payment,
+            "currency": currency,
+            "lines": list(lines),
+            "tax": [{"rate_ppm": rate, "net": part, "tax": tax_part} for rate, (part, tax_part) in by_rate.items()],
+            "net": net,
+            "tax_total": tax,
+            "total": total,
+        }
+    )
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+@cache
+def _seller(seller: Seller) -> dict[str, str]:
+    return {key: value for key, value in asdict(seller).items() if key != "timezone"}
+
+
 def issue(
     change: Change, order: Order, totals: Totals, lines: Sequence[dict[str, Any]], payment: dict[str, Any] | None
 ) -> InvoiceRecord:
     """Issue the invoice of an order that succeeds now, with a snapshot of all that it says.
 
-    `lines` and `payment` are plain JSON data. Its day and year are those of the seller's time zone.
+    `lines` are of snapshot_line, `payment` is plain JSON data. Its day and year are those of the seller's time zone.
     """
     seller = change.settings.seller
     day = local_date(change.now, seller.timezone)
     number, sequence = next_number(change.settings.invoice.series, day.year)
-    snapshot = {
-        "seller": {key: value for key, value in asdict(seller).items() if key != "timezone"},
-        "buyer": {"office": order.office.name, "kind": order.office.kind.value},
-        "order": {
-            "number": order.number,
-            "type": order.type.value,
-            "created_at": instant_text(order.created_at),
-            "paid_at": instant_text(change.now),
-            "months": order.months,
-            "until": order.until.isoformat() if order.until else None,
-            "first_term_months": order.first_term_months,
-        },
-        "payment": payment,
-        "currency": order.currency,
-        "lines": list(lines),
-        "tax": [{"rate_ppm": rate, "net": net, "tax": tax} for rate, (net, tax) in totals.by_rate.items()],
-        "net": order.net,
-        "tax_total": order.tax,
-        "total": order.total,
-    }
+    assert order.net is not None and order.tax is not None  # noqa: S101, PT018 - for the type: only history lacks them
+    document = snapshot(
+        seller=seller,
+        office=order.office.name,
+        kind=order.office.kind,
+        number=order.number,
+        type=order.type,
+        created_at=order.created_at,
+        paid_at=change.now,
+        months=order.months,
+        until=order.until,
+        first_term_months=order.first_term_months,
+        payment=payment,
+        currency=order.currency,
+        lines=lines,
+        by_rate=totals.by_rate,
+        net=order.net,
+        tax=order.tax,
+        total=order.total,
+    )
     Invoice.insert(
         order=order.id,
         kind=InvoiceKind.INVOICE,
@@ -74,6 +158,6 @@ def issue(
         net=order.net,
         tax=order.tax,
         total=order.total,
-        snapshot=json.dumps(snapshot, ensure_ascii=False, separators=(",", ":")),
+        snapshot=document,
     ).execute()
     return InvoiceRecord(number=number, issued_on=day, total=Money(order.total, order.currency))

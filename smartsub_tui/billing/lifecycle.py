@@ -169,7 +169,7 @@ class Transition:
 
 
 _UNPAID_AND_CLOSED = (TIME_OUT, FAILED, CANCEL)
-_PAYABLE = (_not_history, _not_deleted, _in_time, _right_amount, _lines_valid, _claims_free, _no_live_payment)
+_PAYABLE = (_not_history, _not_deleted, _in_time, _no_live_payment, _right_amount, _lines_valid, _claims_free)
 _PAYABLE_LATE = (_not_history, _not_deleted, _not_second, _right_amount, _lines_valid, _claims_free)
 
 TABLE: Final = (

@@ -143,22 +143,19 @@ def _by_key(office: int, keys: Collection[str], moment: Moment) -> list[UserReco
     ]
 
 
-def preview(
-    office_name: str,
-    chosen: Filter | Collection[str],
-    term: Term,
-    now: datetime,
-    settings: Settings,
-    *,
-    additional: bool,
-) -> Plan:
-    """What an order would be, without making it."""
+def people_to_renew(
+    session: Session, office_name: str, chosen: Filter | Collection[str], now: datetime, *, additional: bool
+) -> list[UserRecord]:
+    """Whom a renewal would be for: everyone activated whom the filter, or the list of user ids, lets through."""
+    office = queries.find_office(office_name)
+    return candidates(office, chosen, now, session.settings, activated=True, additional=additional)
+
+
+def preview(session: Session, office_name: str, people: Sequence[UserRecord], term: Term, now: datetime) -> Plan:
+    """What an order for these people would be, if it were made and paid now; nothing is made."""
     office = queries.find_office(office_name)
     today = local_date(now, office.timezone)
-    people = candidates(office, chosen, now, settings, activated=not isinstance(term, FirstTerm), additional=additional)
-    if isinstance(term, Until):
-        check_until(term.day, office.kind, today)
-    return plan(people, term, office.kind, load_prices(office.currency), today, settings)
+    return plan(people, term, office.kind, load_prices(office.currency), today, session.settings)
 
 
 # Making

@@ -39,6 +39,7 @@ from smartsub_tui.data.vocabulary import (
     PaymentState,
     ProviderName,
     Role,
+    Service,
 )
 from smartsub_tui.errors import Refused
 
@@ -83,7 +84,7 @@ class _Line:
     label: str
     department: str
     apartment: str | None
-    service: str
+    service: Service
     dates: Dates
     removed_on: date | None
 
@@ -376,18 +377,18 @@ def _settle(change: Change, order: Order, transition: Transition, payment: Payme
         order,
         totals((line.amount, line.tax_rate_ppm) for line in lines),
         [
-            {
-                "user_id": line.user_key,
-                "label": line.label,
-                "department": line.department,
-                "apartment": line.apartment,
-                "service": str(line.service),
-                "action": line.action.value,
-                "amount": line.amount,
-                "tax_rate_ppm": line.tax_rate_ppm,
-                "previous_expiry": line.dates.expires_on.isoformat() if line.dates.expires_on else None,
-                "new_expiry": new.expires_on.isoformat() if new.expires_on else None,
-            }
+            invoices.snapshot_line(
+                user_id=line.user_key,
+                label=line.label,
+                department=line.department,
+                apartment=line.apartment,
+                service=line.service,
+                action=line.action,
+                amount=line.amount,
+                tax_rate_ppm=line.tax_rate_ppm,
+                previous_expiry=line.dates.expires_on,
+                new_expiry=new.expires_on,
+            )
             for line, new in zip(lines, extended, strict=True)
         ],
         None if payment is None else {"provider": payment.provider.value, "reference": payment.reference},
@@ -431,22 +432,22 @@ def _paid(change: Change, order: Order, waiting: str | None) -> Paid:
 # Moves without money
 
 
-def fail(session: Session, number: str, reason: str, **options: Any) -> OrderDetails:
+def fail(session: Session, number: str, reason: str, /, **options: Any) -> OrderDetails:
     """Mark a System Processing order as Failed, with a reason; its people are free for another order."""
     return _close(session, Trigger.FAIL, number, reason, **options)
 
 
-def cancel(session: Session, number: str, reason: str, **options: Any) -> OrderDetails:
+def cancel(session: Session, number: str, reason: str, /, **options: Any) -> OrderDetails:
     """Cancel a Processing or Failed order, with a reason; its people are free for another order."""
     return _close(session, Trigger.CANCEL, number, reason, **options)
 
 
-def delete(session: Session, number: str, reason: str, **options: Any) -> OrderDetails:
+def delete(session: Session, number: str, reason: str, /, **options: Any) -> OrderDetails:
     """Hide an order, with a reason; a Processing one is cancelled first. `restore` brings it back."""
     return _close(session, Trigger.DELETE, number, reason, **options)
 
 
-def restore(session: Session, number: str, **options: Any) -> OrderDetails:
+def restore(session: Session, number: str, /, **options: Any) -> OrderDetails:
     """Bring a deleted order back into the lists."""
     return _close(session, Trigger.RESTORE, number, None, **options)
 

@@ -11,6 +11,7 @@ The rules (docs/dates.md):
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,6 +22,7 @@ from smartsub_tui.errors import Refused
 
 FEWEST_MONTHS: Final = 1
 MOST_MONTHS: Final = 60
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,20 @@ def parse_months(text: str) -> int:
     stripped = text.strip()
     if not stripped:
         raise ValueError(f"how many months? a whole number from {FEWEST_MONTHS} to {MOST_MONTHS}")
-    if not (stripped.isascii() and stripped.isdigit()) or not FEWEST_MONTHS <= int(stripped[:6]) <= MOST_MONTHS:
+    digits = stripped.lstrip("0")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 2 or int(digits) > MOST_MONTHS:
         raise ValueError(f"months is a whole number from {FEWEST_MONTHS} to {MOST_MONTHS}, not {stripped!r}")
-    return int(stripped)
+    return int(digits)
+
+
+def parse_date(text: str) -> date:
+    """The date that was typed, YYYY-MM-DD; raises ValueError with a sentence otherwise."""
+    if _DATE.fullmatch(text.strip()):
+        try:
+            return date.fromisoformat(text.strip())
+        except ValueError:
+            pass
+    raise ValueError(f"{text.strip()!r} is no date: write YYYY-MM-DD")
 
 
 def add_months(day: date, months: int, anchor_day: int) -> date:
@@ -132,12 +145,20 @@ def objection(dates: Dates, term: Term, today: date, removed_on: date | None) ->
     if removed_on is not None:
         return f"was removed on {removed_on.isoformat()}"
     if isinstance(term, FirstTerm):
-        return None if dates.expires_on is None else f"is already activated, until {dates.expires_on.isoformat()}"
+        if dates.expires_on is not None:
+            return f"is already activated, until {dates.expires_on.isoformat()}"
+        return _beyond(today, term.months)
     if dates.expires_on is None:
         return "is not activated yet"
-    if isinstance(term, Until):
-        if term.day <= today:
-            return f"{term.day.isoformat()} is not later than today"
-        if dates.expires_on >= term.day:
-            return f"already runs until {dates.expires_on.isoformat()}"
+    if isinstance(term, Months):
+        return _beyond(max(dates.expires_on, today), term.months)
+    if term.day <= today:
+        return f"{term.day.isoformat()} is not later than today"
+    if dates.expires_on >= term.day:
+        return f"already runs until {dates.expires_on.isoformat()}"
     return None
+
+
+def _beyond(day: date, months: int) -> str | None:
+    beyond = (day.year * 12 + day.month - 1 + months) // 12 > date.max.year
+    return f"would run past the year {date.max.year}" if beyond else None

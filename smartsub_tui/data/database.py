@@ -151,18 +151,31 @@ class SqliteDatabase(APSWDatabase):
         self._execute_many(sql, fields, rows)
 
     def _execute_many(self, sql: str, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
-        converters = [each.db_value for each in fields]
+        converters: list[Any] = [each.db_value for each in fields]
         stored = ([convert(value) for convert, value in zip(converters, row, strict=True)] for row in rows)
+        cursor: Any = self.cursor()
         with __exception_wrapper__:
-            self.cursor().executemany(sql, stored)  # type: ignore[no-untyped-call]
+            cursor.executemany(sql, stored)
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
-        return int(self.connection().data_version("main"))
+        # The pragma looks at the file; apsw's data_version() answers from what was last read, and so sees nobody else.
+        (version,) = self.execute_sql("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def quick_check(self) -> str:
+        """ "usable", or the first thing that is wrong with the file."""
+        (first,) = self.execute_sql("PRAGMA quick_check(1)").fetchone()
+        return "usable" if first == "ok" else f"damaged: {first}"
 
     def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
         """While set, statements stop with Interrupted soon after `unwanted()` is true; None takes it away."""
         self.connection().set_progress_handler(unwanted, steps)
+
+
+def sqlite_version() -> str:
+    """The version of the SQLite in use, which is apsw's own."""
+    return str(apsw.sqlite_lib_version())
 
 
 def rows(query: Any) -> Iterable[Any]:
@@ -196,7 +209,10 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
     """
     path = path_of(url)
     if path is not None:
-        missing = not path.exists() or path.stat().st_size == 0
+        try:
+            missing = not path.exists() or path.stat().st_size == 0
+        except OSError as error:
+            raise Unavailable(f"the database {path} cannot be looked for: {error.strerror}") from error
         if missing and not create:
             raise Unavailable(f"no database at {path}: smartsub init")
         if missing:
@@ -207,13 +223,16 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
                 raise Unavailable(f"cannot make the database {path}: {error.strerror}") from error
     database = SqliteDatabase(
         str(path) if path is not None else ":memory:",
-        pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -8000},
+        # Without recursive triggers a REPLACE would remove a row of an append-only table unseen.
+        pragmas={"synchronous": "full", "foreign_keys": 1, "recursive_triggers": 1, "cache_size": -8000},
         autoconnect=False,
         lock_type="IMMEDIATE",
     )
     try:
         with available(f"the database {path or url}"):
             database.connect()
+            _applied(database)  # before anything is written: not even the journal of someone else's database is changed
+            database.execute_sql("PRAGMA journal_mode = wal")
             models.proxy.initialize(database)
             migrate(database, create=create)
     except BaseException:

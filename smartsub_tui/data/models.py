@@ -8,8 +8,8 @@ Nothing above `data` and `billing` sees these classes: records go up (see `recor
 from __future__ import annotations
 
 from peewee import (
-    AutoField,
     SQL,
+    AutoField,
     BigIntegerField,
     BooleanField,
     CharField,

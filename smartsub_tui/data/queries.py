@@ -20,7 +20,7 @@ from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import InvoiceRecord, OfficeRecord, OrderSummary, UserRecord
 from smartsub_tui.data.text import folded
 from smartsub_tui.data.vocabulary import EXPIRING_DAYS, InvoiceKind, OfficeKind, OrderStatus, SubscriptionState
-from smartsub_tui.errors import NotFound, Refused
+from smartsub_tui.errors import NotFound, Refused, WrongUsage
 
 PAGE: Final = 50
 
@@ -234,6 +234,17 @@ _SORT_COLUMNS: Final[dict[str, tuple[Field, Any]]] = {
 SORT_KEYS: Final = tuple(_SORT_COLUMNS)
 
 
+def parse_sort(text: str) -> Sort:
+    """KEY is upward, -KEY downward; raises WrongUsage for an unknown key, naming the nearest."""
+    key = text.removeprefix("-")
+    if key not in SORT_KEYS:
+        near = difflib.get_close_matches(key, SORT_KEYS, n=1)
+        raise WrongUsage(
+            f"orders are not sorted by {key!r}: " + (f"did you mean {near[0]}?" if near else ", ".join(SORT_KEYS))
+        )
+    return Sort(key, descending=text.startswith("-"))
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """Where a row stands under a sort: its value there, as it is stored, and its row id."""
@@ -244,11 +255,10 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class OrderPage:
-    """Rows in the order asked for, and the cursors of the first and the last."""
+    """Rows in the order asked for, and the cursor of each."""
 
     rows: tuple[OrderSummary, ...]
-    first: Cursor | None
-    last: Cursor | None
+    cursors: tuple[Cursor, ...]
 
 
 _COLUMNS: Final = (
@@ -331,31 +341,39 @@ def search_orders(
     limit: int | None = PAGE,
     after: Cursor | None = None,
     before: Cursor | None = None,
+    at: Cursor | None = None,
+    last: bool = False,
 ) -> OrderPage:
-    """A page of the orders that the filter lets through: the first, or those right after or right before a cursor."""
+    """A page of the orders that the filter lets through.
+
+    The first page, or the one right `after` a cursor, right `before` one, beginning `at` one, or the `last`.
+    """
     field, when_null = _SORT_COLUMNS[sort.key]
     column: Any = field if when_null is None else fn.COALESCE(field, when_null)
-    backward = before is not None
+    backward = before is not None or last
     descending = sort.descending != backward
     query = _orders(column.alias("sorted_by")).where(order_condition(chosen, moment))
-    cursor = before if backward else after
+    cursor = before or after or at
     if cursor is not None:
         here = Tuple(Value(cursor.value, converter=False), Value(cursor.pk, converter=False))
         place = Tuple(column, Order.id)
-        query = query.where(place < here if descending else place > here)
+        if at is not None:
+            query = query.where(place <= here if descending else place >= here)
+        else:
+            query = query.where(place < here if descending else place > here)
     ends = (column.desc(), Order.id.desc()) if descending else (column.asc(), Order.id.asc())
     found = list(rows(query.order_by(*ends).limit(limit)))
     if backward:
         found.reverse()
-    if not found:
-        return OrderPage((), None, None)
     stored = to_microseconds if isinstance(field, InstantField) else lambda value: value
 
-    def at(row: Sequence[Any]) -> Cursor:
+    def cursor_of(row: Sequence[Any]) -> Cursor:
         value = row[-1]
         return Cursor(stored(value) if isinstance(value, datetime) else value, row[0])
 
-    return OrderPage(tuple(OrderSummary(**_summary(row, moment.now)) for row in found), at(found[0]), at(found[-1]))
+    return OrderPage(
+        tuple(OrderSummary(**_summary(row, moment.now)) for row in found), tuple(cursor_of(row) for row in found)
+    )
 
 
 def count_orders(chosen: Filter, moment: Moment, *, at_most: int | None = None) -> int:

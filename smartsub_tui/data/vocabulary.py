@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
-
 # A subscription is expiring in its last days: as many as this, today included.
 EXPIRING_DAYS: Final = 30
 

@@ -1,0 +1,168 @@
+"""SmartSubApp: the modes, the way between screens, the net under unexpected errors. What a screen does is its own."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import App
+from textual.binding import BindingType
+from textual.worker import WorkerFailed
+
+from smartsub_tui import display
+from smartsub_tui.backend import Backend
+from smartsub_tui.billing import access
+from smartsub_tui.billing.changes import Session
+from smartsub_tui.clock import Clock, SystemClock
+from smartsub_tui.commands import bindings
+from smartsub_tui.config import Settings
+from smartsub_tui.data.records import AdminRecord, OfficeRecord
+from smartsub_tui.errors import SmartsubError
+from smartsub_tui.failures import unexpected
+from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.screens.dashboard import DashboardScreen
+from smartsub_tui.screens.order_info import OrderInfoScreen
+from smartsub_tui.screens.payments import PaymentsScreen
+from smartsub_tui.screens.renew import RenewScreen
+from smartsub_tui.screens.subscriptions import SubscriptionsScreen
+
+_BESIDE = Path(__file__).with_name("smartsub.tcss")
+# In the wheel the stylesheet lies beside this module, in a checkout at the root of the repository.
+STYLESHEET = _BESIDE if _BESIDE.exists() else _BESIDE.parent.parent / _BESIDE.name
+_THEMES = {"dark": "textual-dark", "light": "textual-light"}
+
+
+class SmartSubApp(App[None]):
+    """The application over one database, for one admin."""
+
+    TITLE = "smartsub"
+    CSS_PATH = STYLESHEET
+    # The palette of Textual offers to write screenshots of customers' data to files.
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard", "subscriptions", "payments")
+    MODES = {  # noqa: RUF012 - Textual's own declaration
+        "dashboard": DashboardScreen,
+        "subscriptions": SubscriptionsScreen,
+        "payments": PaymentsScreen,
+    }
+
+    def __init__(
+        self,
+        url: str,
+        admin: str,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        start: str = "dashboard",
+        filter_text: str = "",
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backend = Backend(url, admin, settings, clock or SystemClock())
+        self.who = admin
+        self._start, self._filter_text = start, filter_text
+        self.animation_level = "none"
+        self.theme = _THEMES[settings.ui.theme]
+
+    async def on_mount(self) -> None:
+        try:
+            admin = await self.backend.call(_admin)
+        except SmartsubError as error:
+            self.exit(return_code=error.exit_code, message=display.plain(f"smartsub: {error.message}"))
+            return
+        self.who = f"{admin.name} · {admin.role.label}"
+        self.switch_mode(self._start)
+        if self._filter_text:
+            self.open_payments(self._filter_text)
+        # The modules just loaded live as long as the application: collecting need not look at them again.
+        self.call_after_refresh(gc.freeze)
+
+    def on_unmount(self) -> None:
+        self.backend.close()
+
+    def tell(self, text: str, *, wrong: bool = False) -> None:
+        """A sentence on the screen; what is wrong stays longer."""
+        self.notify(
+            display.plain(text), severity="error" if wrong else "information", timeout=12 if wrong else 5, markup=False
+        )
+
+    # The way between screens
+
+    def action_dashboard(self) -> None:
+        self._to("dashboard")
+
+    def action_subscriptions(self) -> None:
+        self._to("subscriptions")
+
+    def action_payments(self) -> None:
+        self._to("payments")
+
+    def _to(self, mode: str) -> None:
+        """To a mode as it was left; from within the mode to its first screen. A question has to be answered first."""
+        if isinstance(self.screen, ConfirmScreen):
+            return
+        if mode == self.current_mode:
+            self._to_first(mode)
+        else:
+            self.switch_mode(mode)
+
+    def go_back(self, *, leave: bool = False) -> None:
+        """To the screen before; from the first one of a mode to the dashboard, and from there, if asked, out."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif self.current_mode != "dashboard":
+            self.switch_mode("dashboard")
+        elif leave:
+            self.exit()
+
+    def open_payments(self, filter_text: str) -> None:
+        """Payments with this filter."""
+        self._to_first("payments")
+
+        def look() -> None:
+            if isinstance(self.screen, PaymentsScreen):
+                self.screen.look_for(filter_text)
+
+        self.call_after_refresh(look)
+
+    def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None:
+        """Renew, for one office."""
+        self._to_first("subscriptions")
+        self.call_after_refresh(self.push_screen, RenewScreen(office, filter_text))
+
+    def open_expiring(self, filter_text: str) -> None:
+        """The people of this filter, of whichever offices: first the choice of one."""
+        self._to_first("subscriptions")
+
+        def look() -> None:
+            if isinstance(self.screen, SubscriptionsScreen):
+                self.screen.filter_text = filter_text
+
+        self.call_after_refresh(look)
+
+    def open_order(self, number: str) -> None:
+        """Order info, over the list of payments."""
+        self._to_first("payments")
+        self.call_after_refresh(self.push_screen, OrderInfoScreen(number))
+
+    def _to_first(self, mode: str) -> None:
+        self.switch_mode(mode)
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    # The net
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Leave with an id on the terminal and the traceback in the log; Textual's own shows local variables."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        self._return_code = 70
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self.panic(Text(display.plain(unexpected(cause))))
+
+
+def _admin(session: Session) -> AdminRecord:
+    return access.check(session.admin, access.Permission.READ)

@@ -1,0 +1,98 @@
+"""The one database thread: `await backend.call(function, ...)`. The interface never waits on it and never sees a model.
+
+A read that is asked again before it has answered (the next letter of a filter) is dropped: it raises Superseded, and a
+statement that is still running for it stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+from smartsub_tui.billing.changes import Session
+from smartsub_tui.clock import Clock
+from smartsub_tui.config import Settings
+from smartsub_tui.data.database import available, open_database, was_interrupted
+from smartsub_tui.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Superseded(Exception):
+    """The answer is no longer wanted: a newer question took its place, or the application closes."""
+
+
+class Backend:
+    """Owns the connection and the thread that it lives in."""
+
+    def __init__(self, url: str, admin: str, settings: Settings, clock: Clock) -> None:
+        self._url, self._admin, self._settings, self._clock = url, admin, settings, clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._session: Session | None = None
+        self._newest: dict[str, int] = {}
+        self._closing = False
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    async def call(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs) -> T:
+        """The result of `function(session, ...)`, run in the database thread to its end. For writes."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: self._run(function, *args, **options)
+        )
+
+    async def latest(
+        self, question: str, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs
+    ) -> T:
+        """As call(), for reads of which only the newest by the same `question` is wanted; else raises Superseded."""
+        mine = self._newest[question] = self._newest.get(question, 0) + 1
+
+        def unwanted() -> bool:
+            return self._closing or self._newest[question] != mine
+
+        def read() -> T:
+            if unwanted():
+                raise Superseded
+            session = self._open()
+            session.database.watch(unwanted)
+            try:
+                result = self._run(function, *args, **options)
+            except Unavailable as error:
+                if was_interrupted(error):
+                    raise Superseded from None
+                raise
+            finally:
+                session.database.watch(None)
+            return result
+
+        result = await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        if unwanted():
+            raise Superseded
+        return result
+
+    def close(self) -> None:
+        """Stop what is being read, let what is being written finish, and close the connection."""
+        self._closing = True
+
+        def end() -> None:
+            if self._session is not None:
+                self._session.database.close()
+                self._session = None
+
+        self._thread.submit(end)
+        self._thread.shutdown(wait=True)
+
+    def _run(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs) -> T:
+        session = self._open()
+        with available():
+            return function(session, *args, **options)
+
+    def _open(self) -> Session:
+        if self._session is None:
+            database = open_database(self._url)
+            self._session = Session(database, self._admin, "app", self._clock, self._settings)
+        return self._session

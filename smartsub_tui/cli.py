@@ -1,0 +1,699 @@
+"""The command line: a twin of every action, for people and scripts. Textual is imported only for the application.
+
+Exit codes: 0 done, 1 refused by a rule, 2 wrong usage, 3 not found, 4 not allowed, 5 database or provider unavailable.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from smartsub_tui import __version__, config, output, paths
+from smartsub_tui.billing import access, orders, payments
+from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.changes import Session, time_out_due
+from smartsub_tui.billing.details import read_order
+from smartsub_tui.billing.lifecycle import Trigger
+from smartsub_tui.billing.terms import Months, Until, parse_date, parse_months
+from smartsub_tui.clock import SystemClock
+from smartsub_tui.data import queries
+from smartsub_tui.data.database import available, open_database, path_of, sqlite_version, url_of
+from smartsub_tui.data.filters import Moment, parse_orders, parse_users
+from smartsub_tui.data.money import parse_amount
+from smartsub_tui.data.records import OrderDetails, to_json
+from smartsub_tui.errors import SmartsubError, WrongUsage
+from smartsub_tui.failures import unexpected
+
+ROWS = 50
+
+
+# Options that stand before and after the command alike
+
+
+@dataclass(frozen=True)
+class Globals:
+    """What holds for every command; None where it was not said."""
+
+    database: str | None = None
+    config: str | None = None
+    admin: str | None = None
+    json: bool = False
+
+    def under(self, later: Globals) -> Globals:
+        """These, where `later` (said after the command) does not say otherwise."""
+        return Globals(
+            later.database or self.database,
+            later.config or self.config,
+            later.admin or self.admin,
+            later.json or self.json,
+        )
+
+
+def _with_globals(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--json", "json_", is_flag=True, help="Print JSON."),
+        click.option("--admin", metavar="NAME", help="Who works; else the name of the process's user."),
+        click.option("--config", "config_", metavar="FILE", help="Read this config.toml."),
+        click.option("--database", metavar="URL", help="sqlite:///FILE or sqlite:////ABSOLUTE/FILE."),
+    ):
+        command = option(command)
+    return command
+
+
+class _Command(click.Command):
+    """A command that takes the global options too, and hands its function an `Invocation` in their place."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _with_globals(self)
+
+    def invoke(self, context: click.Context) -> Any:
+        before = context.obj if isinstance(context.obj, Globals) else Globals()
+        said = context.params
+        later = Globals(said.pop("database"), said.pop("config_"), said.pop("admin"), said.pop("json_"))
+        context.obj = Invocation(before.under(later))
+        return super().invoke(context)
+
+
+class _Group(click.Group):
+    command_class = _Command
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(context), n=1)
+            hint = f"did you mean {near[0]}?" if near else "smartsub --help lists the commands"
+            raise click.UsageError(f"no command is called {args[0]!r}: {hint}", context) from error
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One run of a command: its globals, and from them settings, database and session."""
+
+    globals: Globals
+
+    @property
+    def settings(self) -> config.Settings:
+        named = self.globals.config or os.environ.get("SMARTSUB_CONFIG")
+        if named:
+            return config.load(Path(named))
+        default = paths.default_config()
+        return config.load(default if default.exists() else None)
+
+    @property
+    def url(self) -> str:
+        return self.globals.database or os.environ.get("SMARTSUB_DATABASE") or url_of(paths.default_database())
+
+    @property
+    def admin(self) -> str:
+        return self.globals.admin or access.process_admin()
+
+    @contextmanager
+    def session(self, *, create: bool = False) -> Iterator[Session]:
+        """The database open in this thread; whoever makes one is its manager."""
+        settings = self.settings
+        database = open_database(self.url, create=create)
+        try:
+            clock = SystemClock()
+            if create:
+                with available(), database.writing():
+                    access.found_manager(self.admin, clock.now())
+            yield Session(database, self.admin, "cli", clock, settings)
+        finally:
+            database.close()
+
+    @contextmanager
+    def reading(self, permission: Permission = Permission.READ) -> Iterator[Session]:
+        """As session(), for someone who may look."""
+        with self.session() as session, available():
+            access.check(session.admin, permission)
+            yield session
+
+    def print(self, value: Any, text: str) -> None:
+        """The one result of the command, as JSON where that was asked for."""
+        click.echo(output.as_json(value) if self.globals.json else text)
+
+
+def say(text: str) -> None:
+    """A remark beside the result: on standard error, as scripts read standard output."""
+    from smartsub_tui.display import block
+
+    click.echo(block(text), err=True)
+
+
+_words = click.argument("words", nargs=-1, metavar="[FILTER]")
+_number = click.argument("number")
+_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")
+
+
+def _write(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--dry-run", is_flag=True, help="Show what would be done; store nothing.")(command)
+    return click.option(
+        "--request-id", metavar="ID", help="A repeat with the same ID returns the first result and does nothing."
+    )(command)
+
+
+_invocation = click.make_pass_decorator(Invocation)
+
+
+# The application
+
+
+@click.group(cls=_Group, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="smartsub")
+@click.option("--screen", type=click.Choice(["dashboard", "subscriptions", "payments"]), help="Open this screen.")
+@click.option("--filter", "filter_", metavar="FILTER", help="Open Payments with this filter.")
+@_with_globals
+@click.pass_context
+def cli(
+    context: click.Context,
+    screen: str | None,
+    filter_: str | None,
+    database: str | None,
+    config_: str | None,
+    admin: str | None,
+    json_: bool,
+) -> None:
+    """Activate, renew, pay and triage access-control and intercom subscriptions.
+
+    Without a command the application opens.
+    """
+    context.obj = Globals(database, config_, admin, json_)
+    if context.invoked_subcommand is None:
+        if filter_ is not None:
+            parse_orders(filter_)
+        _open(Invocation(context.obj), screen or ("payments" if filter_ else "dashboard"), filter_ or "")
+    elif screen is not None or filter_ is not None:
+        raise click.UsageError("--screen and --filter open the application: they take no command")
+
+
+def _open(run: Invocation, screen: str, filter_text: str) -> None:
+    """The application; where there is no terminal, the dashboard and the newest orders as text."""
+    terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    if not terminal or run.globals.json or os.environ.get("TERM", "dumb") in ("dumb", ""):
+        with run.session(create=True) as session:
+            _print_dashboard(run, session, filter_text)
+        return
+    with run.session(create=True) as session, available():
+        access.check(session.admin, Permission.READ)
+    from smartsub_tui.app import SmartSubApp
+
+    app = SmartSubApp(run.url, run.admin, run.settings, start=screen, filter_text=filter_text)
+    app.run()
+    if app.return_code:
+        raise SystemExit(app.return_code)
+
+
+def _print_dashboard(run: Invocation, session: Session, filter_text: str) -> None:
+    with available():
+        access.check(session.admin, Permission.READ)
+        time_out_due(session)
+        now = session.clock.now()
+        moment = Moment(now, session.settings.ui.timezone)
+        offices = queries.offices(now)
+        newest = queries.search_orders(parse_orders(filter_text), moment, limit=ROWS).rows
+    run.print(
+        {"offices": offices, "orders": list(newest)},
+        f"{output.offices(offices)}\n\n{output.orders(newest, session.settings.ui.timezone)}",
+    )
+
+
+@cli.command()
+@click.option("--orders", "orders_", type=click.IntRange(0, 10_000_000), default=20_000, show_default=True)
+@click.option("--users", type=click.IntRange(1, 1_000_000), default=2_000, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed and day, same data.")
+@click.option("--keep", metavar="FILE", type=click.Path(path_type=Path), help="Keep the sample database here.")
+@_invocation
+def demo(run: Invocation, orders_: int, users: int, seed: int, keep: Path | None) -> None:
+    """The application on sample data."""
+    from smartsub_tui.billing.demo import make_demo
+
+    if keep is not None and keep.exists():
+        raise WrongUsage(f"{keep} exists: name another file, or open it with --database {url_of(keep)}")
+    with tempfile.TemporaryDirectory(prefix="smartsub-demo-") as folder:
+        path = keep or Path(folder) / "demo.sqlite3"
+        here = Invocation(replace(run.globals, database=url_of(path.absolute())))
+        say(f"making {orders_:,} orders of {users:,} users ...")
+        try:
+            with here.session(create=True) as session, available():
+                make_demo(
+                    session.database,
+                    admin=session.admin,
+                    now=session.clock.now(),
+                    orders=orders_,
+                    users=users,
+                    seed=seed,
+                    settings=session.settings,
+                )
+        except BaseException:
+            # Half a sample would look like a whole one at the next start.
+            if keep is not None:
+                for leftover in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+                    leftover.unlink(missing_ok=True)
+            raise
+        _open(here, "dashboard", "")
+
+
+# The database
+
+
+@cli.command()
+@_invocation
+def init(run: Invocation) -> None:
+    """Make the database; who makes it is its manager."""
+    path = path_of(run.url)
+    existed = path is not None and path.exists() and path.stat().st_size > 0
+    with run.session(create=True) as session, available():
+        admin = access.check(session.admin, Permission.READ)
+    where = str(path) if path is not None else "memory"
+    told = f"{where} is there already" if existed else f"made {where}"
+    run.print(
+        {"database": run.url, "created": not existed, "admin": admin.name, "role": admin.role},
+        f"{told}; {admin.name} is {admin.role.label} of it",
+    )
+
+
+@cli.command()
+@_invocation
+def migrate(run: Invocation) -> None:
+    """Bring the database's schema up to date (every command does, where it is behind)."""
+    with run.session() as session:
+        run.print({"database": run.url, "current": True}, f"{session.database.database} is up to date")
+
+
+@cli.command()
+@_invocation
+def doctor(run: Invocation) -> None:
+    """Print what is in force: versions, database, admin, settings."""
+    facts = [
+        ("smartsub", __version__),
+        ("python", sys.version.split()[0]),
+        ("sqlite", sqlite_version()),
+        ("database", run.url),
+        ("admin", run.admin),
+        *config.in_force(run.settings),
+    ]
+    try:
+        with run.reading() as session:
+            facts.append(("role", access.check(session.admin, Permission.READ).role.label))
+            facts.append(("state", session.database.quick_check()))
+    except SmartsubError as error:
+        facts.append(("state", error.message))
+        raise
+    finally:
+        width = max(len(name) for name, _ in facts)
+        run.print(dict(facts), "\n".join(f"{name.ljust(width)}  {value}" for name, value in facts))
+
+
+@cli.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--partial", is_flag=True, help="Take the good rows and report the others.")
+@_write
+@_invocation
+def import_(run: Invocation, files: tuple[Path, ...], partial: bool, dry_run: bool, request_id: str | None) -> None:
+    """Import prices, users and orders from CSV files; which is which their headers tell.
+
+    All files are one transaction: taken whole or not at all.
+    """
+    from smartsub_tui.billing.imports import import_files
+
+    with run.session(create=True) as session:
+        report = import_files(session, files, dry_run=dry_run, partial=partial, request_id=request_id)
+    run.print(report, report.text())
+
+
+# Reading
+
+
+@cli.command()
+@_invocation
+def offices(run: Invocation) -> None:
+    """The offices and communities, with their counts."""
+    with run.reading() as session:
+        found = queries.offices(session.clock.now())
+    run.print(found, output.offices(found))
+
+
+_limit = click.option(
+    "--limit", type=click.IntRange(0), default=ROWS, show_default=True, help="At most so many rows; 0 is all."
+)
+
+
+@cli.command()
+@_words
+@_limit
+@_invocation
+def users(run: Invocation, words: tuple[str, ...], limit: int) -> None:
+    """The people that FILTER lets through (keys: office department kind service apartment state expires order)."""
+    chosen = parse_users(" ".join(words))
+    with run.reading() as session:
+        found = queries.search_users(chosen, _moment(session), limit=limit or None)
+        matching = queries.count_users(chosen, _moment(session)) if limit and len(found) == limit else len(found)
+    run.print(found, output.users(found))
+    _more(len(found), matching)
+
+
+@cli.command("orders")
+@_words
+@_limit
+@click.option(
+    "--sort", metavar="KEY", default="-created", show_default=True, help=f"{', '.join(queries.SORT_KEYS)}; -KEY: down."
+)
+@_invocation
+def orders_(run: Invocation, words: tuple[str, ...], limit: int, sort: str) -> None:
+    """The orders that FILTER lets through, newest first.
+
+    Keys: status type office department user created paid payby total currency apartments provider by is. A bare word
+    is a part of the order number. A word that starts with - stands after --.
+    """
+    chosen = parse_orders(" ".join(words))
+    by = queries.parse_sort(sort)
+    with run.reading() as session:
+        moment = _moment(session)
+        found = queries.search_orders(chosen, moment, sort=by, limit=limit or None).rows
+        matching = queries.count_orders(chosen, moment) if limit and len(found) == limit else len(found)
+    run.print(list(found), output.orders(found, session.settings.ui.timezone))
+    _more(len(found), matching)
+
+
+def _more(shown: int, matching: int) -> None:
+    if matching > shown:
+        say(f"{shown:,} of {matching:,} are shown: --limit 0 shows all")
+
+
+@cli.command()
+@_number
+@_invocation
+def order(run: Invocation, number: str) -> None:
+    """Details, lines, payments and timeline of one order."""
+    with run.reading() as session:
+        found = read_order(number, session.clock.now(), session.settings)
+    run.print(found, output.order(found, session.settings.ui.timezone))
+
+
+def _moment(session: Session) -> Moment:
+    return Moment(session.clock.now(), session.settings.ui.timezone)
+
+
+# Making orders
+
+_office = click.option("--office", required=True, metavar="NAME")
+_additional = click.option("--additional", is_flag=True, help="The family members' additional app instead.")
+
+
+def _paying(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--reference", metavar="TEXT", help="What says that the money is here.")(command)
+    return click.option("--pay", "provider", type=click.Choice(["manual", "bank"]), help="Pay at once.")(command)
+
+
+def _how(provider: str | None, reference: str | None) -> payments.Paying | None:
+    if provider == "bank":
+        if reference is not None:
+            raise click.UsageError("--pay bank takes no --reference: when the money came, smartsub pay has it")
+        return payments.BankTransfer()
+    if provider == "manual" and reference is None:
+        raise click.UsageError("--pay manual needs --reference, which says that the money is here")
+    if reference is None:
+        return None
+    if provider is None:
+        raise click.UsageError("--reference goes with --pay manual")
+    return payments.Manual(reference)
+
+
+@cli.command()
+@_office
+@click.option("--department", "departments", multiple=True, required=True, metavar="NAME", help="May be repeated.")
+@_additional
+@_paying
+@_write
+@_invocation
+def activate(
+    run: Invocation,
+    office: str,
+    departments: tuple[str, ...],
+    additional: bool,
+    provider: str | None,
+    reference: str | None,
+    dry_run: bool,
+    request_id: str | None,
+) -> None:
+    """Order the activation of everyone inactive in the departments."""
+    paying = _how(provider, reference)
+    with run.session() as session:
+        made = orders.activate(
+            session,
+            office,
+            departments,
+            additional=additional,
+            paying=paying,
+            request_id=request_id,
+            dry_run=dry_run,
+        )
+        _print_new(run, session, made, dry_run)
+
+
+@cli.command()
+@_office
+@_words
+@click.option("--months", metavar="N", help="1 to 60.")
+@click.option("--until", metavar="DATE", help="YYYY-MM-DD: renew by the day; communities only.")
+@_additional
+@_paying
+@_write
+@_invocation
+def renew(
+    run: Invocation,
+    office: str,
+    words: tuple[str, ...],
+    months: str | None,
+    until: str | None,
+    additional: bool,
+    provider: str | None,
+    reference: str | None,
+    dry_run: bool,
+    request_id: str | None,
+) -> None:
+    """Order the renewal of every activated user and property manager whom FILTER lets through."""
+    paying = _how(provider, reference)
+    if (months is None) == (until is None):
+        raise click.UsageError("say --months N or --until DATE, one of them")
+    try:
+        term = Months(parse_months(months)) if months is not None else Until(parse_date(until or ""))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    chosen = parse_users(" ".join(words))
+    with run.session() as session:
+        made = orders.renew(
+            session,
+            office,
+            chosen,
+            term,
+            additional=additional,
+            paying=paying,
+            request_id=request_id,
+            dry_run=dry_run,
+        )
+        _print_new(run, session, made, dry_run)
+
+
+@cli.command()
+@_number
+@_write
+@_invocation
+def again(run: Invocation, number: str, dry_run: bool, request_id: str | None) -> None:
+    """Order once more, at today's price, what timed out, failed or was cancelled."""
+    with run.session() as session:
+        _print_new(run, session, orders.again(session, number, request_id=request_id, dry_run=dry_run), dry_run)
+
+
+def _print_new(run: Invocation, session: Session, made: orders.NewOrder, dry_run: bool) -> None:
+    document = to_json(made.order) | {"skipped": to_json(made.skipped)}
+    text = output.order(made.order, session.settings.ui.timezone)
+    if dry_run:
+        document["number"] = None
+        say("dry run: nothing was stored")
+    run.print(document, text)
+    if made.skipped and not run.globals.json:
+        say(output.skipped(made.skipped))
+
+
+# Money and the moves of an order
+
+
+@cli.command()
+@_number
+@click.option("--reference", metavar="TEXT", help="What says that the money is here.")
+@click.option("--amount", metavar="A", help="Where it is not the total: it is recorded and waits.")
+@click.option("--provider", type=click.Choice(["manual", "bank"]), help="bank: print the details and wait for it.")
+@_write
+@_invocation
+def pay(
+    run: Invocation,
+    number: str,
+    reference: str | None,
+    amount: str | None,
+    provider: str | None,
+    dry_run: bool,
+    request_id: str | None,
+) -> None:
+    """Pay an order with money that is here, or choose bank transfer."""
+    with run.session() as session:
+        if provider == "bank":
+            if reference is not None or amount is not None:
+                raise click.UsageError("--provider bank takes no --reference: give it alone when the money came")
+            paid = payments.pay(session, number, payments.BankTransfer(), request_id=request_id, dry_run=dry_run)
+            _print_paid(run, session, paid, dry_run, bank=True)
+            return
+        money = payments.Manual(reference or "", _amount(session, number, amount))
+        if reference is None and not _is_free(session, number):
+            raise click.UsageError("say --reference TEXT if the money is here, or --provider bank")
+        paid = payments.pay(session, number, money, request_id=request_id, dry_run=dry_run)
+        _print_paid(run, session, paid, dry_run)
+
+
+@cli.command()
+@_number
+@click.option("--reference", required=True, metavar="TEXT", help="What says that the money came.")
+@click.option("--amount", metavar="A", help="Where it is not the total: it is recorded and waits.")
+@click.option("--second", is_flag=True, help="It is money beside what the order was paid with.")
+@_write
+@_invocation
+def confirm(
+    run: Invocation,
+    number: str,
+    reference: str,
+    amount: str | None,
+    second: bool,
+    dry_run: bool,
+    request_id: str | None,
+) -> None:
+    """Say that the money for an order came: late, or after its outcome was unknown."""
+    with run.session() as session:
+        money = payments.Manual(reference, _amount(session, number, amount))
+        paid = payments.confirm(session, number, money, second=second, request_id=request_id, dry_run=dry_run)
+        _print_paid(run, session, paid, dry_run)
+
+
+@cli.command()
+@_number
+@_write
+@_invocation
+def apply(run: Invocation, number: str, dry_run: bool, request_id: str | None) -> None:
+    """Settle an order with the money that waits on it."""
+    with run.session() as session:
+        _print_paid(run, session, payments.apply(session, number, request_id=request_id, dry_run=dry_run), dry_run)
+
+
+def _amount(session: Session, number: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    with available():
+        access.check(session.admin, Permission.READ)
+        currency = queries.find_order(number).currency
+    try:
+        return parse_amount(text, currency)
+    except ValueError as error:
+        raise click.UsageError(f"--amount: {error}") from error
+
+
+def _is_free(session: Session, number: str) -> bool:
+    with available():
+        access.check(session.admin, Permission.READ)
+        return queries.find_order(number).total == 0
+
+
+def _print_paid(run: Invocation, session: Session, paid: payments.Paid, dry_run: bool, *, bank: bool = False) -> None:
+    _print_order(run, session, paid.order, dry_run)
+    if paid.waiting is not None:
+        say(f"the money was recorded and waits, it could not be applied: {paid.waiting}")
+    if bank:
+        say(output.bank_details(paid.order, session.settings))
+
+
+def _print_order(run: Invocation, session: Session, found: OrderDetails, dry_run: bool) -> None:
+    if dry_run:
+        say("dry run: nothing was stored")
+    run.print(found, output.order(found, session.settings.ui.timezone))
+
+
+def _closing(trigger: Trigger, move: Callable[..., OrderDetails], help_text: str) -> None:
+    """fail, cancel and delete: the same shape, another move."""
+
+    @cli.command(trigger.value, help=help_text)
+    @_number
+    @_reason
+    @_write
+    @_invocation
+    def command(run: Invocation, number: str, reason: str, dry_run: bool, request_id: str | None) -> None:
+        with run.session() as session:
+            found = move(session, number, reason, request_id=request_id, dry_run=dry_run)
+            _print_order(run, session, found, dry_run)
+
+
+_closing(Trigger.FAIL, payments.fail, "Mark a System Processing order as Failed.")
+_closing(Trigger.CANCEL, payments.cancel, "Cancel an order that is not paid.")
+_closing(Trigger.DELETE, payments.delete, "Hide an order; restore brings it back.")
+
+
+@cli.command()
+@_number
+@_write
+@_invocation
+def restore(run: Invocation, number: str, dry_run: bool, request_id: str | None) -> None:
+    """Bring a deleted order back into the lists."""
+    with run.session() as session:
+        _print_order(run, session, payments.restore(session, number, request_id=request_id, dry_run=dry_run), dry_run)
+
+
+@cli.command()
+@_invocation
+def sweep(run: Invocation) -> None:
+    """Time out what is due; for a timer."""
+    with run.session() as session, available():
+        access.check(session.admin, Permission.SWEEP)
+        timed_out = time_out_due(session)
+    run.print({"timed_out": timed_out}, f"{timed_out:,} timed out")
+
+
+# Errors
+
+
+def main() -> NoReturn:
+    """Run the command line; every error is one sentence on standard error and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal or pipe that cannot show a character gets its number.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        cli.main(standalone_mode=False)
+        sys.stdout.flush()
+        code = 0
+    except SmartsubError as error:
+        say(f"smartsub: {error.message}")
+        code = error.exit_code
+    except click.ClickException as error:
+        say(f"smartsub: {error.format_message()}")
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:
+        # Whoever read the output has had enough; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except Exception as error:
+        say(unexpected(error))
+        code = 70
+    sys.exit(code)

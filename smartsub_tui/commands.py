@@ -1,0 +1,79 @@
+"""Every user command once: its key, label and help. Footers, help and key maps derive from this table.
+
+Keys of actions are the same on every screen. `danger` marks what asks before it does anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from textual.binding import Binding, BindingType
+
+from smartsub_tui.billing.lifecycle import Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`key` in Textual's names, `shown` as people type it; `trigger` where it moves an order."""
+
+    id: str
+    key: str
+    shown: str
+    label: str
+    help: str
+    danger: bool = False
+    trigger: Trigger | None = None
+
+
+_ALL: Final = (
+    Command("dashboard", "1", "1", "dashboard", "The offices, and what needs you."),
+    Command("subscriptions", "2", "2", "subscriptions", "Activate and renew the people of an office."),
+    Command("payments", "3", "3", "payments", "The orders: search, pay, details, delete."),
+    Command("open", "enter", "Enter", "open", "Open what the cursor is on."),
+    Command("info", "enter", "Enter", "info", "All about the order under the cursor."),
+    Command("back", "escape", "Esc", "back", "Go back; out of a field, to the table."),
+    Command("quit", "q", "q", "quit", "Go back, or from the first screen leave smartsub."),
+    Command("help", "question_mark", "?", "help", "The keys of this screen, and what the statuses mean."),
+    Command("filter", "slash", "/", "filter", "Type a filter, such as status:failed type:subscription 0042."),
+    Command("refresh", "f5", "F5", "refresh", "Read the screen's data again."),
+    Command("down", "j", "j", "down", "One row down."),
+    Command("up", "k", "k", "up", "One row up."),
+    Command("first", "g", "g", "first", "To the first row."),
+    Command("last", "G", "G", "last", "To the last row."),
+    Command("renew", "n", "n", "renew", "Renew people of the office under the cursor."),
+    Command("orders", "o", "o", "orders", "The orders of the office under the cursor."),
+    Command("choose", "enter", "Enter", "choose", "Work on the office under the cursor."),
+    Command("next_field", "tab", "Tab", "next part", "On to the next part of the screen."),
+    Command("months", "m", "m", "months", "Type the number of months, 1 to 60."),
+    Command("until", "u", "u", "until", "Type the date to renew to; communities only."),
+    Command("family", "v", "v", "family members", "Between users with property managers, and family members."),
+    Command("sort", "s", "s", "sort", "Sort by the next column; the arrow in the head shows which way."),
+    Command("mark", "space", "Space", "mark", "Mark or unmark the person under the cursor."),
+    Command("mark_all", "A", "A", "mark all shown", "Mark everyone whom the filter lets through, or nobody."),
+    Command("more_months", "plus", "+", "month more", "One month more."),
+    Command("fewer_months", "minus", "-", "month fewer", "One month fewer."),
+    Command("order", "enter", "Enter", "order", "Order the renewal of the marked people, after a last look."),
+    Command("neighbour_before", "left_square_bracket", "[", "order before", "The order above this one in the list."),
+    Command("neighbour_after", "right_square_bracket", "]", "order after", "The order below this one in the list."),
+    Command("pay", "p", "p", "pay", "Pay the order with money that is here.", True, Trigger.PAY),
+    Command("confirm", "c", "c", "confirm", "Say that the money for the order came.", True, Trigger.CONFIRM),
+    Command("fail", "f", "f", "fail", "Mark the order as Failed.", True, Trigger.FAIL),
+    Command("again", "r", "r", "order again", "A new order for the same people at today's price.", True, Trigger.AGAIN),
+    Command("cancel", "x", "x", "cancel", "Cancel the order; its people are free again.", True, Trigger.CANCEL),
+    Command("delete", "d", "d", "delete", "Hide the order; D brings it back.", True, Trigger.DELETE),
+    Command("restore", "D", "D", "restore", "Bring a deleted order back.", True, Trigger.RESTORE),
+    Command("apply", "A", "A", "apply", "Settle the order with the money that waits on it.", True, Trigger.APPLY),
+)
+COMMANDS: Final = {command.id: command for command in _ALL}
+OF_TRIGGER: Final = {command.trigger: command for command in _ALL if command.trigger is not None}
+ORDER_ACTIONS: Final = tuple(command.id for command in _ALL if command.trigger is not None)
+MOVES: Final = ("down", "up", "first", "last")
+
+
+def bindings(*ids: str) -> list[BindingType]:
+    """Textual's bindings of these commands; the action of command `x` is `action_x`."""
+    return [
+        Binding(command.key, command.id, command.label, show=False, id=command.id)
+        for command in (COMMANDS[each] for each in ids)
+    ]

@@ -1,0 +1,225 @@
+"""What the command line prints: records as JSON, or as plain text in the source's field names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from smartsub_tui import display
+from smartsub_tui.billing.audit import sentence
+from smartsub_tui.config import Settings
+from smartsub_tui.data.records import OfficeRecord, OrderDetails, OrderSummary, Skipped, UserRecord, to_json
+from smartsub_tui.data.vocabulary import OrderStatus
+
+_SKIPPED_SHOWN = 10
+
+
+def as_json(value: Any) -> str:
+    """One JSON document: an object or a list."""
+    return json.dumps(to_json(value), ensure_ascii=False, indent=2)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Text in straight columns under their heads; the columns numbered in `right` are set to the right."""
+    cells = [[display.plain(cell) for cell in row] for row in rows]
+    widths = [
+        max([display.cell_width(head), *(display.cell_width(row[column]) for row in cells)])
+        for column, head in enumerate(heads)
+    ]
+
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(
+            display.fit(cell, widths[column], align="right" if column in right else "left")
+            for column, cell in enumerate(row)
+        ).rstrip()
+
+    return "\n".join([line(heads), *(line(row) for row in cells)])
+
+
+def offices(found: Sequence[OfficeRecord]) -> str:
+    """The offices with their counts."""
+    if not found:
+        return "No offices yet: smartsub import users.csv"
+    return table(
+        ("Office", "Kind", "Users", "Inactive", "Expiring", "Expired", "Unpaid", "Currency", "Time zone"),
+        [
+            (
+                each.name,
+                each.kind.label,
+                *(display.count(number) for number in (each.users, each.inactive, each.expiring, each.expired)),
+                display.count(each.unpaid),
+                each.currency,
+                each.timezone,
+            )
+            for each in found
+        ],
+        right=range(2, 7),
+    )
+
+
+def users(found: Sequence[UserRecord]) -> str:
+    """People with their subscription."""
+    if not found:
+        return "Nobody matches."
+    return table(
+        ("ID", "Name", "Office", "Department", "Apartment", "Kind", "Service", "State", "Expires"),
+        [
+            (
+                each.id,
+                each.name,
+                each.office,
+                each.department,
+                each.apartment or "",
+                each.kind.label,
+                each.service.label,
+                each.state.label,
+                each.expires_on.isoformat() if each.expires_on else "",
+            )
+            for each in found
+        ],
+    )
+
+
+def orders(found: Sequence[OrderSummary], timezone: str) -> str:
+    """Orders under the field names of the transaction history."""
+    if not found:
+        return "No orders match."
+    return table(
+        (
+            "Order Number",
+            "Type",
+            "Office",
+            "Number of Apartments",
+            "Total Price",
+            "Status",
+            "Created Time",
+            "Next Expiration Date",
+        ),
+        [
+            (
+                each.number,
+                each.type.label,
+                each.office,
+                display.count(each.apartments),
+                display.money(each.total),
+                status(each),
+                _minute(each.created_at, timezone),
+                each.next_expiration.isoformat() if each.next_expiration else "",
+            )
+            for each in found
+        ],
+        right=(3, 4),
+    )
+
+
+def _minute(when: datetime, timezone: str) -> str:
+    """To the minute, as lists show it; Info has the whole."""
+    return display.instant_full(when, timezone)[:16]
+
+
+def status(order: OrderSummary) -> str:
+    """The status as people read it, with what is special about it."""
+    marks = [
+        *(["due"] if order.due else []),
+        *(["late"] if order.late else []),
+        *(["deleted"] if order.deleted else []),
+    ]
+    return ", ".join([order.status.label, *marks])
+
+
+def order(found: OrderDetails, timezone: str) -> str:
+    """An order as a whole: fields, lines, payments, timeline."""
+    term = f"{found.months} months" if found.months else f"until {found.until}" if found.until else ""
+    fields = [
+        ("Order Number", found.number),
+        ("Type", ", ".join(part for part in (found.type.label, term) if part)),
+        ("Office", found.office),
+        ("Number of Apartments", display.count(found.apartments)),
+        ("Net", display.money(found.net)),
+        ("Tax", display.money(found.tax)),
+        ("Total Price", display.money(found.total)),
+        ("Status", f"{status(found)}: {found.status.definition}"),
+        ("Created Time", f"{display.instant_full(found.created_at, timezone)} by {found.created_by}"),
+    ]
+    if found.status is OrderStatus.PROCESSING:
+        fields.append(("To be paid until", display.instant_full(found.pay_by, timezone)))
+    if found.paid_at is not None:
+        fields.append(("Paid", display.instant_full(found.paid_at, timezone)))
+    if found.next_expiration is not None:
+        fields.append(("Next Expiration Date", found.next_expiration.isoformat()))
+    if found.invoice is not None:
+        fields.append(("Invoice", f"{found.invoice.number} of {found.invoice.issued_on.isoformat()}"))
+    if found.unapplied:
+        waiting = ", ".join(display.money(each) for each in found.unapplied)
+        fields.append(("Money that waits", f"{waiting}: smartsub apply {found.number}"))
+    width = max(len(name) for name, _ in fields)
+    parts = ["\n".join(f"{name.ljust(width)}  {display.plain(value)}" for name, value in fields if value)]
+    if found.history:
+        parts.append("Imported history: it stands as it was stated.")
+    if found.lines:
+        heads = ("ID", "User", "Service", "Was until", "Becomes" if found.paid_at is None else "Became", "Net")
+        parts.append(
+            table(
+                heads,
+                [
+                    (
+                        line.user_id,
+                        line.name,
+                        line.service.label,
+                        line.previous_expiry.isoformat() if line.previous_expiry else "",
+                        line.new_expiry.isoformat() if line.new_expiry else "",
+                        display.money(line.amount, with_currency=False),
+                    )
+                    for line in found.lines
+                ],
+                right=(5,),
+            )
+        )
+    if found.payments:
+        parts.append(
+            table(
+                ("Payment", "State", "Amount", "Reference", "Time"),
+                [
+                    (
+                        each.provider.label,
+                        each.state.label,
+                        display.money(each.amount),
+                        each.reference or "",
+                        _minute(each.created_at, timezone),
+                    )
+                    for each in found.payments
+                ],
+                right=(2,),
+            )
+        )
+    if found.events:
+        parts.append(
+            table(
+                ("Time", "By", "What"),
+                [(_minute(each.at, timezone), each.by, sentence(each)) for each in found.events],
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def skipped(people: Sequence[Skipped]) -> str:
+    """Who was left out of an order: the first of them, JSON has all."""
+    lines = [f"left out: {each.user_id} {each.reason}" for each in people[:_SKIPPED_SHOWN]]
+    if len(people) > _SKIPPED_SHOWN:
+        lines.append(f"left out: {len(people) - _SKIPPED_SHOWN:,} more, --json lists them")
+    return "\n".join(display.plain(line) for line in lines)
+
+
+def bank_details(found: OrderDetails, settings: Settings) -> str:
+    """What a bank transfer for the order has to say."""
+    seller = settings.seller
+    to = " ".join(part for part in (seller.name, seller.iban) if part)
+    return "\n".join(
+        [
+            f"transfer {display.money(found.total)} to {to or '(no account is set: [seller] name and iban)'}",
+            f"reference {found.number}",
+            f"by {display.instant_full(found.pay_by, settings.ui.timezone)}",
+        ]
+    )

@@ -1,0 +1,85 @@
+"""What every screen has: the masthead, the key line, the trail to it, and the way to ask the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from smartsub_tui.backend import Backend, Superseded
+from smartsub_tui.commands import bindings
+from smartsub_tui.data.filters import Moment
+from smartsub_tui.errors import SmartsubError
+from smartsub_tui.widgets.frame import KeyLine, Masthead
+
+if TYPE_CHECKING:
+    from smartsub_tui.app import SmartSubApp
+
+
+class BaseScreen(Screen[None]):
+    """A whole screen. `COMMANDS` are its commands, in the order of its key line and its help."""
+
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ()
+    BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "refresh")
+
+    @property
+    def smartsub(self) -> SmartSubApp:
+        return cast("SmartSubApp", self.app)
+
+    @property
+    def backend(self) -> Backend:
+        return self.smartsub.backend
+
+    @property
+    def timezone(self) -> str:
+        return self.smartsub.settings.ui.timezone
+
+    def moment(self) -> Moment:
+        """Now, and whose days count."""
+        return Moment(self.backend.clock.now(), self.timezone)
+
+    @property
+    def masthead(self) -> Masthead:
+        return self.query_one(Masthead)
+
+    @property
+    def key_line(self) -> KeyLine:
+        return self.query_one(KeyLine)
+
+    def work(self, group: str, coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine beside the interface; a newer one of the same group takes its place.
+
+        An expected error becomes a sentence on the screen; an answer that is no longer wanted is dropped.
+        """
+
+        async def run() -> None:
+            try:
+                await coroutine()
+            except Superseded:
+                pass
+            except SmartsubError as error:
+                self.smartsub.tell(error.message, wrong=True)
+
+        self.run_worker(run(), group=group, exclusive=True, exit_on_error=True)
+
+    def load(self) -> None:
+        """Read what the screen shows; again when it is come back to."""
+
+    def on_screen_resume(self) -> None:
+        self.load()
+
+    def action_refresh(self) -> None:
+        self.load()
+
+    def action_back(self) -> None:
+        self.smartsub.go_back()
+
+    def action_quit(self) -> None:
+        self.smartsub.go_back(leave=True)
+
+    def action_help(self) -> None:
+        from smartsub_tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(type(self).__name__.removesuffix("Screen"), self.COMMANDS_HERE))

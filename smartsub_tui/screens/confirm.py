@@ -1,0 +1,84 @@
+"""The last look before something is done: what exactly, how many, what happens. No has the focus, Yes is a key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from smartsub_tui import display
+from smartsub_tui.billing.changes import check_text
+from smartsub_tui.errors import SmartsubError
+
+
+class ConfirmScreen(ModalScreen[str | None]):
+    """Asks; the answer is None for No, and for Yes what was typed in the field ("" where there is none)."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "no", show=False),
+        Binding("y", "yes", show=False),
+        Binding("n", "no", show=False),
+    ]
+
+    def __init__(self, question: str, lines: Sequence[str], yes: str, field: str | None = None) -> None:
+        super().__init__()
+        self._question, self._lines, self._yes, self._field = question, tuple(lines), yes, field
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="confirm"):
+            yield Static(display.content(self._question, "bold"), id="confirm-question")
+            yield Static(display.content("\n".join(display.plain(line) for line in self._lines), lines=True))
+            if self._field is not None:
+                with Horizontal(id="confirm-field"):
+                    yield Static(display.content(f"{self._field} "), id="confirm-label")
+                    yield Input(id="confirm-input", compact=True)
+                yield Static("", id="confirm-problem")
+            with Horizontal(id="confirm-answers"):
+                yield Button("No", id="confirm-no", compact=True)
+                yield Static(display.content(f"y  {self._yes}"), id="confirm-yes")
+
+    def on_mount(self) -> None:
+        if self._field is None:
+            self.query_one("#confirm-no").focus()
+        else:
+            field = self.query_one("#confirm-input", Input)
+            field.cursor_blink = False
+            field.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter never says Yes: it leaves the field, and No has the focus."""
+        event.stop()
+        if self._said() is not None:
+            self.query_one("#confirm-no").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss(None)
+
+    def action_no(self) -> None:
+        self.dismiss(None)
+
+    def action_yes(self) -> None:
+        said = self._said()
+        if said is not None:
+            self.dismiss(said)
+
+    def _said(self) -> str | None:
+        """What the field holds, or None and a sentence under it."""
+        if self._field is None:
+            return ""
+        field, problem = self.query_one("#confirm-input", Input), self.query_one("#confirm-problem", Static)
+        try:
+            said = check_text(self._field.lower(), field.value)
+        except SmartsubError as error:
+            problem.update(Text.assemble(display.cell(error.message, "danger")))
+            field.focus()
+            return None
+        problem.update("")
+        return said

@@ -1,0 +1,255 @@
+"""Order info: the whole story of one order, and its neighbours in the list that it was opened from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.events import Resize
+
+from smartsub_tui import display
+from smartsub_tui.billing.audit import sentence
+from smartsub_tui.billing.changes import Session, time_out_due
+from smartsub_tui.billing.details import read_order
+from smartsub_tui.billing.payments import Offered
+from smartsub_tui.commands import COMMANDS, OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.data import queries
+from smartsub_tui.data.filters import Filter, Moment
+from smartsub_tui.data.queries import Cursor, Sort
+from smartsub_tui.data.records import OrderDetails
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
+from smartsub_tui.screens.order_actions import OrderActions, offered
+from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
+from smartsub_tui.widgets.lines import Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The list that an order was opened from, and where in it the order stands."""
+
+    filter: Filter
+    sort: Sort
+    here: Cursor
+
+
+class OrderInfoScreen(OrderActions):
+    """Everything about one order, with what may be done to it now and why not the rest."""
+
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (*ORDER_ACTIONS, "neighbour_before", "neighbour_after", "back")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(*ORDER_ACTIONS, "neighbour_before", "neighbour_after")
+
+    def __init__(self, number: str, walk: Walk | None = None) -> None:
+        super().__init__()
+        self._number, self._walk = number, walk
+        self._seen: tuple[OrderDetails, tuple[Offered, ...]] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Masthead(self.smartsub.who)
+        yield Rule()
+        yield Lines(id="order-lines")
+        yield Rule()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self.query_one(Lines).focus()
+
+    def load(self) -> None:
+        number = self._number
+
+        async def load() -> None:
+            self._seen = await self.backend.latest("order", _read, number)
+            self._paint()
+
+        self.work("order", load)
+
+    def _paint(self) -> None:
+        if self._seen is None:
+            return
+        found, offers = self._seen
+        self.masthead.show("Payments", found.number)
+        self.query_one(Lines).show(list(self._lines(found, offers, self.size.width)))
+        possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
+        walk = ["neighbour_before", "neighbour_after"] if self._walk is not None else []
+        self.key_line.show((*possible, *walk, "back", "help"))
+
+    @on(Resize)
+    def _resized(self) -> None:
+        self._paint()
+
+    def _lines(self, found: OrderDetails, offers: tuple[Offered, ...], width: int) -> Iterator[Text]:
+        room = max(40, width - 2)
+        look = display.status(found.status, due=found.due)
+        marks = [*(["late"] if found.late else []), *(["deleted"] if found.deleted else [])]
+        head = Text(" ")
+        head.append_text(display.cell(", ".join([str(look), *marks]), look.style or "bold"))
+        total = display.money(found.total)
+        head.append_text(
+            display.cell(display.fit(f"   {found.status.definition}", max(0, room - head.cell_len - len(total))))
+        )
+        head.append_text(display.cell(f" {total}", "bold"))
+        yield head
+        yield from self._fields(found, room)
+        if found.lines:
+            yield _rule(room)
+            yield from self._people(found, room)
+        if found.payments:
+            yield _rule(room)
+            for each in found.payments:
+                waits = each.state is PaymentState.SUCCEEDED and not each.applied
+                state = f"{each.state.label}, waits to be applied" if waits else each.state.label
+                yield display.cell(
+                    f" {display.fit(self._when(each.created_at), 12)}"
+                    f"  {each.provider.label}  {display.money(each.amount)}  {state}"
+                    f"  {each.reference or ''}"
+                )
+        yield _rule(room)
+        for event in found.events:
+            when = display.fit(self._when(event.at), 12)
+            yield display.cell(f" {when}  {display.fit(event.by, 10)}  {sentence(event)}")
+        if found.history:
+            yield display.cell(" Imported history: it stands as it was stated.")
+        yield _rule(room)
+        yield from self._next(offers)
+
+    def _when(self, instant: datetime | None) -> str:
+        return display.instant(instant, self.backend.clock.now(), self.timezone)
+
+    def _fields(self, found: OrderDetails, room: int) -> Iterator[Text]:
+        term = f", {found.months} months" if found.months else f", daily until {found.until}" if found.until else ""
+        pairs = [
+            ("Type", f"{found.type.label}{term}"),
+            ("Office", found.office),
+            (
+                "Created",
+                f"{self._when(found.created_at)} by {found.created_by}",
+            ),
+            ("Apartments", display.count(found.apartments)),
+        ]
+        if found.status is OrderStatus.PROCESSING:
+            pairs.append(("Pay by", self._when(found.pay_by)))
+        if found.paid_at is not None:
+            pairs.append(("Paid", self._when(found.paid_at)))
+        if found.next_expiration is not None:
+            pairs.append(("Next Expiration Date", display.service_date(found.next_expiration)))
+        if found.invoice is not None:
+            pairs.append(("Invoice", found.invoice.number))
+        if found.unapplied:
+            pairs.append(("Money that waits", ", ".join(display.money(each) for each in found.unapplied)))
+        half = room // 2
+        for start in range(0, len(pairs), 2):
+            line = Text(" ")
+            for name, value in pairs[start : start + 2]:
+                wide = max(11, len(name) + 1)
+                line.append(name.ljust(wide), "dim")
+                line.append_text(display.cell(display.fit(value, half - wide - 1) + " "))
+            yield line
+
+    def _people(self, found: OrderDetails, room: int) -> Iterator[Text]:
+        became = "Became" if found.paid_at is not None else "Becomes"
+        wide = room >= 100
+        service_width = 20 if wide else 14
+        name_width = max(16, room - service_width - 38)
+
+        def row(name: str, service: str, before: str, after: str, price: str) -> str:
+            return (
+                f" {display.fit(name, name_width)} {display.fit(service, service_width)} {display.fit(before, 11)}"
+                f" {display.fit(after, 11)} {display.fit(price, 12, align='right')}"
+            )
+
+        yield display.cell(row("User", "Service", "Was until", became, "Price"), "bold")
+        for line in found.lines:
+            yield display.cell(
+                row(
+                    line.name,
+                    line.service.label if wide else line.service.value,
+                    display.service_date(line.previous_expiry),
+                    display.service_date(line.new_expiry),
+                    display.money(line.amount, with_currency=False),
+                )
+            )
+        sums = (
+            f"net {display.money(found.net, with_currency=False)}  tax {display.money(found.tax, with_currency=False)}"
+            f"  total {display.money(found.total)}"
+            if found.net is not None
+            else f"total {display.money(found.total)}"
+        )
+        yield display.cell(display.fit(sums, room, align="right"), "bold")
+
+    def _next(self, offers: tuple[Offered, ...]) -> Iterator[Text]:
+        yield display.cell(" Next", "bold")
+        for each in offers:
+            command = COMMANDS[OF_TRIGGER[each.trigger].id]
+            if each.possible:
+                line = Text("  ")
+                line.append(f" {command.shown} ", "bold")
+                line.append_text(display.cell(command.help))
+                yield line
+        for each in offers:
+            if not each.possible:
+                command = COMMANDS[OF_TRIGGER[each.trigger].id]
+                yield display.cell(f"   ({command.shown} {command.label}: {each.reason})", "quiet")
+
+    # Neighbours
+
+    def action_neighbour_before(self) -> None:
+        self._step(back=True)
+
+    def action_neighbour_after(self) -> None:
+        self._step(back=False)
+
+    def _step(self, *, back: bool) -> None:
+        walk = self._walk
+        if walk is None:
+            return
+
+        async def step() -> None:
+            found = await self.backend.latest("order", _neighbour, walk, self.moment(), back)
+            if found is None:
+                self.smartsub.tell("this is the first order of the list" if back else "this is the last of the list")
+                return
+            number, here = found
+            self._number, self._walk = number, Walk(walk.filter, walk.sort, here)
+            self.query_one(Lines).action_first()
+            self.load()
+
+        self.work("step", step)
+
+    # What an action is about
+
+    def chosen_order(self) -> str | None:
+        return self._number
+
+    def order_changed(self, number: str, *, made: bool = False) -> None:
+        if made:
+            self._walk = None
+        self._number = number
+        self.load()
+
+
+def _rule(room: int) -> Text:
+    return Text(" " + "─" * (room - 1), "dim")
+
+
+def _read(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, ...]]:
+    time_out_due(session)
+    now = session.clock.now()
+    return read_order(number, now, session.settings), offered(session, number, now)
+
+
+def _neighbour(session: Session, walk: Walk, moment: Moment, back: bool) -> tuple[str, Cursor] | None:
+    """The order before or after, in the list as it is now."""
+    page = queries.search_orders(
+        walk.filter,
+        moment,
+        sort=walk.sort,
+        limit=1,
+        before=walk.here if back else None,
+        after=None if back else walk.here,
+    )
+    return (page.rows[0].number, page.cursors[0]) if page.rows else None

@@ -1,0 +1,292 @@
+"""Payments: the filter line over the order table, and the legal actions of the order under the cursor."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.events import Resize
+from textual.widgets import DataTable, Static
+
+from smartsub_tui import display
+from smartsub_tui.billing.changes import Session, time_out_due
+from smartsub_tui.commands import OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.data import queries
+from smartsub_tui.data.filters import Filter, Moment, parse_orders
+from smartsub_tui.data.queries import Cursor, OrderPage, Sort
+from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.screens.order_actions import OrderActions, offered
+from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
+from smartsub_tui.widgets.filter_bar import FilterBar
+from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
+from smartsub_tui.widgets.order_table import SORTABLE, OrderTable
+
+WINDOW: Final = 100
+_STEP: Final = WINDOW // 2
+_COUNTED: Final = 1001
+
+
+class PaymentsScreen(OrderActions):
+    """The filter is the state: with the sort it says which orders are shown."""
+
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "filter", "sort", *ORDER_ACTIONS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "sort", *ORDER_ACTIONS)
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self._text = text
+        self.sort = Sort()
+        self._cursors: tuple[Cursor, ...] = ()
+        self._wanted: str | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Masthead(self.smartsub.who)
+        yield FilterBar(parse_orders, self._text)
+        yield Static("", id="facets")
+        yield Rule()
+        yield OrderTable()
+        yield Static("", id="empty")
+        yield Rule()
+        yield Static("", id="updated")
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self.masthead.show("Payments")
+        self.query_one("#empty").display = False
+        self.table.focus()
+
+    @property
+    def table(self) -> OrderTable:
+        return self.query_one(OrderTable)
+
+    @property
+    def filter_bar(self) -> FilterBar:
+        return self.query_one(FilterBar)
+
+    @property
+    def filter(self) -> Filter:
+        return self.filter_bar.filter
+
+    def look_for(self, text: str) -> None:
+        """Show the orders of this filter, as if it had been typed."""
+        self.filter_bar.input.value = text
+        self.table.focus()
+
+    # What is shown
+
+    def load(self) -> None:
+        """Read the window again where it stands, and count anew."""
+        at = self._cursors[0] if self._cursors else None
+        self._show(at=at, on=self._wanted or self._current())
+        self._wanted = None
+        self._count()
+
+    def _current(self) -> str | None:
+        return self.table.current.number if self.table.current else None
+
+    def _show(
+        self,
+        *,
+        at: Cursor | None = None,
+        after: Cursor | None = None,
+        before: Cursor | None = None,
+        last: bool = False,
+        on: str | None = None,
+        move: int = 0,
+    ) -> None:
+        chosen, sort = self.filter, self.sort
+
+        async def show() -> None:
+            page = await self.backend.latest(
+                "orders", _page, chosen, self.moment(), sort, at=at, after=after, before=before, last=last
+            )
+            if not page.rows and (at or after or before):
+                if at is not None:
+                    self._show()
+                return
+            if len(page.rows) < WINDOW and (at is not None):
+                # The list got shorter above the window's end: fill the window from its end.
+                page = await self.backend.latest("orders", _page, chosen, self.moment(), sort, at=None, around=page)
+            self._put(page, on, last=last, move=move)
+
+        self.work("orders", show)
+
+    def _put(self, page: OrderPage, on_number: str | None, *, last: bool, move: int) -> None:
+        self._cursors = page.cursors
+        if last and page.rows:
+            on_number = page.rows[-1].number
+        self.table.show(page.rows, self.sort, self.backend.clock.now(), self.timezone, on=on_number)
+        if move:
+            self.table.move_cursor(row=self.table.cursor_row + move)
+        empty = self.query_one("#empty", Static)
+        empty.display = not page.rows
+        self.table.display = bool(page.rows)
+        if not page.rows:
+            hint = "No orders match. Esc clears the filter." if self.filter.terms else _NO_ORDERS
+            empty.update(display.content(hint))
+        now = self.backend.clock.now()
+        self.query_one("#updated", Static).update(
+            display.content(f"updated {display.instant_full(now, self.timezone)[11:19]}")
+        )
+        self._offer()
+
+    def _count(self) -> None:
+        chosen = self.filter
+
+        async def count() -> None:
+            moment = self.moment()
+            matching = await self.backend.latest("count", _count, chosen, moment, _COUNTED)
+            self.filter_bar.note(display.count(matching) if matching < _COUNTED else f"{_COUNTED - 1:,}+")
+            if matching >= _COUNTED:
+                matching = await self.backend.latest("count", _count, chosen, moment, None)
+            everything = await self.backend.latest("count", _count, parse_orders(""), moment, None)
+            self.filter_bar.note(f"{display.count(matching)} of {display.count(everything)}")
+            facets = await self.backend.latest("count", _by_status, chosen, moment)
+            self.query_one("#facets", Static).update(display.content(_facets(facets)))
+
+        self.work("count", count)
+
+    # The table asks
+
+    @on(OrderTable.Edge)
+    def _edge(self, event: OrderTable.Edge) -> None:
+        rows = self.table.orders
+        if event.where == "first":
+            self._show()
+        elif event.where == "last":
+            self._show(last=True)
+        elif event.where == "after" and len(rows) >= WINDOW:
+            # Half of the window goes on, so that what was just seen stays in sight.
+            self._show(at=self._cursors[-_STEP], on=rows[-1].number, move=1)
+        elif event.where == "before" and self._cursors:
+            self._show_before(rows[0].number)
+
+    def _show_before(self, number: str) -> None:
+        chosen, sort, first = self.filter, self.sort, self._cursors[0]
+
+        async def show() -> None:
+            page = await self.backend.latest("orders", _before, chosen, self.moment(), sort, first)
+            if page is not None:
+                self._put(page, number, last=False, move=-1)
+
+        self.work("orders", show)
+
+    @on(DataTable.RowHighlighted)
+    def _highlighted(self) -> None:
+        self._offer()
+
+    @on(DataTable.RowSelected)
+    def _selected(self) -> None:
+        order, place = self.table.current, self.table.cursor_row
+        if order is not None:
+            self.app.push_screen(OrderInfoScreen(order.number, Walk(self.filter, self.sort, self._cursors[place])))
+
+    def _offer(self) -> None:
+        """The key line: what is legal for the order under the cursor."""
+        number = self._current()
+        if number is None:
+            self.key_line.show(("filter", "help", "quit"))
+            return
+
+        async def offer() -> None:
+            possible = [
+                OF_TRIGGER[each.trigger].id
+                for each in await self.backend.latest("offers", offered, number)
+                if each.possible
+            ]
+            self.key_line.show(("info", *possible, "filter", "sort", "help", "quit"))
+
+        self.work("offers", offer)
+
+    @on(Resize)
+    def _resized(self) -> None:
+        if self._cursors:
+            rows = self.table.orders
+            self.table.show(rows, self.sort, self.backend.clock.now(), self.timezone, on=self._current())
+
+    # The filter line
+
+    @on(FilterBar.Changed)
+    def _filter_changed(self) -> None:
+        self._show()
+        self._count()
+
+    @on(FilterBar.Left)
+    def _filter_left(self) -> None:
+        self.table.focus()
+
+    def action_filter(self) -> None:
+        self.filter_bar.input.focus()
+
+    def action_back(self) -> None:
+        if self.filter_bar.input.value:
+            self.filter_bar.input.value = ""
+        else:
+            super().action_back()
+
+    def action_sort(self) -> None:
+        """Downward, upward, then the next column."""
+        if self.sort.descending:
+            self.sort = Sort(self.sort.key, descending=False)
+        else:
+            following = SORTABLE[(SORTABLE.index(self.sort.key) + 1) % len(SORTABLE)]
+            self.sort = Sort(following)
+        self._show()
+
+    # What an action is about
+
+    def chosen_order(self) -> str | None:
+        return self._current()
+
+    def order_changed(self, number: str, *, made: bool = False) -> None:
+        if made:
+            self.app.push_screen(OrderInfoScreen(number))
+        else:
+            self.load()
+
+
+_NO_ORDERS: Final = "No orders yet. 2 goes to Subscriptions, where people are renewed; smartsub import brings yours."
+
+
+def _page(
+    session: Session,
+    chosen: Filter,
+    moment: Moment,
+    sort: Sort,
+    *,
+    at: Cursor | None = None,
+    after: Cursor | None = None,
+    before: Cursor | None = None,
+    last: bool = False,
+    around: OrderPage | None = None,
+) -> OrderPage:
+    time_out_due(session)
+    if around is not None:
+        above = queries.search_orders(
+            chosen, moment, sort=sort, limit=WINDOW - len(around.rows), before=around.cursors[0]
+        )
+        return OrderPage((*above.rows, *around.rows), (*above.cursors, *around.cursors))
+    return queries.search_orders(chosen, moment, sort=sort, limit=WINDOW, at=at, after=after, before=before, last=last)
+
+
+def _before(session: Session, chosen: Filter, moment: Moment, sort: Sort, first: Cursor) -> OrderPage | None:
+    """The window whose second half begins at `first`; None where nothing is before it."""
+    above = queries.search_orders(chosen, moment, sort=sort, limit=_STEP, before=first)
+    if not above.rows:
+        return None
+    below = queries.search_orders(chosen, moment, sort=sort, limit=WINDOW - len(above.rows), at=first)
+    return OrderPage((*above.rows, *below.rows), (*above.cursors, *below.cursors))
+
+
+def _count(session: Session, chosen: Filter, moment: Moment, at_most: int | None) -> int:
+    return queries.count_orders(chosen, moment, at_most=at_most)
+
+
+def _by_status(session: Session, chosen: Filter, moment: Moment) -> dict[OrderStatus, int]:
+    return queries.count_by_status(chosen, moment)
+
+
+def _facets(counts: dict[OrderStatus, int]) -> str:
+    return "  ".join(f"{status.label} {display.count(counts[status])}" for status in OrderStatus if status in counts)

@@ -1,0 +1,92 @@
+"""The filter line: always there and always true. What is typed is parsed at once; an error stands under its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from smartsub_tui import display
+from smartsub_tui.commands import bindings
+from smartsub_tui.data.filters import Filter, FilterError
+
+
+class FilterBar(Vertical):
+    """An input for the filter language, with a note on its right and what is wrong below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("back")
+
+    class Changed(Message):
+        """The text is a filter, and another than before."""
+
+        def __init__(self, chosen: Filter) -> None:
+            super().__init__()
+            self.filter = chosen
+
+    class Left(Message):
+        """Enter or Esc: on to the table."""
+
+    def __init__(self, parse: Callable[[str], Filter], text: str = "") -> None:
+        super().__init__()
+        self._parse, self._text = parse, text
+        self.filter = parse(text)
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Static("/", id="filter-slash")
+            yield Input(self._text, id="filter-text", compact=True, select_on_focus=False)
+            yield Static("", id="filter-note")
+        yield Static("", id="filter-problem")
+
+    def on_mount(self) -> None:
+        self.input.cursor_blink = False
+
+    @property
+    def input(self) -> Input:
+        return self.query_one("#filter-text", Input)
+
+    def note(self, text: str) -> None:
+        """What stands at the right end: how many of how many."""
+        self.query_one("#filter-note", Static).update(display.cell(text))
+
+    def set(self, chosen: Filter) -> None:
+        """Put a filter into the line, as if it had been typed."""
+        self.input.value = chosen.describe()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        problem = self.query_one("#filter-problem", Static)
+        try:
+            chosen = self._parse(event.value)
+        except FilterError as error:
+            problem.update(self._marked(event.value, error))
+            problem.display = True
+            return
+        problem.display = False
+        problem.update("")
+        if chosen != self.filter:
+            self.filter = chosen
+            self.post_message(self.Changed(chosen))
+
+    def _marked(self, value: str, error: FilterError) -> Text:
+        """A caret under the place, and the sentence behind it."""
+        before = display.cell_width(display.plain(value[: error.start]))
+        mark = "^" * max(1, min(error.end - error.start, 12))
+        line = display.cell(" " * (before + 2) + mark + " " + error.message, "danger")
+        room = self.size.width
+        if room and line.cell_len > room:
+            line = display.cell("  " + error.message, "danger")
+        return line
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Left())
+
+    def action_back(self) -> None:
+        self.post_message(self.Left())
