@@ -676,7 +676,7 @@ def main() -> NoReturn:
             # A terminal or pipe that cannot show a character gets its number.
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="smartsub", standalone_mode=False)
         sys.stdout.flush()
         code = 0
     except SmartsubError as error:

@@ -68,12 +68,13 @@ _ALL: Final = (
 COMMANDS: Final = {command.id: command for command in _ALL}
 OF_TRIGGER: Final = {command.trigger: command for command in _ALL if command.trigger is not None}
 ORDER_ACTIONS: Final = tuple(command.id for command in _ALL if command.trigger is not None)
-MOVES: Final = ("down", "up", "first", "last")
+# These lead into a field. They run before the next key is looked at, so that what is typed ahead arrives there.
+INTO_FIELDS: Final = ("filter", "months", "until")
 
 
 def bindings(*ids: str) -> list[BindingType]:
     """Textual's bindings of these commands; the action of command `x` is `action_x`."""
     return [
-        Binding(command.key, command.id, command.label, show=False, id=command.id)
+        Binding(command.key, command.id, command.label, show=False, id=command.id, priority=command.id in INTO_FIELDS)
         for command in (COMMANDS[each] for each in ids)
     ]

@@ -69,11 +69,12 @@ def check(name: str, permission: Permission | Trigger) -> AdminRecord:
         raise NotAllowed(f"{name} is disabled: ask a manager of this database")
     if not may(admin.role, permission):
         able = next(role for role in Role if may(role, permission))
-        raise NotAllowed(f"{name} is {admin.role.label} here and may not {permission.label}: ask {_a(able)}")
+        raise NotAllowed(f"{name} is {admin.role.label} here and may not {permission.label}: ask {with_article(able)}")
     return admin
 
 
-def _a(role: Role) -> str:
+def with_article(role: Role) -> str:
+    """ "a viewer", "an operator"."""
     return f"{'an' if role.label[0] in 'aeiou' else 'a'} {role.label}"
 
 

@@ -16,7 +16,8 @@ import json
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -24,6 +25,8 @@ from heapq import heappop, heappush
 from itertools import accumulate, pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from peewee import Model
 
 from smartsub_tui.billing import invoices, terms
 from smartsub_tui.billing.lifecycle import Trigger
@@ -42,6 +45,7 @@ from smartsub_tui.data.demo_names import (
     Culture,
     Place,
 )
+from smartsub_tui.data.fields import to_microseconds
 from smartsub_tui.data.money import Money, round_half_up
 from smartsub_tui.data.records import instant_text
 from smartsub_tui.data.text import folded
@@ -184,7 +188,7 @@ class _Order:
     created_by: str
     lines: list[_Line]
     pay_by: datetime | None
-    made_from: _Order | None = None
+    made_from: int | None = None
     imported_at: datetime | None = None
     bank_chosen_at: datetime | None = None
     paid_at: datetime | None = None
@@ -269,10 +273,10 @@ class _World:
             (
                 pk or 0,
                 (
-                    at,
+                    to_microseconds(at),
                     admin,
                     source,
-                    str(action),
+                    action,
                     pk,
                     subject,
                     None if before is None else _json(before),
@@ -363,7 +367,7 @@ def _add_prices(world: _World) -> None:
     listed: list[tuple[Any, ...]] = []
 
     def add(service: Service, action: LineAction, amount: float, rate: int, day: date, kind: OfficeKind | None) -> None:
-        listed.append((service, action, max(0, round(amount)), currency, kind, rate, day))
+        listed.append((service, action, round(amount), currency, kind, rate, day.isoformat()))
 
     for currency, (month, rate) in CURRENCIES.items():
         for day, dearer in ((first, 1.0), (second, 1.12)):
@@ -383,19 +387,8 @@ def _add_prices(world: _World) -> None:
     currency = "USD"
     month, rate = CURRENCIES["USD"]
     add(Service.APP, LineAction.MONTH, month * 1.2, rate, second, OfficeKind.OFFICE)
-    price = models.Price
-    world.database.insert_rows(
-        [
-            price.service,
-            price.action,
-            price.amount,
-            price.currency,
-            price.office_kind,
-            price.tax_rate_ppm,
-            price.valid_from,
-        ],
-        listed,
-    )
+    columns = "service action amount currency office_kind tax_rate_ppm valid_from"
+    _insert(world.database, models.Price, columns, listed)
     _record_file(world, world.start - _DAY, "prices", "prices.csv", len(listed))
 
 
@@ -496,53 +489,16 @@ def _add_people(world: _World, users: int, density: float, months: float) -> Non
             someone.opening = someone.dates = Dates(leap - timedelta(days=366), leap, 29)
             someone.stopped = leap < world.start.date()
         for person in office.people:
-            dates = (person.dates.activated_on, person.dates.expires_on, person.dates.anchor_day)
+            dates = _stored(person.dates)
             subscription_rows.append((person.pk, person.pk, person.service, *dates, *dates))
     database = world.database
-    database.insert_rows(
-        [
-            models.Office.id,
-            models.Office.name,
-            models.Office.name_folded,
-            models.Office.kind,
-            models.Office.timezone,
-            models.Office.currency,
-        ],
-        office_rows,
-    )
-    department = models.Department
-    database.insert_rows([department.id, department.office, department.name, department.name_folded], department_rows)
-    user = models.User
-    database.insert_rows(
-        [
-            user.id,
-            user.key,
-            user.key_folded,
-            user.office,
-            user.department,
-            user.name,
-            user.name_folded,
-            user.email,
-            user.kind,
-            user.apartment,
-        ],
-        user_rows,
-    )
-    subscription = models.Subscription
-    database.insert_rows(
-        [
-            subscription.id,
-            subscription.user,
-            subscription.service,
-            subscription.activated_on,
-            subscription.expires_on,
-            subscription.anchor_day,
-            subscription.opening_activated_on,
-            subscription.opening_expires_on,
-            subscription.opening_anchor_day,
-        ],
-        subscription_rows,
-    )
+    _insert(database, models.Office, "id name name_folded kind timezone currency", office_rows)
+    _insert(database, models.Department, "id office name name_folded", department_rows)
+    columns = "id key key_folded office department name name_folded email kind apartment"
+    _insert(database, models.User, columns, user_rows)
+    dates = "activated_on expires_on anchor_day"
+    columns = f"id user service {dates} opening_activated_on opening_expires_on opening_anchor_day"
+    _insert(database, models.Subscription, columns, subscription_rows)
     _record_file(world, world.start - _DAY, "users", "users.csv", users)
     _queue_people(world)
     _plan_leaving(world)
@@ -1026,7 +982,7 @@ def _order(
         created_by=world.someone(),
         lines=lines,
         pay_by=at + orders.pay_within,
-        made_from=made_from,
+        made_from=None if made_from is None else made_from.pk,
     )
     world.orders.append(order)
     after = {
@@ -1456,7 +1412,21 @@ def _settle(
     )
     money = (office.currency, order.net, order.tax, order.total)
     world.invoices.append(
-        (order.pk, (order.pk, InvoiceKind.INVOICE, number, series, day.year, sequence, at, day, *money, document))
+        (
+            order.pk,
+            (
+                order.pk,
+                InvoiceKind.INVOICE,
+                number,
+                series,
+                day.year,
+                sequence,
+                to_microseconds(at),
+                _iso(day),
+                *money,
+                document,
+            ),
+        )
     )
     after = {"status": order.status.value, "amount": _money(order, order.total)}
     if payment is not None:
@@ -1576,6 +1546,51 @@ def _restore(world: _World, order: _Order, at: datetime) -> None:
 # Writing
 
 
+def _insert(database: SqliteDatabase, model: type[Model], columns: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows of stored values: instants as microseconds, dates as text.
+
+    Most of the time of a demo would else go into values that the fields leave as they are.
+    """
+    fields = []
+    for name in columns.split():
+        plain = copy(getattr(model, name))
+        plain.db_value = _same
+        fields.append(plain)
+    database.insert_rows(fields, rows)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _stored(dates: Dates) -> tuple[str | None, str | None, int | None]:
+    return _iso(dates.activated_on), _iso(dates.expires_on), dates.anchor_day
+
+
+def _micro(instant: datetime | None) -> int | None:
+    return None if instant is None else to_microseconds(instant)
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+_ORDER_COLUMNS: Final = (
+    "id number office type status status_since apartments currency net tax total months until first_term_months"
+    " created_at created_by created_by_folded pay_by bank_chosen_at paid_at late history imported_at made_from"
+    " deleted_at version"
+)
+_LINE_COLUMNS: Final = (
+    "order subscription label action days amount tax_rate_ppm previous_expiry new_expiry applied_on lapsed"
+)
+_PAYMENT_COLUMNS: Final = (
+    "order provider state idempotency_key reference amount currency link expires_at created_at changed_at created_by"
+    " applied"
+)
+_INVOICE_COLUMNS: Final = "order kind number series year sequence issued_at issued_on currency net tax total snapshot"
+_EVENT_COLUMNS: Final = "at admin source action order subject before after reason"
+
+
 def _flush(world: _World) -> None:
     """Write what can change no more: the orders up to the first that is still on its way, and what belongs to them."""
     done = []
@@ -1583,181 +1598,87 @@ def _flush(world: _World) -> None:
         done.append(world.orders.popleft())
     limit = world.orders[0].pk if world.orders else world.order + 1
     world.still_open += [order for order in done if order.status.is_open]
-    order, line = models.Order, models.OrderLine
-    world.database.insert_rows(
-        [
-            order.id,
-            order.number,
-            order.office,
-            order.type,
-            order.status,
-            order.status_since,
-            order.apartments,
-            order.currency,
-            order.net,
-            order.tax,
-            order.total,
-            order.months,
-            order.until,
-            order.first_term_months,
-            order.created_at,
-            order.created_by,
-            order.created_by_folded,
-            order.pay_by,
-            order.bank_chosen_at,
-            order.paid_at,
-            order.late,
-            order.history,
-            order.imported_at,
-            order.made_from,
-            order.deleted_at,
-            order.version,
-        ],
-        (
-            (
-                each.pk,
-                each.number,
-                each.office.pk,
-                each.type,
-                each.status,
-                each.since,
-                each.apartments,
-                each.office.currency,
-                each.net,
-                each.tax,
-                each.total,
-                each.months,
-                each.until,
-                each.term.months if isinstance(each.term, FirstTerm) else None,
-                each.created_at,
-                each.created_by,
-                folded(each.created_by),
-                each.pay_by,
-                each.bank_chosen_at,
-                each.paid_at,
-                each.late,
-                each.history,
-                each.imported_at,
-                None if each.made_from is None else each.made_from.pk,
-                each.deleted_at,
-                each.version,
-            )
-            for each in done
-        ),
-    )
-    lapsed = world.settings.orders.lapsed
-    world.database.insert_rows(
-        [
-            line.order,
-            line.subscription,
-            line.label,
-            line.action,
-            line.days,
-            line.amount,
-            line.tax_rate_ppm,
-            line.previous_expiry,
-            line.new_expiry,
-            line.applied_on,
-            line.lapsed,
-        ],
-        (
-            (
-                each.pk,
-                item.person.pk,
-                item.person.name,
-                item.action,
-                item.days,
-                item.amount,
-                item.rate,
-                item.previous,
-                item.new,
-                item.applied_on,
-                None if item.applied_on is None else lapsed,
-            )
-            for each in done
-            for item in each.lines
-        ),
-    )
-    payment = models.Payment
     payments = []
     while world.payments and world.payments[0].order.pk < limit:
         payments.append(world.payments.popleft())
-    world.database.insert_rows(
-        [
-            payment.order,
-            payment.provider,
-            payment.state,
-            payment.idempotency_key,
-            payment.reference,
-            payment.amount,
-            payment.currency,
-            payment.link,
-            payment.expires_at,
-            payment.created_at,
-            payment.changed_at,
-            payment.created_by,
-            payment.applied,
-        ],
+    database, lapsed = world.database, world.settings.orders.lapsed
+    _insert(database, models.Order, _ORDER_COLUMNS, map(_order_row, done))
+    lines = (
         (
-            (
-                each.order.pk,
-                each.provider,
-                each.state,
-                each.key,
-                each.reference,
-                each.amount,
-                each.order.office.currency,
-                each.link,
-                each.expires_at,
-                each.created_at,
-                each.changed_at,
-                each.created_by,
-                each.applied,
-            )
-            for each in payments
-        ),
+            order.pk,
+            line.person.pk,
+            line.person.name,
+            line.action,
+            line.days,
+            line.amount,
+            line.rate,
+            _iso(line.previous),
+            _iso(line.new),
+            _iso(line.applied_on),
+            None if line.applied_on is None else lapsed,
+        )
+        for order in done
+        for line in order.lines
     )
-    invoice, event = models.Invoice, models.AuditEvent
-    world.database.insert_rows(
-        [
-            invoice.order,
-            invoice.kind,
-            invoice.number,
-            invoice.series,
-            invoice.year,
-            invoice.sequence,
-            invoice.issued_at,
-            invoice.issued_on,
-            invoice.currency,
-            invoice.net,
-            invoice.tax,
-            invoice.total,
-            invoice.snapshot,
-        ],
-        _ready(world.invoices, limit),
-    )
-    world.database.insert_rows(
-        [
-            event.at,
-            event.admin,
-            event.source,
-            event.action,
-            event.order,
-            event.subject,
-            event.before,
-            event.after,
-            event.reason,
-        ],
-        _ready(world.events, limit),
+    _insert(database, models.OrderLine, _LINE_COLUMNS, lines)
+    _insert(database, models.Payment, _PAYMENT_COLUMNS, map(_payment_row, payments))
+    _insert(database, models.Invoice, _INVOICE_COLUMNS, _ready(world.invoices, limit))
+    _insert(database, models.AuditEvent, _EVENT_COLUMNS, _ready(world.events, limit))
+
+
+def _order_row(order: _Order) -> tuple[Any, ...]:
+    return (
+        order.pk,
+        order.number,
+        order.office.pk,
+        order.type,
+        order.status,
+        to_microseconds(order.since),
+        order.apartments,
+        order.office.currency,
+        order.net,
+        order.tax,
+        order.total,
+        order.months,
+        _iso(order.until),
+        order.term.months if isinstance(order.term, FirstTerm) else None,
+        to_microseconds(order.created_at),
+        order.created_by,
+        folded(order.created_by),
+        _micro(order.pay_by),
+        _micro(order.bank_chosen_at),
+        _micro(order.paid_at),
+        order.late,
+        order.history,
+        _micro(order.imported_at),
+        order.made_from,
+        _micro(order.deleted_at),
+        order.version,
     )
 
 
-def _ready(rows: deque[tuple[int, tuple[Any, ...]]], limit: int) -> list[tuple[Any, ...]]:
+def _payment_row(payment: _Payment) -> tuple[Any, ...]:
+    return (
+        payment.order.pk,
+        payment.provider,
+        payment.state,
+        payment.key,
+        payment.reference,
+        payment.amount,
+        payment.order.office.currency,
+        payment.link,
+        _micro(payment.expires_at),
+        to_microseconds(payment.created_at),
+        to_microseconds(payment.changed_at),
+        payment.created_by,
+        payment.applied,
+    )
+
+
+def _ready(rows: deque[tuple[int, tuple[Any, ...]]], limit: int) -> Iterator[tuple[Any, ...]]:
     """Take off the first rows, as far as they belong to orders before `limit`."""
-    ready = []
     while rows and rows[0][0] < limit:
-        ready.append(rows.popleft()[1])
-    return ready
+        yield rows.popleft()[1]
 
 
 def _finish(world: _World) -> None:
@@ -1765,26 +1686,17 @@ def _finish(world: _World) -> None:
     for order in world.orders:
         order.pending = 0
     _flush(world)
-    database, subscription = world.database, models.Subscription
+    database, subscription, claim, counter = world.database, models.Subscription, models.Claim, models.Counter
     people = [person for office in world.offices for person in office.people]
     database.update_rows(
         [subscription.activated_on, subscription.expires_on, subscription.anchor_day, subscription.id],
-        (
-            (each.dates.activated_on, each.dates.expires_on, each.dates.anchor_day, each.pk)
-            for each in people
-            if each.dates != each.opening
-        ),
+        ((*_stored(each.dates), each.pk) for each in people if each.dates != each.opening),
     )
     database.update_rows(
         [models.User.removed_on, models.User.id],
         ((each.removed_on, each.pk) for each in people if each.removed_on is not None),
     )
-    database.insert_rows(
-        [models.Claim.subscription, models.Claim.order],
-        ((line.person.pk, order.pk) for order in world.still_open for line in order.lines),
-    )
-    series = world.settings.invoice.series
-    database.insert_rows(
-        [models.Counter.series, models.Counter.year, models.Counter.last],
-        ((series, year, last) for year, last in world.counters.items()),
-    )
+    held = ((line.person.pk, order.pk) for order in world.still_open for line in order.lines)
+    database.insert_rows([claim.subscription, claim.order], held)
+    given = ((world.settings.invoice.series, year, last) for year, last in world.counters.items())
+    database.insert_rows([counter.series, counter.year, counter.last], given)

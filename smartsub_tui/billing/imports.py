@@ -87,14 +87,6 @@ class ImportReport:
     files: tuple[FileReport, ...]
 
     @property
-    def added(self) -> int:
-        return sum(each.added for each in self.files)
-
-    @property
-    def changed(self) -> int:
-        return sum(each.changed for each in self.files)
-
-    @property
     def problems(self) -> tuple[Problem, ...]:
         return tuple(problem for each in self.files for problem in each.problems)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from peewee import fn
+
 from smartsub_tui.billing import payments, terms
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, Session, perform
@@ -34,6 +36,7 @@ from smartsub_tui.data.vocabulary import (
 from smartsub_tui.errors import Refused
 
 EVERYONE: Final = Filter("users", ())  # but removed people, whom only state:removed lets through
+_NUMBER_LENGTH: Final = 20  # YYYYMMDDHHMMSS and six digits
 _NUMBERS_PER_SECOND: Final = 1_000_000
 _CHUNK: Final = 500  # values of one IN
 
@@ -90,8 +93,8 @@ def plan(
     lines, skipped = [], []
     for user in people:
         dates = Dates(user.activated_on, user.expires_on, user.anchor_day)
-        removed_on = today if user.state is SubscriptionState.REMOVED else None
-        reason = terms.objection(dates, term, today, removed_on)
+        removed = user.state is SubscriptionState.REMOVED
+        reason = "was removed" if removed else terms.objection(dates, term, today, None)
         if reason is None and user.held_by is not None:
             reason = f"is in an open order, {user.held_by}"
         if reason is not None:
@@ -135,7 +138,7 @@ def candidates(
 
 def _by_key(office: int, keys: Collection[str], moment: Moment) -> list[UserRecord]:
     """The people of one office with these user ids, but for removed ones."""
-    held = list(keys)
+    held = list(dict.fromkeys(keys))
     return [
         user
         for start in range(0, len(held), _CHUNK)
@@ -300,7 +303,7 @@ def _create(
         type=_type(term, additional=additional),
         status=OrderStatus.PROCESSING,
         status_since=change.now,
-        apartments=apartments([line.user for line in planned.lines]),
+        apartments=apartments([line.user for line in planned.lines], office.kind),
         currency=office.currency,
         net=planned.totals.net,
         tax=planned.totals.tax,
@@ -354,7 +357,7 @@ def _create(
         },
     )
     if order.total == 0:
-        payments.settle_free(change, order)
+        payments.settle_free(change, order, paying)
     elif paying is not None:
         payments.pay_new(change, order, paying)
     return NewOrder(order=read_order(order.number, change.now, change.settings), skipped=skipped)
@@ -369,21 +372,23 @@ def _type(term: Term, *, additional: bool) -> OrderType:
 def _next_number(now: datetime) -> str:
     """UTC YYYYMMDDHHMMSS and six digits that count the orders of that second."""
     second = now.strftime("%Y%m%d%H%M%S")
-    last = (
+    stored = (
         Order.select(Order.number)
-        .where(Order.number.between(f"{second}000000", f"{second}999999"))
+        .where(Order.number.between(f"{second}000000", f"{second}999999") & (fn.LENGTH(Order.number) == _NUMBER_LENGTH))
         .order_by(Order.number.desc())
-        .limit(1)
-        .scalar()
     )
-    # An imported number of another length may sort in between; it counts as what its first six digits say.
-    count = int(last[len(second) : len(second) + 6]) + 1 if last is not None and last[:20].isdigit() else 0
+    # An imported number may be any text: only those of our own form are counted.
+    ours = (number for (number,) in rows(stored) if number.isascii() and number.isdigit())
+    last = next(ours, None)
+    count = 0 if last is None else int(last[len(second) :]) + 1
     if count >= _NUMBERS_PER_SECOND:
         raise Refused("a million orders bear the time of this second: try again in the next")
     return f"{second}{count:06d}"
 
 
-def apartments(people: Sequence[UserRecord]) -> int:
-    """Distinct building and apartment; a user without an apartment counts as one."""
+def apartments(people: Sequence[UserRecord], kind: OfficeKind) -> int:
+    """Distinct building and apartment, where a user without an apartment counts as one; in an office, the users."""
+    if kind is OfficeKind.OFFICE:
+        return len(people)
     shared = {(user.department, user.apartment) for user in people if user.apartment}
     return len(shared) + sum(1 for user in people if not user.apartment)

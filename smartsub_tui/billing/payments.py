@@ -12,7 +12,7 @@ from typing import Any
 from peewee import fn
 
 from smartsub_tui.billing import invoices, terms
-from smartsub_tui.billing.access import may
+from smartsub_tui.billing.access import may, with_article
 from smartsub_tui.billing.changes import Change, Session, check_text, perform
 from smartsub_tui.billing.details import read_order, term_of
 from smartsub_tui.billing.lifecycle import (
@@ -30,7 +30,7 @@ from smartsub_tui.clock import local_date
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import rows
 from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Subscription, User
-from smartsub_tui.data.money import Money
+from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.records import OrderDetails
 from smartsub_tui.data.vocabulary import (
     LIVE_PAYMENT_STATES,
@@ -41,7 +41,7 @@ from smartsub_tui.data.vocabulary import (
     Role,
     Service,
 )
-from smartsub_tui.errors import Refused
+from smartsub_tui.errors import Refused, WrongUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,17 +287,23 @@ def pay_new(change: Change, order: Order, paying: Paying) -> None:
         _take(Trigger.PAY, change, order, paying, second=False)
 
 
-def settle_free(change: Change, order: Order) -> None:
-    """An order that costs nothing is paid as soon as it is made."""
+def settle_free(change: Change, order: Order, paying: Paying | None) -> None:
+    """An order that costs nothing is paid as soon as it is made; money for it would belong to nothing."""
+    if isinstance(paying, Manual) and paying.amount:
+        raise Refused("the order costs nothing: no money can be its payment")
     transition, _ = decided(Trigger.PAY, order, change)
     _settle(change, order, transition, None)
 
 
 def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, second: bool) -> Paid:
-    reference = check_text("reference", money.reference) if money.reference or order.total else ""
     amount = order.total if money.amount is None else money.amount
+    if not 0 <= amount <= LARGEST:
+        raise WrongUsage(f"an amount is between 0 and {Money(LARGEST, order.currency)}")
+    reference = check_text("reference", money.reference) if money.reference or amount else ""
     transition, known = decided(trigger, order, change, money=amount, second=second)
     waiting = None if transition.effect is not Effect.RECORD else why_not_settled(trigger, known)
+    if waiting is not None and amount == 0:
+        raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {waiting}; and no money came that could wait")
     twin = Payment.select().where(
         (Payment.order == order)
         & (Payment.reference == reference)
@@ -523,6 +529,6 @@ def offers(number: str, role: Role, now: datetime) -> tuple[Offered, ...]:
         decision = decide(trigger, known)
         reason = "" if decision.transition is not None else decision.reason
         if not reason and not may(role, trigger):
-            reason = f"a {role.label} may not"
+            reason = f"{with_article(role)} may not"
         shown.append(Offered(trigger, reason))
     return tuple(shown)

@@ -459,14 +459,9 @@ _amount_of = lru_cache(maxsize=16384)(parse_amount)
 
 def _amount(column: str, text: str, currency: str) -> int:
     try:
-        return _amount_of(text, currency)
-    except ValueError:
-        pass
-    try:
-        parse_amount(text[:_LONGEST_QUOTE], currency)
+        return _amount_of(text[:_LONGEST_QUOTE], currency)  # cut, for the reason repeats it; every amount is shorter
     except ValueError as error:
         raise _WrongField(column, str(error)) from None
-    raise _WrongField(column, f"{quoted(text)} is no amount")
 
 
 # Rows: from values to entries. What one row contradicts by itself is refused here.

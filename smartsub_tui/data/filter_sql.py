@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from peewee import SQL, Case, ColumnBase, Field, NodeList, Value, fn
+from peewee import SQL, Case, ColumnBase, Field, ModelSelect, NodeList, Value, fn
 
 from smartsub_tui.clock import local_date
 from smartsub_tui.data.database import rows
@@ -57,6 +57,7 @@ Condition: TypeAlias = ColumnBase
 # The orders of so many people are found from the people's side. Where there are more, the orders are walked instead,
 # newest first, and each is asked: a page is full soon. Each way is a thousand times slower in the other's place.
 FEW_PEOPLE: Final = 500
+FEW_OFFICES: Final = 100
 
 _ALWAYS: Final = SQL("(1 = 1)")
 _NEVER: Final = SQL("(1 = 0)")
@@ -71,7 +72,7 @@ _Successor: Final = Order.alias("successor")
 def order_condition(chosen: Filter, moment: Moment) -> Condition:
     """Which rows of Order the filter means; to be used where Order itself is queried, not an alias of it.
 
-    Where the filter names people or departments, the database is asked first how many people these are.
+    Where the filter names offices or people, the database is asked first which, or how many, these are.
     """
     conditions = [_signed(term, _order_has(term, moment)) for term in chosen.terms]
     if not chosen.includes_deleted:
@@ -87,7 +88,7 @@ def _order_has(term: Term, moment: Moment) -> Condition:
         case "type":
             return _among(Order.type, _choices(term))
         case "office":
-            return _in(Order.office, Office.select(Office.id).where(_text(Office.name_folded, _patterns(term))))
+            return _of_offices(Office.select(Office.id).where(_text(Office.name_folded, _patterns(term))))
         case "department":
             named = Department.select(Department.id).where(_text(Department.name_folded, _patterns(term)))
             return _of_people(_in(User.department, named))
@@ -129,7 +130,9 @@ def _mark(mark: Word, now: int) -> Condition:
     match mark:
         case OrderMark.UNKNOWN:
             missing = _has_payment(_among(Payment.state, (PaymentState.UNKNOWN, PaymentState.CREATED)))
-            return _all([_is(Order.status, OrderStatus.SYSTEM_PROCESSING), _any([missing, ~_has_payment()])])
+            here = _all([_is(Order.status, OrderStatus.SYSTEM_PROCESSING), _any([missing, ~_has_payment()])])
+            # As a list of its own it leaves `is:problem` an index for each of its parts.
+            return _in(Order.id, Order.select(Order.id).where(here))
         case OrderMark.UNAPPLIED:
             # Asked from the side of the payments: these few have an index of their own.
             waiting = _all([_is(Payment.state, PaymentState.SUCCEEDED), ~Payment.applied])
@@ -155,6 +158,14 @@ def _mark(mark: Word, now: int) -> Condition:
 
 def _has_payment(*conditions: Condition) -> Condition:
     return _exists(Payment.select(SQL("1")).where(_all([Payment.order == Order.id, *conditions])))
+
+
+def _of_offices(named: ModelSelect[Office]) -> Condition:
+    """Whether the order is of one of these offices; of one alone, their index has its orders ready in their order."""
+    offices = [pk for (pk,) in rows(named.limit(FEW_OFFICES + 1))]
+    if len(offices) > FEW_OFFICES:
+        return _in(Order.office, named)
+    return Order.office == offices[0] if len(offices) == 1 else _in(Order.office, offices)
 
 
 def _of_people(condition: Condition) -> Condition:
@@ -402,15 +413,18 @@ def _among(column: Any, words: Sequence[Word]) -> Condition:
 
 
 def _in(column: Any, values: Any) -> Condition:
-    return column.in_(values)  # type: ignore[no-any-return]
+    if isinstance(values, list):
+        return column.in_(values)  # type: ignore[no-any-return]
+    # Peewee's own IN writes out a query twice, to see whether it is empty: nested ones many times.
+    return NodeList((column, SQL("IN"), values), parens=True)
 
 
 def _exists(query: Any) -> Condition:
-    return fn.EXISTS(query)  # type: ignore[no-any-return]
+    return fn.EXISTS(query)
 
 
 def _signed(term: Term, condition: Condition) -> Condition:
-    return ~condition if term.negated else condition  # type: ignore[no-any-return]
+    return ~condition if term.negated else condition
 
 
 def _all(conditions: Sequence[Condition]) -> Condition:

@@ -796,12 +796,13 @@ def _right(key: Key) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
-    """What is written most like `word`, whatever its case; of equals one that begins like it. None: nothing is near."""
+    """What is written most like `word`, if anything; of equals what has its letters turned round, or begins like it."""
     word = word.lower()
     spelled = {each.lower(): each for each in known}
 
-    def likeness(each: str) -> tuple[float, bool]:
-        return difflib.SequenceMatcher(None, each, word).ratio(), each[:1] == word[:1]
+    def likeness(each: str) -> tuple[float, bool, bool]:
+        ratio = difflib.SequenceMatcher(None, each, word).ratio()
+        return ratio, sorted(each) == sorted(word), each[:1] == word[:1]
 
     near = difflib.get_close_matches(word, spelled, 5)
     return spelled[max(near, key=likeness)] if near else None
@@ -875,7 +876,9 @@ def instant_span(key: str, value: Days | Durations, moment: Moment) -> tuple[dat
     )
 
 
-def _day_start(ordinal: int, timezone: str) -> datetime | None:
+def _day_start(ordinal: int, timezone: str) -> datetime:
+    if ordinal <= FIRST_DAY:
+        return datetime.min.replace(tzinfo=UTC)
     if ordinal >= AFTER_LAST_DAY:
         return datetime.max.replace(tzinfo=UTC)
     return day_start(date.fromordinal(ordinal), timezone)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.widgets import DataTable, Input
 
 from smartsub_tui.backend import Backend, Superseded
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import INTO_FIELDS, bindings
 from smartsub_tui.data.filters import Moment
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.widgets.frame import KeyLine, Masthead
@@ -63,6 +64,14 @@ class BaseScreen(Screen[None]):
                 self.smartsub.tell(error.message, wrong=True)
 
         self.run_worker(run(), group=group, exclusive=True, exit_on_error=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a field is typed in, a key that leads into one is a letter like any other."""
+        return not (action in INTO_FIELDS and isinstance(self.focused, Input))
+
+    def to_table(self, _key: str = "") -> None:
+        """Out of a field, to the one table of the screen."""
+        self.set_focus(self.query_one(DataTable))
 
     def load(self) -> None:
         """Read what the screen shows; again when it is come back to."""

@@ -10,11 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing.changes import check_text
 from smartsub_tui.errors import SmartsubError
+from smartsub_tui.widgets.field import Field
 
 
 class ConfirmScreen(ModalScreen[str | None]):
@@ -37,7 +38,7 @@ class ConfirmScreen(ModalScreen[str | None]):
             if self._field is not None:
                 with Horizontal(id="confirm-field"):
                     yield Static(display.content(f"{self._field} "), id="confirm-label")
-                    yield Input(id="confirm-input", compact=True)
+                    yield Field(id="confirm-input", leave=self._left)
                 yield Static("", id="confirm-problem")
             with Horizontal(id="confirm-answers"):
                 yield Button("No", id="confirm-no", compact=True)
@@ -45,17 +46,16 @@ class ConfirmScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         if self._field is None:
-            self.query_one("#confirm-no").focus()
+            self.set_focus(self.query_one("#confirm-no"))
         else:
-            field = self.query_one("#confirm-input", Input)
-            field.cursor_blink = False
-            field.focus()
+            self.set_focus(self.query_one(Field))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter never says Yes: it leaves the field, and No has the focus."""
-        event.stop()
-        if self._said() is not None:
-            self.query_one("#confirm-no").focus()
+    def _left(self, key: str) -> None:
+        """Enter never says Yes: No gets the focus. Esc is No."""
+        if key == "escape":
+            self.dismiss(None)
+        elif self._said() is not None:
+            self.set_focus(self.query_one("#confirm-no"))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -73,12 +73,12 @@ class ConfirmScreen(ModalScreen[str | None]):
         """What the field holds, or None and a sentence under it."""
         if self._field is None:
             return ""
-        field, problem = self.query_one("#confirm-input", Input), self.query_one("#confirm-problem", Static)
+        field, problem = self.query_one(Field), self.query_one("#confirm-problem", Static)
         try:
             said = check_text(self._field.lower(), field.value)
         except SmartsubError as error:
             problem.update(Text.assemble(display.cell(error.message, "danger")))
-            field.focus()
+            self.set_focus(field)
             return None
         problem.update("")
         return said

@@ -66,7 +66,7 @@ class DashboardScreen(BaseScreen):
     def on_mount(self) -> None:
         self.masthead.show("Dashboard")
         self.query_one("#empty").display = False
-        self.query_one(OfficeTable).focus()
+        self.set_focus(self.query_one(OfficeTable))
 
     def load(self) -> None:
         moment = self.moment()

@@ -45,7 +45,7 @@ class HelpScreen(BaseScreen):
         self.masthead.show(self._title, "Help")
         self.key_line.show(self.COMMANDS_HERE)
         self.query_one(Lines).show(list(self._lines()))
-        self.query_one(Lines).focus()
+        self.set_focus(self.query_one(Lines))
 
     def _lines(self) -> Iterator[Text]:
         yield display.cell(f" Keys of {self._title}", "bold")

@@ -57,7 +57,7 @@ class OrderInfoScreen(OrderActions):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.query_one(Lines).focus()
+        self.set_focus(self.query_one(Lines))
 
     def load(self) -> None:
         number = self._number

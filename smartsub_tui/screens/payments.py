@@ -43,7 +43,7 @@ class PaymentsScreen(OrderActions):
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
-        yield FilterBar(parse_orders, self._text)
+        yield FilterBar(parse_orders, self._text, self.to_table)
         yield Static("", id="facets")
         yield Rule()
         yield OrderTable()
@@ -55,7 +55,7 @@ class PaymentsScreen(OrderActions):
     def on_mount(self) -> None:
         self.masthead.show("Payments")
         self.query_one("#empty").display = False
-        self.table.focus()
+        self.set_focus(self.table)
 
     @property
     def table(self) -> OrderTable:
@@ -72,7 +72,7 @@ class PaymentsScreen(OrderActions):
     def look_for(self, text: str) -> None:
         """Show the orders of this filter, as if it had been typed."""
         self.filter_bar.input.value = text
-        self.table.focus()
+        self.set_focus(self.table)
 
     # What is shown
 
@@ -213,12 +213,8 @@ class PaymentsScreen(OrderActions):
         self._show()
         self._count()
 
-    @on(FilterBar.Left)
-    def _filter_left(self) -> None:
-        self.table.focus()
-
     def action_filter(self) -> None:
-        self.filter_bar.input.focus()
+        self.set_focus(self.filter_bar.input)
 
     def action_back(self) -> None:
         if self.filter_bar.input.value:

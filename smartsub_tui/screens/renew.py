@@ -27,6 +27,7 @@ from smartsub_tui.data.vocabulary import OfficeKind
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.people_table import PeopleTable, Person
@@ -76,14 +77,14 @@ class RenewScreen(BaseScreen):
         yield Masthead(self.smartsub.who)
         with Horizontal(id="renew-term"):
             yield Static(display.content(" Renew for "), id="renew-label")
-            yield Input("1", id="months", compact=True, max_length=8)
+            yield Field("1", id="months", leave=self.to_table, max_length=8)
             yield Static(display.content(" months"), id="months-label")
             with Horizontal(id="renew-until"):
                 yield Static(display.content("   or until "), id="until-label")
-                yield Input("", id="until", compact=True, placeholder="YYYY-MM-DD", max_length=12)
+                yield Field(id="until", leave=self.to_table, placeholder="YYYY-MM-DD", max_length=12)
             yield Static("", id="renew-who")
         yield Static("", id="renew-problem")
-        yield FilterBar(parse_users, self._text)
+        yield FilterBar(parse_users, self._text, self.to_table)
         yield Rule()
         yield PeopleTable()
         yield Static("", id="empty")
@@ -95,9 +96,7 @@ class RenewScreen(BaseScreen):
         self.masthead.show("Subscriptions", self.office.name, "Renew")
         self.query_one("#renew-until").display = self.office.kind is OfficeKind.COMMUNITY
         self.query_one("#empty").display = False
-        for field in self.query(Input):
-            field.cursor_blink = False
-        self.table.focus()
+        self.set_focus(self.table)
         self._offer()
 
     @property
@@ -109,12 +108,12 @@ class RenewScreen(BaseScreen):
         return self.query_one(FilterBar)
 
     @property
-    def months(self) -> Input:
-        return self.query_one("#months", Input)
+    def months(self) -> Field:
+        return self.query_one("#months", Field)
 
     @property
-    def until(self) -> Input:
-        return self.query_one("#until", Input)
+    def until(self) -> Field:
+        return self.query_one("#until", Field)
 
     # The term
 
@@ -143,10 +142,6 @@ class RenewScreen(BaseScreen):
     def _term_changed(self) -> None:
         self.load()
 
-    @on(Input.Submitted, "#months, #until")
-    def _term_left(self) -> None:
-        self.table.focus()
-
     def _step_months(self, step: int) -> None:
         try:
             months = parse_months(self.months.value)
@@ -163,12 +158,12 @@ class RenewScreen(BaseScreen):
 
     def action_months(self) -> None:
         self.until.value = ""
-        self.months.focus()
+        self.set_focus(self.months)
         self.months.select_all()
 
     def action_until(self) -> None:
         if self.office.kind is OfficeKind.COMMUNITY:
-            self.until.focus()
+            self.set_focus(self.until)
         else:
             self.smartsub.tell("only a community renews to a date: give a number of months", wrong=True)
 
@@ -236,17 +231,11 @@ class RenewScreen(BaseScreen):
     def _filter_changed(self) -> None:
         self.load()
 
-    @on(FilterBar.Left)
-    def _filter_left(self) -> None:
-        self.table.focus()
-
     def action_filter(self) -> None:
-        self.filter_bar.input.focus()
+        self.set_focus(self.filter_bar.input)
 
     def action_back(self) -> None:
-        if self.focused in (self.months, self.until):
-            self.table.focus()
-        elif self.filter_bar.input.value:
+        if self.filter_bar.input.value:
             self.filter_bar.input.value = ""
         else:
             super().action_back()

@@ -43,7 +43,7 @@ class SubscriptionsScreen(BaseScreen):
     def on_mount(self) -> None:
         self.masthead.show("Subscriptions")
         self.key_line.show(("choose", "orders", "dashboard", "payments", "help", "quit"))
-        self.query_one(OfficeTable).focus()
+        self.set_focus(self.query_one(OfficeTable))
 
     def load(self) -> None:
         async def load() -> None:

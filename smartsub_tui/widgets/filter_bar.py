@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
 from smartsub_tui import display
-from smartsub_tui.commands import bindings
 from smartsub_tui.data.filters import Filter, FilterError
+from smartsub_tui.widgets.field import Field
 
 
 class FilterBar(Vertical):
     """An input for the filter language, with a note on its right and what is wrong below."""
-
-    BINDINGS: ClassVar[list[BindingType]] = bindings("back")
 
     class Changed(Message):
         """The text is a filter, and another than before."""
@@ -29,27 +25,21 @@ class FilterBar(Vertical):
             super().__init__()
             self.filter = chosen
 
-    class Left(Message):
-        """Enter or Esc: on to the table."""
-
-    def __init__(self, parse: Callable[[str], Filter], text: str = "") -> None:
+    def __init__(self, parse: Callable[[str], Filter], text: str, leave: Callable[[str], None]) -> None:
         super().__init__()
-        self._parse, self._text = parse, text
+        self._parse, self._text, self._leave = parse, text, leave
         self.filter = parse(text)
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Static("/", id="filter-slash")
-            yield Input(self._text, id="filter-text", compact=True, select_on_focus=False)
+            yield Field(self._text, id="filter-text", leave=self._leave)
             yield Static("", id="filter-note")
         yield Static("", id="filter-problem")
 
-    def on_mount(self) -> None:
-        self.input.cursor_blink = False
-
     @property
-    def input(self) -> Input:
-        return self.query_one("#filter-text", Input)
+    def input(self) -> Field:
+        return self.query_one("#filter-text", Field)
 
     def note(self, text: str) -> None:
         """What stands at the right end: how many of how many."""
@@ -83,10 +73,3 @@ class FilterBar(Vertical):
         if room and line.cell_len > room:
             line = display.cell("  " + error.message, "danger")
         return line
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.post_message(self.Left())
-
-    def action_back(self) -> None:
-        self.post_message(self.Left())

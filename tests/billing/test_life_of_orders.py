@@ -1,0 +1,557 @@
+"""The life of orders as a whole: any sequence of writes, on a real database, against a small model in plain Python.
+
+The model is written from the description of the rules, with calendar arithmetic of its own. After every step the whole
+database is compared with it: status, claims, dates, money, invoices and the audit trail.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from itertools import count
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from smartsub_tui.billing import orders, payments
+from smartsub_tui.billing.changes import time_out_due
+from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.terms import Months, Until
+from smartsub_tui.config import OrderSettings
+from smartsub_tui.data.database import rows
+from smartsub_tui.data.models import AuditEvent, Claim, Invoice, Order, OrderLine, Payment, Subscription, User
+from smartsub_tui.data.vocabulary import Lapsed, OrderStatus, PaymentState
+from smartsub_tui.errors import Refused
+from tests.support import (
+    ACTIVATION_PRICE,
+    DAY_PRICE,
+    MONTH_PRICE,
+    SETTINGS,
+    FixedClock,
+    add_community,
+    add_order,
+    add_payment,
+    add_person,
+    add_prices,
+    dump,
+    gross,
+    last_of_month,
+    memory_database,
+    months_later,
+    session_on,
+)
+
+ZONE = "Europe/Berlin"
+KEYS = ("a", "b", "c", "d")
+
+
+@dataclass
+class Money:
+    amount: int
+    applied: bool = False
+    state: str = "succeeded"
+
+
+@dataclass
+class Person:
+    expires: date | None
+    anchor: int = 0
+    removed: bool = False
+
+
+@dataclass
+class Made:
+    """What the model knows of an order."""
+
+    status: str
+    keys: list[str]
+    term: tuple[str, Any]
+    total: int
+    created: datetime
+    pay_by: datetime
+    events: list[str]
+    deleted: bool = False
+    late: bool = False
+    bank: bool = False
+    changes: int = 0
+    money: list[Money] = field(default_factory=list)
+    extended: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in ("processing", "system_processing")
+
+    @property
+    def live(self) -> Money | None:
+        return next((each for each in self.money if each.state in ("sent", "unknown")), None)
+
+    @property
+    def unapplied(self) -> list[int]:
+        return [each.amount for each in self.money if each.state == "succeeded" and not each.applied]
+
+
+terms_of_renewal = st.builds(Months, st.sampled_from([1, 2, 12, 60])) | st.builds(
+    Until,
+    st.sampled_from([date(2026, 11, 22), date(2026, 11, 23), date(2026, 12, 31), date(2027, 2, 28), date(2031, 11, 23)]),
+)
+
+
+class LifeOfOrders(RuleBasedStateMachine):
+    @initialize(lapsed=st.sampled_from(Lapsed))
+    def start(self, lapsed: Lapsed) -> None:
+        self.lapsed = lapsed
+        self.clock = FixedClock()
+        self.database = memory_database()
+        self.session = session_on(
+            self.database, clock=self.clock, settings=replace(SETTINGS, orders=OrderSettings(lapsed=lapsed))
+        )
+        add_prices()
+        self.office = add_community(timezone=ZONE)
+        self.people = {
+            "a": Person(date(2026, 12, 22), 22),
+            "b": Person(date(2026, 11, 23), 23),
+            "c": Person(date(2026, 2, 28), 31),
+            "d": Person(None),
+        }
+        for key, person in self.people.items():
+            add_person(
+                self.office, key, apartment=key, expires_on=person.expires, anchor_day=person.anchor or None
+            )
+        self.orders: dict[str, Made] = {}
+        self.references = count()
+
+    def teardown(self) -> None:
+        if hasattr(self, "database"):
+            self.database.close()
+
+    # The model
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(ZoneInfo(ZONE)).date()
+
+    def claims(self) -> dict[str, str]:
+        return {key: number for number, order in self.orders.items() if order.is_open for key in order.keys}
+
+    def base(self, person: Person) -> tuple[date, int]:
+        assert person.expires is not None
+        if person.expires < self.today and self.lapsed is Lapsed.TODAY:
+            return self.today, self.today.day
+        return person.expires, person.anchor
+
+    def can(self, key: str, term: tuple[str, Any]) -> bool:
+        """Whether a line of `term` for this person would be valid today."""
+        person, (what, value) = self.people[key], term
+        if person.removed or (person.expires is None) != (what == "activate"):
+            return False
+        return what != "day" or (value > self.today and person.expires is not None and person.expires < value)
+
+    def valid(self, order: Made) -> bool:
+        return all(self.can(key, order.term) for key in order.keys)
+
+    def free(self, number: str) -> bool:
+        return all(self.claims().get(key, number) == number for key in self.orders[number].keys)
+
+    def price(self, key: str, term: tuple[str, Any]) -> int:
+        what, value = term
+        if what == "day":
+            return (value - self.base(self.people[key])[0]).days * DAY_PRICE
+        return ACTIVATION_PRICE if what == "activate" else int(value) * MONTH_PRICE
+
+    def settle(self, order: Made, trigger: str, *, late: bool = False) -> None:
+        order.status, order.late = "succeed", late
+        order.events.append(trigger)
+        order.changes += 1
+        order.extended += 1
+        for key in order.keys:
+            person, (what, value) = self.people[key], order.term
+            if what == "activate":
+                person.expires, person.anchor = months_later(self.today, 1, self.today.day), self.today.day
+            elif what == "day":
+                person.expires, person.anchor = value, value.day
+            else:
+                start, person.anchor = self.base(person)
+                person.expires = months_later(start, value, person.anchor)
+
+    def record(self, order: Made, trigger: str) -> None:
+        order.events.append(trigger)
+        order.changes += 1
+
+    def sweep(self) -> None:
+        for order in self.orders.values():
+            if order.status == "processing" and order.pay_by <= self.now and order.live is None:
+                order.status = "time_out"
+                order.events.append("time_out")
+                order.changes += 1
+
+    def write(self, possible: bool, call: Callable[..., Any], rehearse: bool) -> Any:
+        """Do it, and find it done or refused as the model says; what it returned, or None."""
+        if rehearse:
+            before = dump(self.database)
+            try:
+                call(dry_run=True)
+            except Refused:
+                assert not possible
+            else:
+                assert possible
+            assert dump(self.database) == before
+        try:
+            result = call()
+        except Refused as error:
+            assert not possible, error
+            return None
+        assert possible, result
+        return result
+
+    def create(
+        self, keys: list[str], term: tuple[str, Any], call: Callable[..., Any], rehearse: bool, *, allowed: bool = True
+    ) -> str | None:
+        left = [key for key in keys if self.can(key, term) and key not in self.claims()]
+        made = self.write(allowed and bool(left), call, rehearse)
+        if made is None:
+            return None
+        assert sorted(line.user_id for line in made.order.lines) == sorted(left)
+        total = gross(sum(self.price(key, term) for key in left))
+        assert made.order.total.amount == total
+        self.orders[made.order.number] = Made(
+            "processing", left, term, total, self.now, self.now + timedelta(hours=24), ["create"]
+        )
+        return str(made.order.number)
+
+    # Steps
+
+    numbers = st.integers(0, 10**6)  # taken modulo the orders that there are
+    rehearsals = st.sampled_from([False, False, False, True])
+
+    def pick(self, place: int) -> tuple[str, Made]:
+        known = sorted(self.orders)
+        number = known[place % len(known)]
+        return number, self.orders[number]
+
+    def any_order(self) -> bool:
+        return bool(getattr(self, "orders", None))
+
+    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, unique=True), term=terms_of_renewal, rehearse=rehearsals)
+    def renew(self, keys: list[str], term: Months | Until, rehearse: bool) -> None:
+        self.sweep()
+        said = ("month", term.months) if isinstance(term, Months) else ("day", term.day)
+        latest = months_later(self.today, 60, self.today.day)
+        allowed = isinstance(term, Months) or self.today < term.day <= latest
+        present = [key for key in keys if not self.people[key].removed]
+        self.create(
+            present,
+            said,
+            lambda **options: orders.renew(self.session, "Elm Court", keys, term, **options),
+            rehearse,
+            allowed=allowed,
+        )
+
+    @rule(rehearse=rehearsals)
+    def activate(self, rehearse: bool) -> None:
+        self.sweep()
+        self.create(
+            list(KEYS),
+            ("activate", 1),
+            lambda **options: orders.activate(self.session, "Elm Court", ["Sales"], **options),
+            rehearse,
+        )
+
+    @precondition(any_order)
+    @rule(place=numbers, rehearse=rehearsals)
+    def again(self, place: int, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        allowed = order.status in ("time_out", "failed", "cancel")
+        if order.term[0] == "day":
+            allowed = allowed and self.today < order.term[1] <= months_later(self.today, 60, self.today.day)
+        made = self.create(
+            order.keys,
+            order.term,
+            lambda **options: orders.again(self.session, number, **options),
+            rehearse,
+            allowed=allowed,
+        )
+        if made is not None:
+            order.events.append("again")
+
+    @rule(key=st.sampled_from(KEYS), months=st.integers(1, 3), unknown=st.booleans())
+    def find_an_imported_order_under_way(self, key: str, months: int, unknown: bool) -> None:
+        if not self.can(key, ("month", months)) or key in self.claims():
+            return
+        subscription = Subscription.select().join(User).where(User.key == key).get()
+        order = add_order(self.office, [subscription], months=months, amount=333, created_at=self.now)
+        made = Made(
+            "system_processing", [key], ("month", months), order.total, self.now, self.now + timedelta(hours=24), []
+        )
+        if unknown:
+            add_payment(order, PaymentState.UNKNOWN)
+            made.money.append(Money(order.total, state="unknown"))
+        self.orders[order.number] = made
+
+    @precondition(any_order)
+    @rule(place=numbers)
+    def a_payment_link_is_opened(self, place: int) -> None:
+        number, order = self.pick(place)
+        if order.status == "processing" and order.live is None:
+            add_payment(Order.get(Order.number == number), PaymentState.SENT)
+            order.money.append(Money(order.total, state="sent"))
+
+    @precondition(any_order)
+    @rule(place=numbers)
+    def a_payment_of_a_provider_ends_without_money(self, place: int) -> None:
+        number, order = self.pick(place)
+        if (live := order.live) is not None:
+            live.state = "expired"
+            Payment.update(state=PaymentState.EXPIRED).where(
+                Payment.order.in_(Order.select(Order.id).where(Order.number == number))
+                & Payment.state.in_([PaymentState.SENT, PaymentState.UNKNOWN])
+            ).execute()
+
+    @precondition(any_order)
+    @rule(place=numbers, other=st.sampled_from([0, 0, 0, 1, -1]), rehearse=rehearsals)
+    def pay(self, place: int, other: int, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        amount = order.total + other
+        payable = order.status in ("processing", "failed") and self.now < order.pay_by and order.live is None
+        right = other == 0
+        settles = payable and right and not order.deleted and self.valid(order) and self.free(number)
+        paying = Manual(f"R-{next(self.references)}", None if right else amount)
+        done = self.write(
+            settles or (payable and not right),
+            lambda **options: payments.pay(self.session, number, paying, **options),
+            rehearse,
+        )
+        if done is not None:
+            order.money.append(Money(amount, applied=settles))
+            if settles:
+                self.settle(order, "pay")
+            else:
+                self.record(order, "pay")
+            assert (done.waiting is None) == settles
+
+    @precondition(any_order)
+    @rule(place=numbers, other=st.sampled_from([0, 0, 0, 7]), second=st.sampled_from([False, False, True]), rehearse=rehearsals)
+    def confirm(self, place: int, other: int, second: bool, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        amount, status = order.total + other, order.status
+        possible = second == (status == "succeed")
+        good = other == 0 and not order.deleted and self.valid(order) and self.free(number)
+        in_time = status in ("processing", "failed") and self.now < order.pay_by and order.live is None
+        late = status == "time_out" or (status == "failed" and not in_time)
+        settles = possible and good and (in_time or late or status == "system_processing")
+        money = Manual(f"R-{next(self.references)}", amount)
+        done = self.write(
+            possible,
+            lambda **options: payments.confirm(self.session, number, money, second=second, **options),
+            rehearse,
+        )
+        if done is None:
+            return
+        live = order.live
+        if live is not None and status == "system_processing" and live.amount == amount:
+            live.state, live.applied = "succeeded", settles
+        else:
+            order.money.append(Money(amount, applied=settles))
+        if settles:
+            self.settle(order, "confirm", late=late)
+        else:
+            self.record(order, "confirm")
+        assert (done.waiting is None) == settles
+
+    @precondition(any_order)
+    @rule(place=numbers)
+    def the_same_money_again(self, place: int) -> None:
+        number, order = self.pick(place)
+        self.sweep()
+        known = Payment.get_or_none((Payment.order == Order.get(Order.number == number)) & Payment.reference.is_null(False))
+        if known is not None and known.state is PaymentState.SUCCEEDED:
+            money = Manual(known.reference, known.amount)
+            for second in (False, True):
+                self.write(
+                    False,
+                    lambda second=second, **options: payments.confirm(
+                        self.session, number, money, second=second, **options
+                    ),
+                    False,
+                )
+
+    @precondition(any_order)
+    @rule(place=numbers, rehearse=rehearsals)
+    def choose_bank_transfer(self, place: int, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        possible = (
+            order.status in ("processing", "failed")
+            and self.now < order.pay_by
+            and order.live is None
+            and not order.deleted
+            and self.valid(order)
+            and self.free(number)
+        )
+        done = self.write(
+            possible, lambda **options: payments.pay(self.session, number, BankTransfer(), **options), rehearse
+        )
+        if done is not None and not order.bank:
+            order.bank, order.pay_by = True, max(order.pay_by, order.created + timedelta(days=14))
+            self.record(order, "bank")
+
+    @precondition(any_order)
+    @rule(place=numbers, rehearse=rehearsals)
+    def apply(self, place: int, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        possible = (
+            order.status in ("time_out", "failed", "cancel")
+            and order.total in order.unapplied
+            and not order.deleted
+            and self.valid(order)
+            and self.free(number)
+        )
+        if self.write(possible, lambda **options: payments.apply(self.session, number, **options), rehearse):
+            waiting = next(
+                each
+                for each in order.money
+                if each.state == "succeeded" and not each.applied and each.amount == order.total
+            )
+            waiting.applied = True
+            self.settle(order, "apply", late=True)
+
+    def close(self, possible: bool, trigger: str, number: str, rehearse: bool, **after: Any) -> None:
+        order, arguments = self.orders[number], ("because",) if trigger != "restore" else ()
+        call = getattr(payments, trigger)
+        if self.write(possible, lambda **options: call(self.session, number, *arguments, **options), rehearse):
+            for name, value in after.items():
+                setattr(order, name, value)
+            self.record(order, trigger)
+
+    @precondition(any_order)
+    @rule(place=numbers, rehearse=rehearsals)
+    def fail(self, place: int, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        self.close(
+            order.status == "system_processing" and order.live is None, "fail", number, rehearse, status="failed"
+        )
+
+    @precondition(any_order)
+    @rule(place=numbers, rehearse=rehearsals)
+    def cancel(self, place: int, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        possible = order.status in ("processing", "failed") and order.live is None
+        self.close(possible, "cancel", number, rehearse, status="cancel")
+
+    @precondition(any_order)
+    @rule(place=numbers, rehearse=rehearsals)
+    def delete(self, place: int, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        possible = order.status != "system_processing" and not order.deleted and not order.unapplied
+        if order.status == "processing":
+            possible = possible and order.live is None
+            self.close(possible, "delete", number, rehearse, status="cancel", deleted=True)
+        else:
+            self.close(possible, "delete", number, rehearse, deleted=True)
+
+    @precondition(any_order)
+    @rule(place=numbers, rehearse=rehearsals)
+    def restore(self, place: int, rehearse: bool) -> None:
+        self.sweep()
+        number, order = self.pick(place)
+        self.close(order.deleted, "restore", number, rehearse, deleted=False)
+
+    @rule(key=st.sampled_from(KEYS))
+    def somebody_leaves(self, key: str) -> None:
+        """As an import does it: not while an open order holds the person."""
+        if key not in self.claims():
+            self.people[key].removed = True
+            User.update(removed_on=self.today).where(User.key == key).execute()
+
+    @rule(hours=st.sampled_from([1, 5, 23, 24, 25, 24 * 14, 24 * 40]))
+    def time_passes(self, hours: int) -> None:
+        self.clock.advance(hours=hours)
+
+    @rule()
+    def what_is_due_is_swept(self) -> None:
+        before = Counter(order.status for order in self.orders.values())
+        self.sweep()
+        after = Counter(order.status for order in self.orders.values())
+        assert time_out_due(self.session) == after["time_out"] - before["time_out"]
+
+    # What holds after every step
+
+    @invariant()
+    def the_database_is_as_the_model(self) -> None:
+        if not hasattr(self, "orders"):
+            return
+        stored = {row.number: row for row in Order.select()}
+        assert set(stored) == set(self.orders)
+        numbers = {row.id: number for number, row in stored.items()}
+        for number, order in self.orders.items():
+            row = stored[number]
+            assert (row.status, row.deleted_at is not None, row.late) == (order.status, order.deleted, order.late)
+            assert (row.pay_by, row.total, row.version) == (order.pay_by, order.total, 1 + order.changes)
+            assert (row.paid_at is not None) == (row.status is OrderStatus.SUCCEED)
+        held = Claim.select(User.key, Order.number).join(Subscription).join(User).switch(Claim).join(Order)
+        assert dict(rows(held)) == self.claims()
+        people = {
+            key: (expires, anchor)
+            for key, expires, anchor in rows(
+                Subscription.select(User.key, Subscription.expires_on, Subscription.anchor_day).join(User)
+            )
+        }
+        assert people == {key: (each.expires, each.anchor or None) for key, each in self.people.items()}
+        for expires, anchor in people.values():
+            assert expires is None or expires.day == min(anchor, last_of_month(expires.year, expires.month))
+        # Money: every amount that came is there, and it is applied once or waits.
+        assert Counter(
+            (numbers[order], PaymentState(state).value, amount, bool(applied))
+            for order, state, amount, applied in rows(
+                Payment.select(Payment.order, Payment.state, Payment.amount, Payment.applied)
+            )
+        ) == Counter(
+            (number, each.state, each.amount, each.applied)
+            for number, order in self.orders.items()
+            for each in order.money
+        )
+        # Paid, extended once, invoiced once: all three or none.
+        paid = {number for number, order in self.orders.items() if order.status == "succeed"}
+        assert all(self.orders[number].extended == (number in paid) for number in self.orders)
+        invoices = list(rows(Invoice.select(Invoice.order, Invoice.sequence, Invoice.total).order_by(Invoice.id)))
+        assert sorted(numbers[order] for order, _, _ in invoices) == sorted(paid)
+        assert all(self.orders[numbers[order]].total == total for order, _, total in invoices)
+        by_year = [sequence for _, sequence, _ in invoices if sequence]
+        assert len(by_year) == len(invoices)
+        applied = {numbers[order] for (order,) in rows(OrderLine.select(OrderLine.order).where(OrderLine.applied_on.is_null(False)))}
+        assert applied == paid
+        assert OrderLine.select().where(OrderLine.applied_on.is_null()).count() == sum(
+            len(order.keys) for number, order in self.orders.items() if number not in paid
+        )
+        # Each change made exactly one event.
+        trail: dict[str, list[str]] = {number: [] for number in self.orders}
+        for order_id, action in rows(AuditEvent.select(AuditEvent.order, AuditEvent.action).order_by(AuditEvent.id)):
+            trail[numbers[order_id]].append(action)
+        assert trail == {number: order.events for number, order in self.orders.items()}
+
+    @invariant()
+    def invoice_numbers_have_no_gaps(self) -> None:
+        if hasattr(self, "orders"):
+            found: dict[int, list[int]] = {}
+            for year, sequence in rows(Invoice.select(Invoice.year, Invoice.sequence).order_by(Invoice.id)):
+                found.setdefault(year, []).append(sequence)
+            assert all(each == list(range(1, len(each) + 1)) for each in found.values())
+
+
+TestLifeOfOrders = LifeOfOrders.TestCase
+TestLifeOfOrders.settings = settings(max_examples=max(20, settings().max_examples // 2), stateful_step_count=30)

@@ -1,0 +1,38 @@
+"""Fixtures of all tests, and how hard Hypothesis tries: HYPOTHESIS_PROFILE=thorough tries long."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from smartsub_tui.billing.changes import Session
+from smartsub_tui.data.database import SqliteDatabase
+from tests.support import FixedClock, memory_database, session_on
+
+settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+# The same examples in every run: a red build is red again.
+settings.register_profile("ci", settings.get_profile("quick"), derandomize=True, database=None, print_blob=True)
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick"))
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture
+def database() -> Iterator[SqliteDatabase]:
+    """An empty database in memory."""
+    made = memory_database()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def session(database: SqliteDatabase, clock: FixedClock) -> Session:
+    """A manager's session on an empty database in memory, by `clock`."""
+    return session_on(database, clock=clock)

@@ -1,0 +1,910 @@
+"""The database itself: opening it, the states it refuses to store, and what happens when it gives up."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import peewee
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smartsub_tui.data import database as engine
+from smartsub_tui.data import models
+from smartsub_tui.data.database import (
+    LostTransaction,
+    SqliteDatabase,
+    available,
+    open_database,
+    path_of,
+    rows,
+    url_of,
+    was_interrupted,
+)
+from smartsub_tui.data.fields import from_microseconds, to_microseconds
+from smartsub_tui.data.models import (
+    Admin,
+    AuditEvent,
+    Claim,
+    Counter,
+    Department,
+    Invoice,
+    Office,
+    Order,
+    OrderLine,
+    Payment,
+    Price,
+    Request,
+    Subscription,
+    User,
+)
+from smartsub_tui.data.vocabulary import (
+    InvoiceKind,
+    Lapsed,
+    LineAction,
+    OfficeKind,
+    OrderStatus,
+    OrderType,
+    PaymentState,
+    ProviderName,
+    Role,
+    Service,
+    UserKind,
+)
+from smartsub_tui.errors import Unavailable, WrongUsage
+from tests.support import NOW, TODAY, at_once, dump, file_database, memory_database
+
+# Opening
+
+
+def test_the_url_of_a_file_names_it() -> None:
+    assert path_of("sqlite:///a.sqlite3") == Path("a.sqlite3")
+    assert path_of("sqlite:////var/lib/a b.sqlite3") == Path("/var/lib/a b.sqlite3")
+    assert path_of("sqlite:///:memory:") is None
+    assert path_of(url_of(Path("/x/y"))) == Path("/x/y")
+
+
+@pytest.mark.parametrize("url", ["", "a.sqlite3", "/a", "sqlite:", "sqlite://", "sqlite:///", "sqlite://a", "mysql://x"])
+def test_what_is_no_url_is_refused_with_what_would_be_right(url: str) -> None:
+    with pytest.raises(WrongUsage, match=r"is no database URL: write sqlite:///FILE or sqlite:////ABSOLUTE/FILE"):
+        path_of(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql://h/d", "postgres://h/d"])
+def test_another_engine_is_refused_by_name(url: str) -> None:
+    with pytest.raises(WrongUsage, match="PostgreSQL is not supported"):
+        path_of(url)
+
+
+def said(call: Callable[[], Any]) -> str:
+    with pytest.raises(Unavailable) as refused:
+        call()
+    assert "\n" not in refused.value.message
+    assert refused.value.exit_code == 5
+    return refused.value.message
+
+
+def test_a_missing_database_is_not_made_unless_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "none.sqlite3"
+    assert said(lambda: open_database(url_of(path))) == f"no database at {path}: smartsub init"
+    assert not path.exists()
+
+
+def test_a_file_of_no_length_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "empty.sqlite3"
+    path.touch()
+    assert said(lambda: open_database(url_of(path))) == f"no database at {path}: smartsub init"
+    assert path.stat().st_size == 0
+
+
+def test_a_new_database_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "new.sqlite3"
+    with closing(open_database(url_of(path), create=True)) as database:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        assert database.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert database.execute_sql("PRAGMA synchronous").fetchone() == (2,)
+        assert database.execute_sql("PRAGMA foreign_keys").fetchone() == (1,)
+        assert all(each.stat().st_mode & 0o077 == 0 for each in path.parent.iterdir())
+        Admin.create(name="ann", role=Role.VIEWER, created_at=NOW)
+    with closing(open_database(url_of(path), create=True)):
+        assert Admin.get().name == "ann"
+    with closing(open_database(url_of(path))):
+        assert Admin.get().name == "ann"
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Ann,\n" * 200)
+    for create in (False, True):
+        assert "is not a database: name another file" in said(lambda: open_database(url_of(path), create=create))
+    assert path.read_text() == "Dear Ann,\n" * 200
+    assert [each.name for each in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "mail.sqlite3"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE mail (text TEXT)")
+        other.commit()
+    before = path.read_bytes()
+    for create in (False, True):
+        assert "is a database of something else" in said(lambda: open_database(url_of(path), create=create))
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["mail.sqlite3"]
+
+
+def test_a_database_with_nothing_in_it_is_taken_only_to_make_one(tmp_path: Path) -> None:
+    path = tmp_path / "blank.sqlite3"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE gone (text TEXT)")
+        other.execute("DROP TABLE gone")
+    assert path.stat().st_size > 0
+    assert "is not a database of smartsub" in said(lambda: open_database(url_of(path)))
+    open_database(url_of(path), create=True).close()
+    open_database(url_of(path)).close()
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite3"
+    with closing(open_database(url_of(path), create=True)) as database:
+        database.execute_sql("INSERT INTO schema_migration (name, applied) VALUES ('9999_later', '2030-01-01')")
+    for create in (False, True):
+        message = said(lambda: open_database(url_of(path), create=create))
+        assert message == f"{path} was made by a newer smartsub (it has 9999_later): update smartsub"
+
+
+def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.sqlite3"
+    open_database(url_of(path), create=True).close()
+    content = bytearray(path.read_bytes())
+    content[100:200] = b"\xff" * 100
+    path.write_bytes(content)
+    assert "is damaged: stop using it and restore a backup" in said(lambda: open_database(url_of(path)))
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    assert "cannot be opened" in said(lambda: open_database(url_of(tmp_path)))
+
+
+def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot make the database" in said(lambda: open_database(url_of(tmp_path / "file" / "x"), create=True))
+    assert "File name too long" in said(lambda: open_database(url_of(tmp_path / ("x" * 300)), create=True))
+    assert "File name too long" in said(lambda: open_database(url_of(tmp_path / ("x" * 300))))
+
+
+@pytest.fixture
+def shut(tmp_path: Path) -> Iterator[Path]:
+    """A folder to make things in that may not be written; skipped for whom no permission counts, as root."""
+    folder = tmp_path / "shut"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("permissions do not count for this user")
+    yield folder
+    folder.chmod(0o700)
+
+
+def made_in(folder: Path) -> Path:
+    """A database in a folder that may not be written any more."""
+    folder.chmod(0o700)
+    open_database(url_of(folder / "x.sqlite3"), create=True).close()
+    folder.chmod(0o500)
+    return folder / "x.sqlite3"
+
+
+def test_where_nothing_may_be_written_no_database_is_made(shut: Path) -> None:
+    message = said(lambda: open_database(url_of(shut / "new.sqlite3"), create=True))
+    assert message == f"cannot make the database {shut / 'new.sqlite3'}: Permission denied"
+
+
+def test_a_folder_that_may_not_be_searched_is_said(shut: Path) -> None:
+    path = made_in(shut)
+    shut.chmod(0)
+    assert said(lambda: open_database(url_of(path))).endswith("Permission denied")
+
+
+def test_a_folder_that_may_not_be_written_is_said(shut: Path) -> None:
+    path = made_in(shut)
+    assert "is read-only: check who owns it and its folder" in said(lambda: open_database(url_of(path)))
+
+
+def test_a_file_that_may_not_be_read_is_said(shut: Path) -> None:
+    path = made_in(shut)
+    path.chmod(0)
+    assert "cannot be opened" in said(lambda: open_database(url_of(path)))
+
+
+def test_a_file_that_may_not_be_written_is_said_at_the_first_write(shut: Path) -> None:
+    path = made_in(shut)
+    path.chmod(0o400)
+    shut.chmod(0o700)
+
+    def write() -> None:
+        with closing(open_database(url_of(path))), available():
+            Admin.create(name="ann", role=Role.VIEWER, created_at=NOW)
+
+    assert "is read-only" in said(write)
+
+
+def _tables(url: str) -> str:
+    with closing(open_database(url, create=True)) as database:
+        return " ".join(sorted(database.get_tables()))
+
+
+def test_eight_processes_that_make_the_same_database_all_find_it_made(tmp_path: Path) -> None:
+    found = at_once(_tables, [(url_of(tmp_path / "new.sqlite3"),)] * 8)
+    with closing(memory_database()) as expected:
+        assert found == [" ".join(sorted(expected.get_tables()))] * 8
+
+
+def test_the_migrations_make_what_the_models_say() -> None:
+    """Statement by statement; beside it stand the list of migrations and the triggers."""
+
+    def schema(database: SqliteDatabase) -> set[tuple[str, str, str | None]]:
+        return set(database.execute_sql("SELECT type, name, sql FROM sqlite_master").fetchall())
+
+    with closing(open_database("sqlite:///:memory:", create=True)) as migrated:
+        found = schema(migrated)
+    plain = SqliteDatabase(":memory:", autoconnect=False)
+    plain.connect()
+    models.proxy.initialize(plain)
+    with closing(plain):
+        plain.create_tables(models.TABLES)
+        expected = schema(plain)
+    triggers = {name for kind, name, _ in found if kind == "trigger"}
+    assert triggers == {f"{table}_no_{event}" for table in ("audit_event", "invoice") for event in ("update", "delete")}
+    rest = {row for row in found if row[0] != "trigger" and "schema_migration" not in row[1] and "history" not in row[1]}
+    assert rest == expected
+    assert all(model in models.TABLES for model in models.Table.__subclasses__())
+
+
+def test_migrating_again_does_nothing(database: SqliteDatabase) -> None:
+    before = dump(database)
+    assert engine.migrate(database) == []
+    assert dump(database) == before
+
+
+def test_a_migration_that_would_break_a_reference_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_parents.py").write_text(
+        "def up(migrator, db):\n"
+        "    db.execute_sql('CREATE TABLE parent (id INTEGER PRIMARY KEY)')\n"
+        "    db.execute_sql('CREATE TABLE child (parent INTEGER REFERENCES parent (id))')\n"
+    )
+    monkeypatch.setattr(engine, "MIGRATIONS", folder)
+    with closing(open_database("sqlite:///:memory:", create=True)) as database:
+        (folder / "0002_orphans.py").write_text(
+            "def up(migrator, db):\n    db.execute_sql('INSERT INTO child VALUES (7)')\n"
+        )
+        with pytest.raises(peewee.IntegrityError, match="1 references"):
+            engine.migrate(database)
+        assert database.execute_sql("SELECT count(*) FROM child").fetchone() == (0,)
+        assert database.execute_sql("SELECT name FROM schema_migration").fetchall() == [("0001_parents",)]
+        assert database.execute_sql("PRAGMA foreign_keys").fetchone() == (1,)
+
+
+# What is refused by the database itself
+
+
+def _office() -> Any:
+    return Office.get_or_none() or Office.create(
+        name="Oak", name_folded="oak", kind=OfficeKind.OFFICE, timezone="UTC", currency="EUR"
+    )
+
+
+def _department() -> Any:
+    return Department.get_or_none() or Department.create(office=_office(), name="Sales", name_folded="sales")
+
+
+_made = iter(range(10**9))
+
+
+def _user() -> Any:
+    key = f"u{next(_made)}"
+    return User.create(
+        key=key,
+        key_folded=key,
+        office=_office(),
+        department=_department(),
+        name="Ann",
+        name_folded="ann",
+        kind=UserKind.USER,
+    )
+
+
+def _subscription() -> Any:
+    return Subscription.create(user=_user(), service=Service.APP)
+
+
+def _order() -> Any:
+    return Order.create(**VALID[Order]())
+
+
+# One row of each table that is right, made anew for every test.
+VALID: dict[Any, Callable[[], dict[str, Any]]] = {
+    Office: lambda: {"name": "Elm", "name_folded": "elm", "kind": OfficeKind.OFFICE, "timezone": "UTC", "currency": "EUR"},
+    Department: lambda: {"office": _office(), "name": "Other", "name_folded": "other"},
+    User: lambda: {
+        "key": "u",
+        "key_folded": "u",
+        "office": _office(),
+        "department": _department(),
+        "name": "Ann",
+        "name_folded": "ann",
+        "kind": UserKind.USER,
+    },
+    Subscription: lambda: {
+        "user": _user(),
+        "service": Service.APP,
+        "activated_on": TODAY,
+        "expires_on": TODAY,
+        "anchor_day": 22,
+        "opening_activated_on": TODAY,
+        "opening_expires_on": TODAY,
+        "opening_anchor_day": 22,
+    },
+    Price: lambda: {
+        "service": Service.APP,
+        "action": LineAction.MONTH,
+        "amount": 500,
+        "currency": "EUR",
+        "tax_rate_ppm": 190_000,
+        "valid_from": TODAY,
+    },
+    Order: lambda: {
+        "number": f"n{next(_made)}",
+        "office": _office(),
+        "type": OrderType.SUBSCRIPTION,
+        "status": OrderStatus.PROCESSING,
+        "status_since": NOW,
+        "apartments": 1,
+        "currency": "EUR",
+        "net": 1000,
+        "tax": 190,
+        "total": 1190,
+        "months": 2,
+        "created_at": NOW,
+        "created_by": "ann",
+        "created_by_folded": "ann",
+        "pay_by": NOW,
+    },
+    OrderLine: lambda: {
+        "order": _order(),
+        "subscription": _subscription(),
+        "label": "Ann",
+        "action": LineAction.DAY,
+        "days": 3,
+        "amount": 60,
+        "tax_rate_ppm": 190_000,
+        "previous_expiry": TODAY,
+        "new_expiry": TODAY,
+        "applied_on": TODAY,
+        "lapsed": Lapsed.TODAY,
+    },
+    Claim: lambda: {"order": _order(), "subscription": _subscription()},
+    Payment: lambda: {
+        "order": _order(),
+        "provider": ProviderName.STRIPE,
+        "state": PaymentState.CREATED,
+        "idempotency_key": f"k{next(_made)}",
+        "amount": 1190,
+        "currency": "EUR",
+        "created_at": NOW,
+        "changed_at": NOW,
+        "created_by": "ann",
+    },
+    Counter: lambda: {"series": "INV", "year": 2026, "last": 1},
+    Invoice: lambda: {
+        "order": _order(),
+        "kind": InvoiceKind.INVOICE,
+        "number": f"INV-{next(_made)}",
+        "series": "INV",
+        "year": 2026,
+        "sequence": next(_made) + 1,
+        "issued_at": NOW,
+        "issued_on": TODAY,
+        "currency": "EUR",
+        "net": 1000,
+        "tax": 190,
+        "total": 1190,
+        "snapshot": "{}",
+    },
+    Admin: lambda: {"name": "ann", "role": Role.VIEWER, "created_at": NOW},
+    AuditEvent: lambda: {"at": NOW, "admin": "ann", "source": "cli", "action": "create"},
+    Request: lambda: {
+        "id": "r",
+        "admin": "ann",
+        "command": "pay",
+        "arguments": "",
+        "result": "{}",
+        "created_at": NOW,
+    },
+}
+
+
+NO_WORD = peewee.Value("nonsense", converter=False)  # past the conversion that would refuse it in Python
+HISTORY = {"history": True, "status": OrderStatus.SUCCEED, "net": None, "tax": None, "pay_by": None}
+
+CHECKED: list[tuple[Any, dict[str, Any]]] = [
+    (Office, {"kind": NO_WORD}),
+    (Office, {"name": ""}),
+    (Office, {"currency": "EURO"}),
+    (Department, {"name": ""}),
+    (User, {"kind": NO_WORD}),
+    (User, {"key": ""}),
+    (User, {"name": ""}),
+    (Subscription, {"service": NO_WORD}),
+    (Subscription, {"expires_on": None}),
+    (Subscription, {"activated_on": None, "anchor_day": None}),
+    (Subscription, {"anchor_day": None}),
+    (Subscription, {"anchor_day": 0}),
+    (Subscription, {"anchor_day": 32}),
+    (Subscription, {"opening_expires_on": None}),
+    (Subscription, {"opening_anchor_day": None}),
+    (Price, {"service": NO_WORD}),
+    (Price, {"action": NO_WORD}),
+    (Price, {"office_kind": NO_WORD}),
+    (Price, {"amount": -1}),
+    (Price, {"tax_rate_ppm": -1}),
+    (Price, {"tax_rate_ppm": 1_000_001}),
+    (Price, {"currency": "E"}),
+    (Order, {"type": NO_WORD}),
+    (Order, {"status": NO_WORD}),
+    (Order, {"number": ""}),
+    (Order, {"apartments": -1}),
+    (Order, {"currency": ""}),
+    (Order, {"net": -1, "tax": 1191}),
+    (Order, {"net": 1191, "tax": -1}),
+    (Order, {"net": -1000, "tax": -190, "total": -1190}),
+    (Order, {"total": 1191}),
+    (Order, {"net": 999}),
+    (Order, {"net": None}),
+    (Order, {"tax": None}),
+    (Order, {"months": 0}),
+    (Order, {"months": 61}),
+    (Order, {"first_term_months": 0}),
+    (Order, {"first_term_months": 61}),
+    (Order, {"until": TODAY}),
+    (Order, {"pay_by": None}),
+    (Order, {"paid_at": NOW}),
+    (Order, {"status": OrderStatus.SUCCEED}),
+    (Order, {**HISTORY, "status": OrderStatus.PROCESSING, "pay_by": NOW}),
+    (Order, {**HISTORY, "status": OrderStatus.SYSTEM_PROCESSING}),
+    (Order, {"deleted_at": NOW}),
+    (Order, {"deleted_at": NOW, "status": OrderStatus.SYSTEM_PROCESSING}),
+    (Order, {"late": True}),
+    (Order, {"version": 0}),
+    (OrderLine, {"action": NO_WORD}),
+    (OrderLine, {"lapsed": NO_WORD}),
+    (OrderLine, {"amount": -1}),
+    (OrderLine, {"tax_rate_ppm": -1}),
+    (OrderLine, {"tax_rate_ppm": 1_000_001}),
+    (OrderLine, {"days": None}),
+    (OrderLine, {"action": LineAction.MONTH}),
+    (OrderLine, {"days": 0}),
+    (OrderLine, {"applied_on": None, "lapsed": None}),
+    (OrderLine, {"new_expiry": None}),
+    (OrderLine, {"lapsed": None}),
+    (OrderLine, {"new_expiry": TODAY - timedelta(days=1)}),
+    (Payment, {"provider": NO_WORD}),
+    (Payment, {"state": NO_WORD}),
+    (Payment, {"amount": -1}),
+    (Payment, {"currency": "euros"}),
+    (Payment, {"applied": True}),
+    (Counter, {"last": 0}),
+    (Invoice, {"kind": NO_WORD}),
+    (Invoice, {"sequence": 0}),
+    (Invoice, {"total": 1}),
+    (Invoice, {"net": -1, "tax": 1191}),
+    (Admin, {"role": NO_WORD}),
+    (Admin, {"name": ""}),
+]
+
+
+def refused_check(model: Any, changed: dict[str, Any]) -> str:
+    with pytest.raises(peewee.IntegrityError) as refused:
+        model.insert(**{**VALID[model](), **changed}).execute()
+    _, marker, expression = str(refused.value).partition("CHECK constraint failed: ")
+    assert marker, refused.value
+    return expression
+
+
+@pytest.mark.parametrize("model", VALID, ids=lambda model: model.__name__)
+def test_the_row_that_the_wrong_ones_are_made_from_is_taken(database: SqliteDatabase, model: Any) -> None:
+    model.insert(**VALID[model]()).execute()
+
+
+@pytest.mark.parametrize(
+    ("model", "changed"), CHECKED, ids=[f"{model.__name__}-{','.join(changed)}" for model, changed in CHECKED]
+)
+def test_a_wrong_state_is_refused(database: SqliteDatabase, model: Any, changed: dict[str, Any]) -> None:
+    assert refused_check(model, changed)
+
+
+def test_every_check_of_the_tables_is_tried_above(database: SqliteDatabase) -> None:
+    tried = {(model.__name__, refused_check(model, changed)) for model, changed in CHECKED}
+    known = {(model.__name__, check.sql[7:-1]) for model in models.TABLES for check in model._meta.constraints or ()}
+    assert tried == known
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        HISTORY,
+        {**HISTORY, "paid_at": NOW},
+        {**HISTORY, "deleted_at": NOW},
+        {"months": None, "until": TODAY},
+        {"months": 60},
+        {"status": OrderStatus.SUCCEED, "paid_at": NOW, "late": True, "pay_by": None},
+        {"status": OrderStatus.SYSTEM_PROCESSING, "pay_by": None},
+        {"status": OrderStatus.CANCEL, "deleted_at": NOW},
+    ],
+)
+def test_states_that_orders_do_have_are_taken(database: SqliteDatabase, changed: dict[str, Any]) -> None:
+    Order.insert(**{**VALID[Order](), **changed}).execute()
+
+
+def twins(model: Any, same: dict[str, Any], other: dict[str, Any]) -> None:
+    """A second row with `same` is refused, one that differs in `other` is taken."""
+    model.insert(**{**VALID[model](), **same}).execute()
+    with pytest.raises(peewee.IntegrityError, match="UNIQUE constraint failed"):
+        model.insert(**{**VALID[model](), **same}).execute()
+    model.insert(**{**VALID[model](), **same, **other}).execute()
+
+
+def test_nothing_is_there_twice_that_may_be_once(database: SqliteDatabase) -> None:
+    order, subscription, user, office = _order(), _subscription(), _user(), _office()
+    another = Office.create(name="Ash", name_folded="ash", kind=OfficeKind.OFFICE, timezone="UTC", currency="EUR")
+    twins(Office, {"name": "X"}, {"name": "Y"})
+    twins(Department, {"office": office, "name": "X"}, {"office": another})
+    twins(User, {"key": "X"}, {"key": "Y"})
+    twins(Subscription, {"user": user, "service": Service.APP}, {"service": Service.PM_APP})
+    twins(Price, {"office_kind": None}, {"office_kind": OfficeKind.OFFICE})
+    twins(Price, {"office_kind": OfficeKind.COMMUNITY}, {"valid_from": TODAY + timedelta(days=1)})
+    twins(Order, {"number": "X"}, {"number": "Y"})
+    twins(OrderLine, {"order": order, "subscription": subscription}, {"subscription": _subscription()})
+    twins(Claim, {"subscription": subscription}, {"subscription": _subscription()})
+    twins(Payment, {"idempotency_key": "X"}, {"idempotency_key": "Y"})
+    twins(Counter, {}, {"year": 2027})
+    twins(Invoice, {"number": "X"}, {"number": "Y"})
+    twins(Invoice, {"sequence": 10**9}, {"year": 2027})
+    twins(Admin, {"name": "X"}, {"name": "Y"})
+    twins(Request, {"id": "X"}, {"id": "Y"})
+
+
+def test_an_order_has_one_claim_on_a_subscription_even_if_it_is_its_own(database: SqliteDatabase) -> None:
+    claim = VALID[Claim]()
+    twins(Claim, claim, {"subscription": _subscription()})
+
+
+LIVE = (PaymentState.CREATED, PaymentState.SENT, PaymentState.PENDING, PaymentState.UNKNOWN)
+ENDED = tuple(state for state in PaymentState if state not in LIVE)
+
+
+@pytest.mark.parametrize("first", LIVE)
+@pytest.mark.parametrize("second", LIVE)
+def test_an_order_has_one_live_payment(database: SqliteDatabase, first: PaymentState, second: PaymentState) -> None:
+    order = _order()
+    twins(Payment, {"order": order, "state": first}, {"state": PaymentState.DECLINED})
+    with pytest.raises(peewee.IntegrityError, match="UNIQUE"):
+        Payment.insert(**{**VALID[Payment](), "order": order, "state": second}).execute()
+    Payment.insert(**{**VALID[Payment](), "state": second}).execute()
+
+
+def test_payments_that_ended_stand_beside_each_other(database: SqliteDatabase) -> None:
+    order = _order()
+    for state in ENDED * 2:
+        Payment.insert(**{**VALID[Payment](), "order": order, "state": state}).execute()
+
+
+def test_one_payment_of_an_order_is_applied(database: SqliteDatabase) -> None:
+    applied = {"order": _order(), "state": PaymentState.SUCCEEDED, "applied": True}
+    twins(Payment, applied, {"applied": False})
+
+
+def test_an_order_has_one_invoice_and_may_have_credit_notes(database: SqliteDatabase) -> None:
+    order = _order()
+    twins(Invoice, {"order": order}, {"kind": InvoiceKind.CREDIT_NOTE})
+    Invoice.insert(**{**VALID[Invoice](), "order": order, "kind": InvoiceKind.CREDIT_NOTE}).execute()
+
+
+@pytest.mark.parametrize(
+    ("model", "column"),
+    [
+        (Department, "office"),
+        (User, "office"),
+        (User, "department"),
+        (Subscription, "user"),
+        (Order, "office"),
+        (Order, "made_from"),
+        (OrderLine, "order"),
+        (OrderLine, "subscription"),
+        (Claim, "order"),
+        (Claim, "subscription"),
+        (Payment, "order"),
+        (Invoice, "order"),
+        (AuditEvent, "order"),
+    ],
+)
+def test_a_row_belongs_to_one_that_is_there_and_stays(database: SqliteDatabase, model: Any, column: str) -> None:
+    with pytest.raises(peewee.IntegrityError, match="FOREIGN KEY"):
+        model.insert(**{**VALID[model](), column: 10**6}).execute()
+    owner = {"office": _office, "department": _department, "user": _user, "subscription": _subscription}.get(column, _order)()
+    model.insert(**{**VALID[model](), column: owner}).execute()
+    with pytest.raises(peewee.IntegrityError, match="FOREIGN KEY"):
+        owner.delete_instance()
+
+
+@pytest.mark.parametrize("model", [AuditEvent, Invoice])
+def test_the_trail_and_the_invoices_are_append_only(database: SqliteDatabase, model: Any) -> None:
+    model.insert(**VALID[model]()).execute()
+    before = dump(database)
+    table = model._meta.table_name
+    for statement in (
+        f"UPDATE {table} SET id = id",
+        f"DELETE FROM {table}",
+        f"DELETE FROM {table} WHERE id = 1",
+        f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}",
+        f"UPDATE OR IGNORE {table} SET id = 7",
+    ):
+        with pytest.raises(peewee.IntegrityError, match="is append-only"):
+            database.execute_sql(statement)
+        assert dump(database) == before
+
+
+# Transactions
+
+
+def names() -> list[str]:
+    return sorted(name for (name,) in rows(Admin.select(Admin.name)))
+
+
+def add(name: str) -> None:
+    Admin.create(name=name, role=Role.VIEWER, created_at=NOW)
+
+
+def give_up(database: SqliteDatabase) -> None:
+    """Let SQLite itself end the transaction, as it does on a full disk; nobody tells Peewee."""
+    with pytest.raises(peewee.IntegrityError):
+        database.execute_sql("INSERT OR ROLLBACK INTO admin (name, role, created_at) SELECT name, role, 0 FROM admin")
+
+
+def test_writing_stores_all_or_nothing(database: SqliteDatabase) -> None:
+    with database.writing():
+        add("ann")
+    with pytest.raises(KeyError), database.writing():
+        add("bob")
+        raise KeyError
+    assert names() == ["ann"]
+
+
+def test_an_inner_block_is_taken_back_alone(database: SqliteDatabase) -> None:
+    with database.writing():
+        add("ann")
+        with pytest.raises(KeyError), database.writing():
+            add("bob")
+            raise KeyError
+        add("cat")
+    assert names() == ["ann", "cat"]
+
+
+def test_after_a_lost_transaction_no_statement_runs(database: SqliteDatabase) -> None:
+    with pytest.raises(LostTransaction), database.writing():
+        add("ann")
+        give_up(database)
+        add("bob")
+    assert names() == []
+
+
+def test_a_lost_transaction_does_not_end_as_if_it_were_stored(database: SqliteDatabase) -> None:
+    called: list[str] = []
+    with pytest.raises(LostTransaction), database.writing():
+        add("ann")
+        database.after_commit(lambda: called.append("stored"))
+        give_up(database)
+    assert names() == []
+    assert called == []
+
+
+def test_a_transaction_lost_in_an_inner_block_is_lost_in_the_outer_one(database: SqliteDatabase) -> None:
+    with pytest.raises(LostTransaction), database.writing():
+        add("ann")
+        with database.writing():
+            add("bob")
+            give_up(database)
+        add("cat")
+    assert names() == []
+
+
+def test_who_catches_the_loss_cannot_go_on_either(database: SqliteDatabase) -> None:
+    with pytest.raises(LostTransaction), database.writing():
+        add("ann")
+        give_up(database)
+        with pytest.raises(LostTransaction):
+            add("bob")
+    assert names() == []
+
+
+def test_after_a_loss_the_connection_works_again(database: SqliteDatabase) -> None:
+    with pytest.raises(LostTransaction), database.writing():
+        add("ann")
+        give_up(database)
+    with database.writing():
+        add("bob")
+    assert names() == ["bob"]
+
+
+def test_a_loss_is_told_in_a_sentence(database: SqliteDatabase) -> None:
+    def work() -> None:
+        with available(), database.writing():
+            add("ann")
+            give_up(database)
+
+    assert "nothing of it is stored" in said(work)
+
+
+def test_a_full_disk_is_told_and_nothing_is_stored(tmp_path: Path) -> None:
+    with closing(file_database(tmp_path / "full.sqlite3")) as database:
+        (pages,) = database.execute_sql("PRAGMA page_count").fetchone()
+        database.execute_sql(f"PRAGMA max_page_count = {pages}")
+
+        def work() -> None:
+            with available(), database.writing():
+                for number in range(1000):
+                    add(f"{number:0500d}")
+
+        assert "the disk is full: nothing was stored" in said(work)
+        assert names() == []
+
+
+def test_another_writer_is_waited_for_and_then_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
+    path = tmp_path / "busy.sqlite3"
+    with closing(file_database(path)) as database, closing(apsw.Connection(str(path))) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def work() -> None:
+            with available(), database.writing():
+                add("ann")
+
+        assert "is busy: another process has been writing for too long" in said(work)
+        other.execute("COMMIT")
+        work()
+        assert names() == ["ann"]
+
+
+def test_what_another_connection_committed_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "seen.sqlite3"
+    with closing(file_database(path)) as database, closing(apsw.Connection(str(path))) as other:
+        before = database.data_version()
+        add("bob")
+        assert database.data_version() == before  # its own are none of another
+        other.execute("INSERT INTO admin (name, role, created_at) VALUES ('ann', 'viewer', 0)")
+        assert database.data_version() != before
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (apsw.BusyError, "it is busy: another process has been writing for too long; try again"),
+        (apsw.FullError, "it cannot grow, the disk is full: nothing was stored; make room and try again"),
+        (apsw.ReadOnlyError, "it is read-only: check who owns it and its folder"),
+        (apsw.CantOpenError, "it cannot be opened: check that it and its folder may be read and written"),
+        (apsw.NotADBError, "it is not a database: name another file with --database"),
+        (apsw.CorruptError, "it is damaged: stop using it and restore a backup"),
+        (apsw.IOError, "it cannot be read or written, the disk reports an error: nothing was stored"),
+        (apsw.SQLError, "it cannot be used: no such table"),
+        (apsw.NoMemError, "it cannot be used: no such table"),
+    ],
+)
+def test_every_error_of_the_engine_is_one_sentence(error: type[apsw.Error], sentence: str) -> None:
+    def work() -> None:
+        with available("it"), peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+            raise error("no such table")
+
+    assert said(work) == sentence
+
+
+def test_a_rule_of_the_schema_is_no_state_of_the_disk() -> None:
+    with pytest.raises(peewee.IntegrityError), available():
+        raise peewee.IntegrityError("UNIQUE constraint failed")
+
+
+def test_a_query_outside_of_the_database_s_thread_is_refused() -> None:
+    with closing(memory_database()):
+        pass
+    with pytest.raises(peewee.InterfaceError):
+        names()
+
+
+def test_a_read_that_nobody_wants_any_more_ends(database: SqliteDatabase) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    asked: list[int] = []
+
+    def unwanted() -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    database.watch(unwanted, steps=100)
+    with pytest.raises(peewee.OperationalError) as interrupted:
+        database.execute_sql(endless).fetchall()
+    assert was_interrupted(interrupted.value)
+    database.watch(None)
+    assert names() == []
+    assert not was_interrupted(ValueError())
+
+
+def test_an_error_of_a_later_row_is_one_of_the_database_too(database: SqliteDatabase) -> None:
+    """Rows are read when they are asked for: the second may fail where the first did not."""
+    sql = "SELECT CASE value WHEN 1 THEN 1 ELSE abs(-9223372036854775808) END FROM (SELECT 1 AS value UNION ALL SELECT 2)"
+    for fetch in (
+        lambda cursor: cursor.fetchall(),
+        lambda cursor: [cursor.fetchone(), cursor.fetchone()],
+        lambda cursor: list(cursor),
+    ):
+        with pytest.raises(peewee.DatabaseError):
+            fetch(database.execute_sql(sql))
+
+
+# Bindings and instants
+
+
+def test_dates_are_stored_as_text_and_instants_as_whole_microseconds(database: SqliteDatabase) -> None:
+    instant = datetime(2026, 11, 22, 9, 0, 0, 1, tzinfo=UTC)
+    Admin.create(name="ann", role=Role.VIEWER, created_at=instant, disabled_at=None)
+    ((stored,),) = database.execute_sql("SELECT created_at FROM admin").fetchall()
+    assert stored == 1_795_338_000_000_001
+    assert Admin.get().created_at == instant
+    assert database.execute_sql("SELECT ?, ?", (date(2026, 1, 2), datetime(2026, 1, 2, 3))).fetchone() == (
+        *("2026-01-02", "2026-01-02 03:00:00"),
+    )
+
+
+def test_an_instant_that_would_compare_with_nothing_is_refused(database: SqliteDatabase) -> None:
+    with pytest.raises(TypeError, match="did not pass through InstantField"):
+        database.execute_sql("SELECT ?", (NOW,))
+    with pytest.raises(TypeError, match="cannot bind object"):
+        database.execute_sql("SELECT ?", (object(),))
+    with pytest.raises(ValueError, match="without a time zone"):
+        to_microseconds(datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_an_instant_comes_back_in_utc(instant: datetime) -> None:
+    if datetime(2, 1, 1, tzinfo=UTC) < instant < datetime(9998, 1, 1, tzinfo=UTC):
+        back = from_microseconds(to_microseconds(instant))
+        assert back == instant.astimezone(UTC)
+        assert back.tzinfo is UTC
+
+
+def test_rows_written_many_at_once_are_converted_as_their_fields_do(database: SqliteDatabase) -> None:
+    def people() -> Iterator[tuple[Any, ...]]:
+        for name in ("ann", "bob"):
+            yield name, Role.OPERATOR, NOW
+
+    database.insert_rows([Admin.name, Admin.role, Admin.created_at], people())
+    assert [(each.name, each.role, each.created_at) for each in Admin.select().order_by(Admin.name)] == [
+        ("ann", Role.OPERATOR, NOW),
+        ("bob", Role.OPERATOR, NOW),
+    ]
+    keys = {each.name: each.id for each in Admin.select()}
+    database.update_rows([Admin.role, Admin.disabled_at, Admin.id], [(Role.AUDITOR, NOW, keys["bob"])])
+    assert [(each.role, each.disabled_at) for each in Admin.select().order_by(Admin.name)] == [
+        (Role.OPERATOR, None),
+        (Role.AUDITOR, NOW),
+    ]
+    with pytest.raises(peewee.IntegrityError):
+        database.insert_rows([Admin.name, Admin.role, Admin.created_at], people())
+    with pytest.raises(ValueError, match="zip"):
+        database.insert_rows([Admin.name, Admin.role, Admin.created_at], [("x", Role.VIEWER)])

@@ -1,0 +1,541 @@
+"""The SQL of a filter finds exactly the rows that the plain Python of `filters` says it means."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any, Final
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smartsub_tui.clock import local_date
+from smartsub_tui.data import filter_sql, models
+from smartsub_tui.data.database import open_database, rows
+from smartsub_tui.data.filter_sql import order_condition, user_condition
+from smartsub_tui.data.filters import (
+    LONGEST,
+    Currency,
+    Days,
+    Duration,
+    Durations,
+    Filter,
+    Key,
+    Moment,
+    NearDay,
+    Numbers,
+    OrderFacts,
+    PaymentFacts,
+    Period,
+    PersonFacts,
+    Takes,
+    Term,
+    UserFacts,
+    matches_order,
+    matches_user,
+    parse_orders,
+    parse_users,
+    quoted,
+)
+from smartsub_tui.data.models import (
+    Claim,
+    Department,
+    Office,
+    Order,
+    OrderLine,
+    Payment,
+    Subscription,
+    User,
+)
+from smartsub_tui.data.text import folded
+from smartsub_tui.data.vocabulary import (
+    OfficeKind,
+    OrderStatus,
+    OrderType,
+    PaymentState,
+    ProviderName,
+    Service,
+    UserKind,
+)
+from tests.data.test_filters import keys_of, patterns, ranges, values
+
+# --- Worlds: a few rows of everything, made of values that lie close together, so that filters divide them
+
+NAMES: Final = [
+    "Oak", "oak", "Oak Hill", "OAK*", "O%k", "O_k", "O\\k", 'O"k"', "O'k", "-Oak", "a,b", "a:b", "[a]?", "100%",
+    "İstanbul", "istanbul", "ISTANBUL", "ISSIZ", "ıssız", "Straße", "STRASSE", "ẞ", "é", "e\u0301", "É", "\u0301",
+    "Å", "\u212b", "K", "\u212a", "漢字", "\U0010ffff", "a\U0010ffffb", "\ud7ff", "\ue000", "tab\there", "a\nb", " ",
+]  # fmt: skip
+NUMBERS: Final = [
+    "20261122093117000123", "20261122093117000124", "000123", "A-12", "a-12", "AA12", "100%", "1_0", "1\\0", "É1", "é1",
+    "x*y", "K1", "\u212a1", "1 2",
+]  # fmt: skip
+ZONES: Final = ["Europe/Berlin", "UTC", "Pacific/Kiritimati", "Pacific/Niue", "America/St_Johns", "Asia/Kathmandu"]
+# An hour in which the earth has three dates; the days on which clocks change.
+NOWS: Final = [
+    datetime(2026, 11, 22, 10, 30, tzinfo=UTC),
+    datetime(2026, 11, 22, 23, 30, tzinfo=UTC),
+    datetime(2026, 3, 29, 1, tzinfo=UTC),
+    datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+    datetime(2024, 2, 29, 12, tzinfo=UTC),
+]
+STEPS: Final = [
+    timedelta(0),
+    timedelta(microseconds=1),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=2),
+    timedelta(days=1),
+    timedelta(days=7),
+    timedelta(days=30),
+    timedelta(days=31),
+]
+OFFSETS: Final = [0, 1, 2, 7, 8, 29, 30, 31]  # days
+
+
+@dataclass(frozen=True)
+class World:
+    moment: Moment
+    users: tuple[UserFacts, ...]
+    orders: tuple[OrderFacts, ...]
+
+
+def make_world(random: Random) -> World:
+    """Rows that the constraints of the tables allow, with values at, or right beside, the ends of what is asked for."""
+    now = random.choice(NOWS)
+
+    def instant() -> datetime:
+        return now + random.choice([-1, 1]) * random.choice(STEPS) + timedelta(microseconds=random.choice([-1, 0, 1]))
+
+    def day() -> date:
+        return now.date() + random.choice([-1, 1]) * timedelta(days=random.choice(OFFSETS))
+
+    offices = [(name, random.choice(ZONES)) for name in random.sample(NAMES, 6)]
+    users = []
+    for key in random.sample(NAMES, 30):
+        office, timezone = random.choice(offices)
+        expires_on = random.choice([None, day(), day()])
+        users.append(
+            UserFacts(
+                id=key,
+                name=random.choice(NAMES),
+                office=office,
+                timezone=timezone,
+                department=random.choice(NAMES),
+                kind=random.choice(list(UserKind)),
+                service=random.choice(list(Service)),
+                apartment=random.choice([None, *NAMES]),
+                activated_on=None if expires_on is None else date(2020, 1, 1),
+                expires_on=expires_on,
+                removed_on=random.choice([None, None, None, now.date()]),
+                held=random.random() < 0.5,
+            )
+        )
+    orders = []
+    for number in {random.choice(NUMBERS) + random.choice(["", *NUMBERS]) for _ in range(120)}:
+        status = random.choice(list(OrderStatus))
+        history = not status.is_open and random.random() < 0.2
+        paid = status is OrderStatus.SUCCEED or (history and random.random() < 0.5)
+        people = random.sample(users, random.choice([0, 1, 1, 2, 3]))
+        orders.append(
+            OrderFacts(
+                number=number,
+                type=random.choice(list(OrderType)),
+                status=status,
+                status_since=instant(),
+                office=random.choice(offices)[0],
+                apartments=random.randint(0, 4),
+                currency=random.choice(["EUR", "JPY", "KWD", "CLF"]),
+                total=random.choice([0, 1, 2, 50, 99, 100, 101, 1_000, 10_000, 100_000]),
+                until=random.choice([None, day()]),
+                created_at=instant(),
+                created_by=random.choice(NAMES),
+                pay_by=instant() if status is OrderStatus.PROCESSING else random.choice([None, instant()]),
+                paid_at=instant() if paid else None,
+                late=status is OrderStatus.SUCCEED and random.random() < 0.5,
+                history=history,
+                deleted=not status.is_open and random.random() < 0.3,
+                replaced=random.random() < 0.3,
+                people=tuple(PersonFacts(id=each.id, name=each.name, department=each.department) for each in people),
+                payments=make_payments(random),
+            )
+        )
+    return World(Moment(now, random.choice(ZONES)), tuple(users), tuple(orders))
+
+
+def make_payments(random: Random) -> tuple[PaymentFacts, ...]:
+    """At most one is live, at most one applied."""
+    made: list[PaymentFacts] = []
+    for state in random.choices(list(PaymentState), k=random.choice([0, 1, 1, 2, 3])):
+        if state.is_live and any(each.state.is_live for each in made):
+            continue
+        applied = state is PaymentState.SUCCEEDED and random.random() < 0.5 and not any(each.applied for each in made)
+        made.append(PaymentFacts(provider=random.choice(list(ProviderName)), state=state, applied=applied))
+    return tuple(made)
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> str:
+    """A part of one of the names or numbers, in any case and composition."""
+    text = draw(st.sampled_from(NAMES + NUMBERS))
+    start = draw(st.integers(0, len(text) - 1)) if draw(st.booleans()) else 0
+    part = text[start : draw(st.integers(start + 1, len(text)))] if draw(st.booleans()) else text[start:]
+    match draw(st.sampled_from(["as it is", "upper", "lower", "decomposed"])):
+        case "upper":
+            return part.upper()
+        case "lower":
+            return part.lower()
+        case "decomposed":
+            return unicodedata.normalize("NFD", part)
+    return part
+
+
+def nearby_values(key: Key, now: datetime) -> st.SearchStrategy[Any]:
+    """The values of a key that lie where the rows of a world do."""
+    near = st.builds(
+        lambda days, sign: now + sign * timedelta(days=days), st.sampled_from(OFFSETS), st.sampled_from((-1, 1))
+    )
+    days = st.sampled_from(NearDay) | near.map(lambda day: Period(day.year, day.month, day.day))
+    days |= st.sampled_from([Period(now.year), Period(now.year, now.month), Period(1), Period(9999, 12, 31)])
+    lengths = st.builds(Duration, st.sampled_from(OFFSETS), st.sampled_from("dw"))
+    match key.takes:
+        case Takes.TEXT:
+            return patterns(parts())
+        case Takes.CURRENCY:
+            return st.sampled_from(["EUR", "JPY", "KWD", "CLF", "USD"]).map(Currency)
+        case Takes.WHOLE:
+            return ranges(Numbers, st.integers(0, 5))
+        case Takes.AMOUNT:
+            return ranges(Numbers, st.sampled_from([0, 1, 100, 5_000, 9_999, 10_000, 10_001, 100_000, 1_000_000]))
+        case Takes.EXPIRY:
+            return ranges(Days, days) | ranges(Durations, lengths)
+        case Takes.PAST | Takes.AHEAD:
+            lengths |= st.builds(Duration, st.sampled_from([0, 1, 2, 30]), st.sampled_from("mh"))
+            return ranges(Days, days) | ranges(Durations, lengths).filter(lambda each: each.low != each.high)
+        case _:
+            return values(key)
+
+
+@st.composite
+def terms(draw: st.DrawFn, key: Key, now: datetime) -> Term:
+    several = draw(st.lists(nearby_values(key, now), min_size=1, max_size=3))
+    return Term(key.name, tuple(several), draw(st.booleans()))
+
+
+# --- Rows
+
+
+def insert(world: World) -> None:
+    """The rows of which the world's facts are true; the database holds nothing else."""
+    for user in world.users:
+        office_of(user.office, user.timezone)
+    stored: dict[str, Order] = {}
+    keys = count()
+    for order in world.orders:
+        stored[order.number] = row = Order.create(
+            number=order.number,
+            office=office_of(order.office),
+            type=order.type,
+            status=order.status,
+            status_since=order.status_since,
+            apartments=order.apartments,
+            currency=order.currency,
+            net=order.total,
+            tax=0,
+            total=order.total,
+            until=order.until,
+            created_at=order.created_at,
+            created_by=order.created_by,
+            created_by_folded=folded(order.created_by),
+            pay_by=order.pay_by,
+            paid_at=order.paid_at,
+            late=order.late,
+            history=order.history,
+            deleted_at=world.moment.now if order.deleted else None,
+        )
+        for payment in order.payments:
+            Payment.create(
+                order=row,
+                provider=payment.provider,
+                state=payment.state,
+                idempotency_key=f"key {next(keys)}",
+                amount=order.total,
+                currency=order.currency,
+                created_at=world.moment.now,
+                changed_at=world.moment.now,
+                created_by="alice",
+                applied=payment.applied,
+            )
+    subscriptions: dict[str, Subscription] = {}
+    for user in world.users:
+        office = office_of(user.office)
+        department = Department.get_or_none(office=office, name=user.department) or Department.create(
+            office=office, name=user.department, name_folded=folded(user.department)
+        )
+        person = User.create(
+            key=user.id,
+            key_folded=folded(user.id),
+            office=office,
+            department=department,
+            name=user.name,
+            name_folded=folded(user.name),
+            kind=user.kind,
+            apartment=user.apartment,
+            removed_on=user.removed_on,
+        )
+        subscriptions[user.id] = Subscription.create(
+            user=person,
+            service=user.service,
+            activated_on=user.activated_on,
+            expires_on=user.expires_on,
+            anchor_day=None if user.expires_on is None else 1,
+        )
+        if user.held:
+            Claim.create(subscription=subscriptions[user.id], order=stored[world.orders[0].number])
+    for order in world.orders:
+        for person_facts in order.people:
+            OrderLine.create(order=stored[order.number], subscription=subscriptions[person_facts.id], label="")
+    # The next order says that it was made from the one that was replaced.
+    for order, following in zip(world.orders, [*world.orders[1:], world.orders[0]], strict=True):
+        if order.replaced:
+            Order.update(made_from=stored[order.number]).where(Order.number == following.number).execute()
+
+
+def office_of(name: str, timezone: str = "UTC") -> Any:
+    return Office.get_or_none(name=name) or Office.create(
+        name=name, name_folded=folded(name), kind=OfficeKind.OFFICE, timezone=timezone, currency="EUR"
+    )
+
+
+def found_orders(chosen: Filter, moment: Moment) -> set[str]:
+    # Lists join the office; the condition must not take the joined table for its own.
+    query = Order.select(Order.number, Office.name).join(Office).where(order_condition(chosen, moment))
+    return {number for number, _ in rows(query)}
+
+
+def found_users(chosen: Filter, moment: Moment, zones: list[str] | None = None) -> set[str]:
+    query = (
+        User.select(User.key)
+        .join(Subscription)
+        .switch(User)
+        .join(Office)
+        .switch(User)
+        .join(Department)
+        .where(user_condition(chosen, moment, zones))
+    )
+    return {key for (key,) in rows(query)}
+
+
+@pytest.fixture(scope="module", params=["Oak", "Elm"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A world of its own seed, and a database of it to which the models are bound."""
+    made = make_world(Random(request.param))
+    database = open_database("sqlite:///:memory:", create=True)
+    with database.writing():
+        insert(made)
+    yield made
+    database.close()
+
+
+# --- The same rows
+
+
+def assert_same_orders(world: World, chosen: Filter) -> None:
+    expected = {order.number for order in world.orders if matches_order(chosen, order, world.moment)}
+    assert found_orders(chosen, world.moment) == expected, chosen.describe()
+
+
+def assert_same_users(world: World, chosen: Filter) -> None:
+    expected = {user.id for user in world.users if matches_user(chosen, user, world.moment)}
+    assert found_users(chosen, world.moment) == expected, chosen.describe()
+
+
+ORDER_WORDS: Final = list(keys_of("orders").values())
+USER_WORDS: Final = list(keys_of("users").values())
+
+
+@pytest.mark.parametrize("key", ORDER_WORDS, ids=lambda key: key.name)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_sql_finds_the_orders_that_a_word_means(world: World, key: Key, data: st.DataObject) -> None:
+    # With few people or offices and with many the SQL is not the same.
+    chosen = Filter("orders", (data.draw(terms(key, world.moment.now)),))
+    few = data.draw(st.sampled_from([0, 2, 500]))
+    with patch.multiple(filter_sql, FEW_PEOPLE=few, FEW_OFFICES=few):
+        assert_same_orders(world, chosen)
+
+
+@pytest.mark.parametrize("key", USER_WORDS, ids=lambda key: key.name)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_sql_finds_the_users_that_a_word_means(world: World, key: Key, data: st.DataObject) -> None:
+    assert_same_users(world, Filter("users", (data.draw(terms(key, world.moment.now)),)))
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_sql_finds_what_several_words_mean(world: World, data: st.DataObject) -> None:
+    now = world.moment.now
+    several = st.lists(st.sampled_from(ORDER_WORDS).flatmap(lambda key: terms(key, now)), max_size=5)
+    assert_same_orders(world, Filter("orders", tuple(data.draw(several))))
+    several = st.lists(st.sampled_from(USER_WORDS).flatmap(lambda key: terms(key, now)), max_size=5)
+    assert_same_users(world, Filter("users", tuple(data.draw(several))))
+
+
+def test_every_word_of_a_list_finds_some_and_not_all(world: World) -> None:
+    for key in ORDER_WORDS:
+        for word in key.words:
+            for sign in ("", "-"):
+                chosen = parse_orders(f"{sign}{key.name}:{word}")
+                assert_same_orders(world, chosen)
+                assert 0 < len(found_orders(chosen, world.moment)) < len(world.orders), chosen.describe()
+    for key in USER_WORDS:
+        for word in key.words:
+            for sign in ("", "-"):
+                chosen = parse_users(f"{sign}{key.name}:{word}")
+                assert_same_users(world, chosen)
+                assert 0 < len(found_users(chosen, world.moment)) < len(world.users), chosen.describe()
+
+
+@pytest.mark.parametrize("mark", ["is:deleted", "is:unknown", "is:unapplied", "is:problem", "is:retry,unapplied"])
+def test_marks_that_let_hidden_orders_in_do_so_beside_other_words(world: World, mark: str) -> None:
+    for other in ("is:late", "is:retry", "-is:deleted", "-is:problem", "status:failed,cancel", "-status:failed"):
+        assert_same_orders(world, parse_orders(f"{mark} {other}"))
+    assert_same_orders(world, parse_orders(mark.replace(":", ":late,")))
+
+
+def test_today_is_asked_with_every_date_on_earth(world: World) -> None:
+    moment = Moment(NOWS[0], "UTC")
+    assert len({local_date(moment.now, zone) for zone in ZONES}) == 3
+    for text in ("expires:today", "-expires:today", "state:expired", "state:expiring,active", "-state:expiring"):
+        chosen = parse_users(text)
+        expected = {user.id for user in world.users if matches_user(chosen, user, moment)}
+        assert found_users(chosen, moment) == found_users(chosen, moment, ZONES) == expected
+        # Of a zone that nobody has named the users have the usual date: they are not left out of both halves.
+        usual = {user.id for user in world.users if matches_user(chosen, replace(user, timezone="UTC"), moment)}
+        assert found_users(chosen, moment, []) == found_users(chosen, moment, ["UTC"]) == usual
+
+
+def test_quotes_and_wildcards_in_a_filter_stay_text(world: World) -> None:
+    everyone = {order.number for order in world.orders if not order.deleted}
+    for hostile in (
+        "'",
+        "' OR 1=1 --",
+        '\\" OR 1=1 --',
+        "%",
+        "_",
+        "\\\\",
+        "'); DROP TABLE orders; --",
+        "?",
+        "%s",
+        "{}",
+    ):
+        for key in ("office", "user", "department", "by"):
+            assert found_orders(parse_orders(f'{key}:"{hostile}"'), world.moment) < everyone
+            assert found_orders(parse_orders(f'-{key}:"{hostile}*"'), world.moment) <= everyone
+    assert found_orders(parse_orders(""), world.moment) == everyone
+
+
+LONG: Final = {
+    "bare words": "a " * (LONGEST // 2),
+    "negated words": "-a " * (LONGEST // 3),
+    "bare values": "a," * (LONGEST // 2 - 1) + "a",
+    "names": "user:" + ",".join(["a*"] * 400),
+    "ends of names": "by:" + ",".join(["*a"] * 1300),
+    "ages": "created:" + ",".join(["<1d"] * 990),
+    "totals": "total:" + ",".join(["1"] * 200),
+    "marks": "is:" + ",".join(["due"] * 300),
+    "problems": "is:problem " * 50,
+    "escapes": "office:*" + "%" * (LONGEST - 8),
+    "letters that fold to many": "by:*" + "\U0001d160" * (LONGEST - 4),
+}
+LONG_OF_USERS: Final = {
+    "bare words": "a " * (LONGEST // 2),
+    "days": "expires:" + ",".join(["1d"] * 600),
+    "states": "state:active " * 100,
+    "escapes": "user:*" + "%" * (LONGEST - 6),
+}
+
+
+@pytest.mark.parametrize("of", LONG)
+def test_a_long_filter_of_orders_is_no_trap(world: World, of: str) -> None:
+    assert_same_orders(world, parse_orders(LONG[of]))
+
+
+@pytest.mark.parametrize("of", LONG_OF_USERS)
+def test_a_long_filter_of_users_is_no_trap(world: World, of: str) -> None:
+    assert_same_users(world, parse_users(LONG_OF_USERS[of]))
+
+
+# --- Which way the database goes
+
+
+def plan(world: World, text: str, *, joined: bool = True) -> str:
+    """How the newest orders of a filter are found, as SQLite says."""
+    query = Order.select(Order.id, Order.number, *([Office.name] if joined else []))
+    if joined:
+        query = query.join(Office)
+    query = query.where(order_condition(parse_orders(text), world.moment))
+    sql, values = query.order_by(Order.created_at.desc(), Order.id.desc()).limit(50).sql()
+    database = models.proxy.obj
+    return " | ".join(step[3] for step in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("", "SCAN t1 USING INDEX orders_created"),
+        ("created:2026-11", "SEARCH t1 USING INDEX orders_created (created_at>? AND created_at<?)"),
+        ("status:failed", "SEARCH t1 USING INDEX orders_status (status=?)"),
+        ("type:activation", "SEARCH t1 USING INDEX orders_type (type=?)"),
+        ("type:activation status:failed", "SEARCH t1 USING INDEX orders_type_status (type=? AND status=?)"),
+        ("status:failed created:<7d", "SEARCH t1 USING INDEX orders_status (status=? AND created_at>?)"),
+        ("office:{office}", "SEARCH t1 USING INDEX orders_office (office_id=?)"),
+        ("office:{office} created:today", "orders_office (office_id=? AND created_at>? AND created_at<?)"),
+    ],
+)
+def test_the_newest_orders_are_read_from_an_index_in_their_order(
+    world: World, text: str, index: str, joined: bool
+) -> None:
+    office = next(name for name in NAMES if Office.select().where(Office.name_folded == folded(name)).count() == 1)
+    way = plan(world, text.format(office=quoted(office)), joined=joined)
+    assert index in way
+    assert "TEMP B-TREE" not in way
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("status:failed,timeout", "SEARCH t1 USING INDEX orders_status (status=?)"),
+        ("is:unapplied", "payment_unapplied"),
+        ("is:unknown", "orders_under_way"),
+        ("is:due", "payment_one_live"),
+        ("is:problem", "MULTI-INDEX OR"),
+        ("user:K1", "order_line_subscription_id"),
+        ("department:Sales", "order_line_subscription_id"),
+    ],
+)
+def test_rare_orders_are_looked_up(world: World, text: str, index: str) -> None:
+    way = plan(world, text)
+    assert index in way
+    assert "SCAN t1 |" not in way
+
+
+def test_of_many_people_the_orders_are_walked_newest_first(world: World) -> None:
+    with patch.object(filter_sql, "FEW_PEOPLE", 1):
+        assert plan(world, "user:*").startswith("SCAN t1 USING INDEX orders_created | CORRELATED SCALAR SUBQUERY")
+
+
+def test_users_who_expire_are_read_from_an_index(world: World) -> None:
+    condition = user_condition(parse_users("expires:<30d"), world.moment, ["UTC"])
+    query = User.select(User.id).join(Subscription).switch(User).join(Office).switch(User).join(Department)
+    sql, values = query.where(condition).sql()
+    way = models.proxy.obj.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+    assert any("subscription_expires_on (expires_on>? AND expires_on<?)" in step[3] for step in way)

@@ -1,0 +1,82 @@
+"""A program in a pseudo-terminal, seen as a person sees it: as the screen that its output draws."""
+
+import fcntl
+import os
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyte
+
+COLUMNS, ROWS = 80, 24
+
+
+class Terminal:
+    """Runs `command` with a terminal of 80x24 as its input, output and errors; ends it on leaving."""
+
+    def __init__(self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> None:
+        self._screen = pyte.Screen(COLUMNS, ROWS)
+        self._stream = pyte.ByteStream(self._screen)
+        self.output = b""
+        self._master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        self._process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**env, "TERM": "xterm-256color"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._screen.display)
+
+    def type(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def wait_for(self, text: str, seconds: float = 60) -> None:
+        """Reads until the screen shows `text`."""
+        end = time.monotonic() + seconds
+        while text not in self.text:
+            assert time.monotonic() < end, f"{text!r} did not come within {seconds} s:\n{self.text}"
+            assert self._read(end), f"ended with {self._process.wait()} before {text!r} came:\n{self.text}"
+
+    def wait_for_exit(self, seconds: float = 60) -> int:
+        """Reads until the program has ended; returns its exit status."""
+        end = time.monotonic() + seconds
+        while self._read(end):
+            assert time.monotonic() < end, f"did not end within {seconds} s:\n{self.text}"
+        return self._process.wait(timeout=seconds)
+
+    def _read(self, end: float) -> bool:
+        """Takes in what was written, if something comes until then; false when nobody can write any more."""
+        ready, _, _ = select.select([self._master], [], [], max(0, end - time.monotonic()))
+        if not ready:
+            return True
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # Linux: the last one who had the terminal open is gone
+            return False
+        self.output += data
+        self._stream.feed(data)
+        return bool(data)
