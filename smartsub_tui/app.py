@@ -14,7 +14,7 @@ from textual.worker import WorkerFailed
 from smartsub_tui import display
 from smartsub_tui.backend import Backend
 from smartsub_tui.billing import access
-from smartsub_tui.billing.changes import Session
+from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock, SystemClock
 from smartsub_tui.commands import bindings
 from smartsub_tui.config import Settings
@@ -161,7 +161,8 @@ class SmartSubApp(App[None]):
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
-        self.panic(Text(display.plain(unexpected(cause))))
+        if not self._exit_renderables:  # of several, the first is the cause
+            self.panic(Text(display.plain(unexpected(cause))))
 
 
 def _admin(session: Session) -> AdminRecord:

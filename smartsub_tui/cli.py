@@ -7,31 +7,30 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from smartsub_tui import __version__, config, output, paths
-from smartsub_tui.billing import access, orders, payments
+from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
-from smartsub_tui.billing.changes import Session, time_out_due
-from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.lifecycle import Trigger
-from smartsub_tui.billing.terms import Months, Until, parse_date, parse_months
+from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import SystemClock
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import available, open_database, path_of, sqlite_version, url_of
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
-from smartsub_tui.data.money import parse_amount
 from smartsub_tui.data.records import OrderDetails, to_json
+from smartsub_tui.data.vocabulary import Trigger
 from smartsub_tui.errors import SmartsubError, WrongUsage
-from smartsub_tui.failures import unexpected
 
+if TYPE_CHECKING:
+    from smartsub_tui.billing import orders, payments
+
+# What only some commands need is imported by them: a list of orders must be there at once.
 ROWS = 50
 
 
@@ -216,6 +215,8 @@ def _open(run: Invocation, screen: str, filter_text: str) -> None:
 
 
 def _print_dashboard(run: Invocation, session: Session, filter_text: str) -> None:
+    from smartsub_tui.billing.changes import time_out_due
+
     with available():
         access.check(session.admin, Permission.READ)
         time_out_due(session)
@@ -237,6 +238,8 @@ def _print_dashboard(run: Invocation, session: Session, filter_text: str) -> Non
 @_invocation
 def demo(run: Invocation, orders_: int, users: int, seed: int, keep: Path | None) -> None:
     """The application on sample data."""
+    import tempfile
+
     from smartsub_tui.billing.demo import make_demo
 
     if keep is not None and keep.exists():
@@ -397,6 +400,8 @@ def _more(shown: int, matching: int) -> None:
 @_invocation
 def order(run: Invocation, number: str) -> None:
     """Details, lines, payments and timeline of one order."""
+    from smartsub_tui.billing.details import read_order
+
     with run.reading() as session:
         found = read_order(number, session.clock.now(), session.settings)
     run.print(found, output.order(found, session.settings.ui.timezone))
@@ -418,6 +423,8 @@ def _paying(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _how(provider: str | None, reference: str | None) -> payments.Paying | None:
+    from smartsub_tui.billing import payments
+
     if provider == "bank":
         if reference is not None:
             raise click.UsageError("--pay bank takes no --reference: when the money came, smartsub pay has it")
@@ -449,6 +456,8 @@ def activate(
     request_id: str | None,
 ) -> None:
     """Order the activation of everyone inactive in the departments."""
+    from smartsub_tui.billing import orders
+
     paying = _how(provider, reference)
     with run.session() as session:
         made = orders.activate(
@@ -485,6 +494,9 @@ def renew(
     request_id: str | None,
 ) -> None:
     """Order the renewal of every activated user and property manager whom FILTER lets through."""
+    from smartsub_tui.billing import orders
+    from smartsub_tui.billing.terms import Months, Until, parse_date, parse_months
+
     paying = _how(provider, reference)
     if (months is None) == (until is None):
         raise click.UsageError("say --months N or --until DATE, one of them")
@@ -513,6 +525,8 @@ def renew(
 @_invocation
 def again(run: Invocation, number: str, dry_run: bool, request_id: str | None) -> None:
     """Order once more, at today's price, what timed out, failed or was cancelled."""
+    from smartsub_tui.billing import orders
+
     with run.session() as session:
         _print_new(run, session, orders.again(session, number, request_id=request_id, dry_run=dry_run), dry_run)
 
@@ -548,6 +562,8 @@ def pay(
     request_id: str | None,
 ) -> None:
     """Pay an order with money that is here, or choose bank transfer."""
+    from smartsub_tui.billing import payments
+
     with run.session() as session:
         if provider == "bank":
             if reference is not None or amount is not None:
@@ -579,6 +595,8 @@ def confirm(
     request_id: str | None,
 ) -> None:
     """Say that the money for an order came: late, or after its outcome was unknown."""
+    from smartsub_tui.billing import payments
+
     with run.session() as session:
         money = payments.Manual(reference, _amount(session, number, amount))
         paid = payments.confirm(session, number, money, second=second, request_id=request_id, dry_run=dry_run)
@@ -591,11 +609,15 @@ def confirm(
 @_invocation
 def apply(run: Invocation, number: str, dry_run: bool, request_id: str | None) -> None:
     """Settle an order with the money that waits on it."""
+    from smartsub_tui.billing import payments
+
     with run.session() as session:
         _print_paid(run, session, payments.apply(session, number, request_id=request_id, dry_run=dry_run), dry_run)
 
 
 def _amount(session: Session, number: str, text: str | None) -> int | None:
+    from smartsub_tui.data.money import parse_amount
+
     if text is None:
         return None
     with available():
@@ -627,7 +649,7 @@ def _print_order(run: Invocation, session: Session, found: OrderDetails, dry_run
     run.print(found, output.order(found, session.settings.ui.timezone))
 
 
-def _closing(trigger: Trigger, move: Callable[..., OrderDetails], help_text: str) -> None:
+def _closing(trigger: Trigger, help_text: str) -> None:
     """fail, cancel and delete: the same shape, another move."""
 
     @cli.command(trigger.value, help=help_text)
@@ -636,14 +658,17 @@ def _closing(trigger: Trigger, move: Callable[..., OrderDetails], help_text: str
     @_write
     @_invocation
     def command(run: Invocation, number: str, reason: str, dry_run: bool, request_id: str | None) -> None:
+        from smartsub_tui.billing import payments
+
         with run.session() as session:
+            move = payments.CLOSING[trigger]
             found = move(session, number, reason, request_id=request_id, dry_run=dry_run)
             _print_order(run, session, found, dry_run)
 
 
-_closing(Trigger.FAIL, payments.fail, "Mark a System Processing order as Failed.")
-_closing(Trigger.CANCEL, payments.cancel, "Cancel an order that is not paid.")
-_closing(Trigger.DELETE, payments.delete, "Hide an order; restore brings it back.")
+_closing(Trigger.FAIL, "Mark a System Processing order as Failed.")
+_closing(Trigger.CANCEL, "Cancel an order that is not paid.")
+_closing(Trigger.DELETE, "Hide an order; restore brings it back.")
 
 
 @cli.command()
@@ -652,6 +677,8 @@ _closing(Trigger.DELETE, payments.delete, "Hide an order; restore brings it back
 @_invocation
 def restore(run: Invocation, number: str, dry_run: bool, request_id: str | None) -> None:
     """Bring a deleted order back into the lists."""
+    from smartsub_tui.billing import payments
+
     with run.session() as session:
         _print_order(run, session, payments.restore(session, number, request_id=request_id, dry_run=dry_run), dry_run)
 
@@ -660,6 +687,8 @@ def restore(run: Invocation, number: str, dry_run: bool, request_id: str | None)
 @_invocation
 def sweep(run: Invocation) -> None:
     """Time out what is due; for a timer."""
+    from smartsub_tui.billing.changes import time_out_due
+
     with run.session() as session, available():
         access.check(session.admin, Permission.SWEEP)
         timed_out = time_out_due(session)
@@ -694,6 +723,8 @@ def main() -> NoReturn:
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except Exception as error:
+        from smartsub_tui.failures import unexpected
+
         say(unexpected(error))
         code = 70
     sys.exit(code)

@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.binding import Binding, BindingType
 
-from smartsub_tui.billing.lifecycle import Trigger
+from smartsub_tui.data.vocabulary import Trigger
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,8 @@ An unknown key or a bad value is refused with the file, the key and the nearest 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
@@ -183,6 +181,8 @@ def load(path: Path | None) -> Settings:
     """
     if path is None:
         return Settings()
+    import tomllib
+
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)
@@ -208,6 +208,8 @@ def load(path: Path | None) -> Settings:
 
 
 def _unknown(name: str, known: list[str]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"{name} is unknown: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
 

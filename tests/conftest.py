@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from smartsub_tui.billing.changes import Session
+from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import SqliteDatabase
 from tests.support import FixedClock, memory_database, session_on
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import apsw
 
-from smartsub_tui.billing.changes import Session
+from smartsub_tui.billing.session import Session
 from smartsub_tui.config import InterfaceSettings, Seller, Settings
 from smartsub_tui.data import models
 from smartsub_tui.data.database import SqliteDatabase, open_database, rows, url_of

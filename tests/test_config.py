@@ -65,7 +65,11 @@ def test_everything_can_be_set(file: Path) -> None:
     assert (settings.orders.pay_within, settings.orders.bank_within) == (timedelta(seconds=90), timedelta(minutes=15))
     assert (settings.orders.lapsed, settings.orders.first_term_months) == (Lapsed.CONTINUOUS, 60)
     assert (settings.seller.name, settings.seller.address) == ("Müller & 王", "a\nb")
-    assert (settings.seller.timezone, settings.ui.timezone, settings.ui.theme) == ("Asia/Tokyo", "Europe/Berlin", "light")
+    assert (settings.seller.timezone, settings.ui.timezone, settings.ui.theme) == (
+        "Asia/Tokyo",
+        "Europe/Berlin",
+        "light",
+    )
     assert (settings.invoice.series, settings.billing_system.url) == ("RE26", "https://billing.example/")
     # Every setting that there is has been set to something else.
     defaults = dict(in_force(Settings()))
@@ -140,13 +144,17 @@ def test_a_duration_is_read_back_from_its_shortest_text(number: int, unit: str) 
     assert len(duration_text(duration)) <= len(f"{number}{unit}")
 
 
-@pytest.mark.parametrize("text", ["", "0s", "1", "h", "1.5h", "-1h", "1 h", "1w", "1H", "１h", "1h30m", "1000000s", "1h\n"])
+@pytest.mark.parametrize(
+    "text", ["", "0s", "1", "h", "1.5h", "-1h", "1 h", "1w", "1H", "１h", "1h30m", "1000000s", "1h\n"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration"):
         parse_duration(text)
 
 
-@pytest.mark.parametrize("name", ["", "Berlin", "Europe/", "../etc/passwd", "/etc/localtime", "x" * 5000, "a\0b", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["", "Berlin", "Europe/", "../etc/passwd", "/etc/localtime", "x" * 5000, "a\0b", "\ud800"]
+)
 def test_what_is_no_zone_is_told(name: str) -> None:
     assert not is_timezone(name)
 
@@ -162,4 +170,7 @@ def test_every_setting_in_force_has_a_name_and_a_text() -> None:
     shown = dict(in_force(Settings()))
     assert shown["orders.pay_within"] == "1d"
     assert shown["orders.lapsed"] == "today"
-    assert all(section in {"orders", "seller", "invoice", "billing_system", "ui"} for section, _, _ in (key.partition(".") for key in shown))
+    assert all(
+        section in {"orders", "seller", "invoice", "billing_system", "ui"}
+        for section, _, _ in (key.partition(".") for key in shown)
+    )

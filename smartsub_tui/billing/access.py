@@ -7,10 +7,9 @@ import pwd
 from datetime import datetime
 from typing import Final
 
-from smartsub_tui.billing.lifecycle import Trigger
 from smartsub_tui.data.models import Admin
 from smartsub_tui.data.records import AdminRecord
-from smartsub_tui.data.vocabulary import Role, Word
+from smartsub_tui.data.vocabulary import Role, Trigger, Word
 from smartsub_tui.errors import NotAllowed
 
 

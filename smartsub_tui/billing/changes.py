@@ -17,31 +17,19 @@ from peewee import fn
 
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
-from smartsub_tui.billing.lifecycle import Trigger
-from smartsub_tui.clock import Clock
+from smartsub_tui.billing.session import Session
 from smartsub_tui.config import Settings
-from smartsub_tui.data.database import SqliteDatabase, available
+from smartsub_tui.data.database import available
 from smartsub_tui.data.fields import to_microseconds
 from smartsub_tui.data.models import AuditEvent, Claim, Order, Payment, Request
 from smartsub_tui.data.records import AdminRecord, from_json, to_json
 from smartsub_tui.data.text import forbidden_character
-from smartsub_tui.data.vocabulary import LIVE_PAYMENT_STATES, OrderStatus
+from smartsub_tui.data.vocabulary import LIVE_PAYMENT_STATES, OrderStatus, Trigger
 from smartsub_tui.errors import Refused, WrongUsage
 
 T = TypeVar("T")
 LONGEST_TEXT: Final = 500
 _CHUNK: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """Who works, from where, on which database, by which clock and settings."""
-
-    database: SqliteDatabase
-    admin: str
-    source: str  # "cli", "app": goes into the audit trail
-    clock: Clock
-    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from peewee import JOIN, fn
 
 from smartsub_tui.billing import access, terms
 from smartsub_tui.billing.access import Permission
-from smartsub_tui.billing.changes import Change, Session, perform
+from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.pricing import PriceList, load_prices, share_gross
+from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
 from smartsub_tui.clock import local_date
 from smartsub_tui.data.csv_files import (

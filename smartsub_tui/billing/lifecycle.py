@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Word
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Trigger, Word
 
 PROCESSING = OrderStatus.PROCESSING
 SYSTEM_PROCESSING = OrderStatus.SYSTEM_PROCESSING
@@ -21,20 +21,6 @@ FAILED = OrderStatus.FAILED
 TIME_OUT = OrderStatus.TIME_OUT
 CANCEL = OrderStatus.CANCEL
 ANY: Final = tuple(OrderStatus)
-
-
-class Trigger(Word):
-    """What moves an order; the value is the name of the command and of the permission."""
-
-    PAY = "pay", "pay"
-    CONFIRM = "confirm", "confirm the money came"
-    FAIL = "fail", "mark as failed"
-    TIME_OUT = "time_out", "time out"
-    AGAIN = "again", "order again at today's price"
-    CANCEL = "cancel", "cancel"
-    APPLY = "apply", "apply the waiting money"
-    DELETE = "delete", "delete"
-    RESTORE = "restore", "restore"
 
 
 class Effect(Word):

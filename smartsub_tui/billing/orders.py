@@ -11,10 +11,10 @@ from peewee import fn
 
 from smartsub_tui.billing import payments, terms
 from smartsub_tui.billing.access import Permission
-from smartsub_tui.billing.changes import Change, Session, perform
+from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.lifecycle import Trigger
 from smartsub_tui.billing.pricing import PriceList, Totals, load_prices, totals
+from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
 from smartsub_tui.clock import local_date
 from smartsub_tui.config import Settings
@@ -31,6 +31,7 @@ from smartsub_tui.data.vocabulary import (
     OrderStatus,
     OrderType,
     SubscriptionState,
+    Trigger,
     UserKind,
 )
 from smartsub_tui.errors import Refused

@@ -5,26 +5,20 @@ Each function here is a trigger of `lifecycle.TABLE`; what the row that holds sa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from peewee import fn
 
 from smartsub_tui.billing import invoices, terms
 from smartsub_tui.billing.access import may, with_article
-from smartsub_tui.billing.changes import Change, Session, check_text, perform
+from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.details import read_order, term_of
-from smartsub_tui.billing.lifecycle import (
-    Decision,
-    Effect,
-    OrderFacts,
-    Transition,
-    Trigger,
-    decide,
-    why_not_settled,
-)
+from smartsub_tui.billing.lifecycle import Decision, Effect, OrderFacts, Transition, decide, why_not_settled
 from smartsub_tui.billing.pricing import totals
+from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates
 from smartsub_tui.clock import local_date
 from smartsub_tui.data import queries
@@ -40,6 +34,7 @@ from smartsub_tui.data.vocabulary import (
     ProviderName,
     Role,
     Service,
+    Trigger,
 )
 from smartsub_tui.errors import Refused, WrongUsage
 
@@ -330,9 +325,13 @@ def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, seco
 
 
 def _received(change: Change, order: Order, reference: str, amount: int) -> Payment:
-    """The row of money that is here. A live payment of unknown outcome is that money: it is settled, not doubled."""
-    live = Payment.get_or_none((Payment.order == order) & Payment.state.in_(list(LIVE_PAYMENT_STATES)))
-    if live is not None and live.amount == amount:
+    """The row of money that is here.
+
+    A payment under way is that money: it is settled, not doubled. An open link is not: it can still take other money.
+    """
+    under_way = Payment.state.in_(list(LIVE_PAYMENT_STATES))
+    live = Payment.get_or_none((Payment.order == order) & under_way)
+    if live is not None and live.amount == amount and order.status is OrderStatus.SYSTEM_PROCESSING:
         live.state, live.reference, live.changed_at = PaymentState.SUCCEEDED, reference, change.now
         live.save()
         return live
@@ -451,6 +450,13 @@ def cancel(session: Session, number: str, reason: str, /, **options: Any) -> Ord
 def delete(session: Session, number: str, reason: str, /, **options: Any) -> OrderDetails:
     """Hide an order, with a reason; a Processing one is cancelled first. `restore` brings it back."""
     return _close(session, Trigger.DELETE, number, reason, **options)
+
+
+CLOSING: Final[dict[Trigger, Callable[..., OrderDetails]]] = {
+    Trigger.FAIL: fail,
+    Trigger.CANCEL: cancel,
+    Trigger.DELETE: delete,
+}
 
 
 def restore(session: Session, number: str, /, **options: Any) -> OrderDetails:

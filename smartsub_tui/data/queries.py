@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -46,10 +45,8 @@ def find_office(name: str) -> Office:
         return alike[0]
     if alike:
         raise Refused(f"{len(alike)} offices are called {name!r}: write it exactly as one of them")
-    names = {folded(each): each for (each,) in rows(Office.select(Office.name))}
-    near = difflib.get_close_matches(folded(name), list(names), n=1, cutoff=0.4)
-    hint = f"did you mean {names[near[0]]!r}?" if near else "smartsub offices lists them"
-    raise NotFound(f"no office is called {name!r}: {hint}")
+    near = _nearest(name, [each for (each,) in rows(Office.select(Office.name))])
+    raise NotFound(f"no office is called {name!r}: {near or 'smartsub offices lists them'}")
 
 
 def find_department(office: Office, name: str) -> Department:
@@ -58,10 +55,18 @@ def find_department(office: Office, name: str) -> Department:
     exact = [each for each in found if each.name == name]
     if len(exact or found) == 1:
         return (exact or found)[0]
-    names = {folded(each.name): each.name for each in Department.select().where(Department.office == office)}
-    near = difflib.get_close_matches(folded(name), list(names), n=1, cutoff=0.4)
-    hint = f"did you mean {names[near[0]]!r}?" if near else f"there are {', '.join(sorted(names.values()))}"
-    raise NotFound(f"{office.name} has no {office.kind.department_label.lower()} {name!r}: {hint}")
+    names = sorted(each.name for each in Department.select().where(Department.office == office))
+    near = _nearest(name, names) or f"there are {', '.join(names)}"
+    raise NotFound(f"{office.name} has no {office.kind.department_label.lower()} {name!r}: {near}")
+
+
+def _nearest(name: str, names: Sequence[str]) -> str | None:
+    """ "did you mean ...?", where one of the names is near enough."""
+    import difflib
+
+    known = {folded(each): each for each in names}
+    near = difflib.get_close_matches(folded(name), list(known), n=1, cutoff=0.4)
+    return f"did you mean {known[near[0]]!r}?" if near else None
 
 
 def offices(now: datetime) -> list[OfficeRecord]:
@@ -238,10 +243,7 @@ def parse_sort(text: str) -> Sort:
     """KEY is upward, -KEY downward; raises WrongUsage for an unknown key, naming the nearest."""
     key = text.removeprefix("-")
     if key not in SORT_KEYS:
-        near = difflib.get_close_matches(key, SORT_KEYS, n=1)
-        raise WrongUsage(
-            f"orders are not sorted by {key!r}: " + (f"did you mean {near[0]}?" if near else ", ".join(SORT_KEYS))
-        )
+        raise WrongUsage(f"orders are not sorted by {key!r}: {_nearest(key, SORT_KEYS) or ', '.join(SORT_KEYS)}")
     return Sort(key, descending=text.startswith("-"))
 
 

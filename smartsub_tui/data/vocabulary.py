@@ -172,3 +172,17 @@ class Role(Word):
     OPERATOR = "operator", "operator"
     MANAGER = "manager", "manager"
     AUDITOR = "auditor", "auditor"
+
+
+class Trigger(Word):
+    """What moves an order; the value is the name of the command and of the permission."""
+
+    PAY = "pay", "pay"
+    CONFIRM = "confirm", "confirm the money came"
+    FAIL = "fail", "mark as failed"
+    TIME_OUT = "time_out", "time out"
+    AGAIN = "again", "order again at today's price"
+    CANCEL = "cancel", "cancel"
+    APPLY = "apply", "apply the waiting money"
+    DELETE = "delete", "delete"
+    RESTORE = "restore", "restore"

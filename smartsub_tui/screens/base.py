@@ -63,7 +63,7 @@ class BaseScreen(Screen[None]):
             except SmartsubError as error:
                 self.smartsub.tell(error.message, wrong=True)
 
-        self.run_worker(run(), group=group, exclusive=True, exit_on_error=True)
+        self.run_worker(run, group=group, exclusive=True, exit_on_error=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a field is typed in, a key that leads into one is a letter like any other."""

@@ -12,7 +12,8 @@ from textual.events import Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
-from smartsub_tui.billing.changes import Session, time_out_due
+from smartsub_tui.billing.changes import time_out_due
+from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users, quoted

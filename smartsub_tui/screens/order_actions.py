@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from smartsub_tui import display
 from smartsub_tui.billing import orders, payments
-from smartsub_tui.billing.changes import Session
 from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.lifecycle import Trigger
 from smartsub_tui.billing.payments import Manual, Offered
+from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_TRIGGER
 from smartsub_tui.data.records import OrderDetails
-from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.data.vocabulary import OrderStatus, Trigger
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 
@@ -130,7 +128,7 @@ class OrderActions(BaseScreen):
                 await call(payments.restore, number, version=version)
                 self.smartsub.tell(f"restored {number}")
             case _:
-                await call(_CLOSING[trigger], number, said, version=version)
+                await call(payments.CLOSING[trigger], number, said, version=version)
                 self.smartsub.tell(f"{_DONE[trigger]} {number}")
         self.order_changed(number)
 
@@ -142,11 +140,6 @@ class OrderActions(BaseScreen):
             self.smartsub.tell(f"paid {paid.order.total}{invoice}")
 
 
-_CLOSING: Final[dict[Trigger, Callable[..., OrderDetails]]] = {
-    Trigger.FAIL: payments.fail,
-    Trigger.CANCEL: payments.cancel,
-    Trigger.DELETE: payments.delete,
-}
 _DONE: Final = {Trigger.FAIL: "marked as failed:", Trigger.CANCEL: "cancelled", Trigger.DELETE: "deleted"}
 
 

@@ -15,9 +15,10 @@ from textual.events import Resize
 
 from smartsub_tui import display
 from smartsub_tui.billing.audit import sentence
-from smartsub_tui.billing.changes import Session, time_out_due
+from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import Offered
+from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import COMMANDS, OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Filter, Moment

@@ -15,8 +15,8 @@ from textual.widgets import DataTable, Input, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing import orders
-from smartsub_tui.billing.changes import Session
 from smartsub_tui.billing.orders import Plan, people_to_renew, preview
+from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import MOST_MONTHS, Months, Until, parse_date, parse_months
 from smartsub_tui.clock import local_date
 from smartsub_tui.commands import bindings

@@ -11,7 +11,7 @@ from textual.events import Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
-from smartsub_tui.billing.changes import Session
+from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import quoted

@@ -11,13 +11,13 @@ import pytest
 
 from smartsub_tui.billing import access, orders, payments
 from smartsub_tui.billing.access import Permission, check, found_manager, may, process_admin, with_article
-from smartsub_tui.billing.changes import Change, Session, perform
-from smartsub_tui.billing.lifecycle import Trigger
+from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.payments import Manual
+from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.database import SqliteDatabase
 from smartsub_tui.data.models import Admin
-from smartsub_tui.data.vocabulary import Role
+from smartsub_tui.data.vocabulary import Role, Trigger
 from smartsub_tui.errors import NotAllowed
 from tests.support import NOW, TODAY, add_office, add_people, add_prices, as_role, dump
 

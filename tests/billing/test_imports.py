@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartsub_tui.billing.changes import Session
 from smartsub_tui.billing.imports import ImportRefused, ImportReport, import_files, import_read
+from smartsub_tui.billing.session import Session
 from smartsub_tui.config import OrderSettings
 from smartsub_tui.data.csv_files import FileKind, Problem, read_bytes
 from smartsub_tui.data.database import rows

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from smartsub_tui.billing import orders, payments
-from smartsub_tui.billing.changes import Session
 from smartsub_tui.billing.payments import Manual
+from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import InvoiceSettings, Seller
 from smartsub_tui.data.models import Counter, Department, Invoice, Office, User
@@ -185,7 +185,11 @@ def test_an_invoice_of_an_activation_and_of_a_date_says_its_term(session: Sessio
     add_person(community, "c1")
     orders.activate(session, "Elm Court", ["Sales"], paying=Manual("R"))
     said = snapshot()
-    assert (said["order"]["type"], said["order"]["first_term_months"], said["order"]["months"]) == ("activation", 1, None)
+    assert (said["order"]["type"], said["order"]["first_term_months"], said["order"]["months"]) == (
+        "activation",
+        1,
+        None,
+    )
     assert said["lines"][0]["previous_expiry"] is None
     orders.renew(session, "Elm Court", ["c1"], Until(date(2027, 1, 5)), paying=Manual("R"))
     said = snapshot()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from smartsub_tui.billing.lifecycle import ANY, TABLE, Effect, OrderFacts, Trigger, decide, why_not_settled
+from smartsub_tui.billing.lifecycle import ANY, TABLE, Effect, OrderFacts, decide, why_not_settled
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Trigger
 from tests.support import NOW
 
 PROCESSING, SYSTEM, SUCCEED, FAILED, TIME_OUT, CANCEL = OrderStatus
@@ -148,7 +148,12 @@ GUARDS: list[tuple[Trigger, tuple[OrderStatus, ...], dict[str, Any], Outcome | s
     (Trigger.PAY, (PROCESSING, FAILED), {"pay_by": NOW}, OVER),
     (Trigger.PAY, (PROCESSING, FAILED), {"pay_by": NOW + timedelta(microseconds=1)}, SETTLED),
     (Trigger.PAY, (FAILED,), {"pay_by": None}, SETTLED),
-    (Trigger.PAY, (PROCESSING, FAILED), {"objections": ("u1 was removed on 2026-01-01",)}, "u1 was removed on 2026-01-01"),
+    (
+        Trigger.PAY,
+        (PROCESSING, FAILED),
+        {"objections": ("u1 was removed on 2026-01-01",)},
+        "u1 was removed on 2026-01-01",
+    ),
     (Trigger.PAY, (PROCESSING, FAILED), {"objections": ("u1 is away", "u2", "u3")}, "u1 is away (and 2 more)"),
     (Trigger.PAY, (PROCESSING, FAILED), {"held_by": ("77", "78")}, HELD),
     (Trigger.PAY, (PROCESSING, FAILED), {"live": STRIPE_UNKNOWN}, UNKNOWN),

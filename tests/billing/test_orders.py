@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from smartsub_tui.billing import orders, payments
-from smartsub_tui.billing.changes import Session
 from smartsub_tui.billing.orders import NewOrder, Plan
 from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import FirstTerm, Months, Until
 from smartsub_tui.config import OrderSettings
 from smartsub_tui.data.filters import parse_users
@@ -149,7 +149,9 @@ def test_an_unknown_department_or_office_is_not_found(session: Session, office: 
 
 def test_a_department_of_another_office_is_not_found(session: Session, office: Office) -> None:
     add_person(add_office("Ash House"), "u1", department="Kitchen")
-    assert "has no department 'Kitchen'" in refused(lambda: orders.activate(session, "Oak House", ["Kitchen"]), NotFound)
+    assert "has no department 'Kitchen'" in refused(
+        lambda: orders.activate(session, "Oak House", ["Kitchen"]), NotFound
+    )
 
 
 def test_in_a_community_it_is_a_building_that_is_not_found(session: Session, community: Office) -> None:
@@ -334,7 +336,9 @@ def test_a_community_renews_to_a_date_by_the_day(session: Session, community: Of
     amounts = {line.user_id: line.amount for line in made.order.lines}
     # 9 days from 22 December, and 39 from today, because the first of November is past.
     assert amounts == {"u1": Money(9 * DAY_PRICE, "EUR"), "u2": Money(39 * DAY_PRICE, "EUR")}
-    assert {line.user_id: line.new_expiry for line in made.order.lines} == dict.fromkeys(["u1", "u2"], date(2026, 12, 31))
+    assert {line.user_id: line.new_expiry for line in made.order.lines} == dict.fromkeys(
+        ["u1", "u2"], date(2026, 12, 31)
+    )
 
 
 def test_the_days_are_frozen_at_the_order(session: Session, community: Office, clock: FixedClock) -> None:
@@ -368,9 +372,7 @@ def test_an_office_does_not_renew_to_a_date(session: Session, office: Office) ->
         (date.max, "9999-12-31 is more than 60 months from today: choose 2031-11-22 or earlier"),
     ],
 )
-def test_a_date_that_is_past_or_too_far_is_refused(
-    session: Session, community: Office, day: date, reason: str
-) -> None:
+def test_a_date_that_is_past_or_too_far_is_refused(session: Session, community: Office, day: date, reason: str) -> None:
     add_people(community, "u1", expires_on=date(2026, 1, 1))
     before = dump(session.database)
     assert refused(lambda: orders.renew(session, "Elm Court", EVERYONE, Until(day))) == reason
@@ -758,7 +760,9 @@ def test_who_was_removed_is_left_out_even_if_a_filter_asks_for_it(session: Sessi
 # Requests
 
 
-def test_a_repeated_request_returns_its_result_and_does_nothing(session: Session, office: Office, clock: FixedClock) -> None:
+def test_a_repeated_request_returns_its_result_and_does_nothing(
+    session: Session, office: Office, clock: FixedClock
+) -> None:
     add_people(office, "u1", "u2", expires_on=SOON)
     add_order(office, [Subscription.get(Subscription.user == User.get(User.key == "u2"))])
 

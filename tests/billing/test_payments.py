@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from smartsub_tui.billing import details, orders, payments
-from smartsub_tui.billing.changes import Change, Session
+from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.lifecycle import Trigger
 from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import OrderSettings
 from smartsub_tui.data.models import Invoice, Office, Order, Payment, Request, Subscription, User
@@ -26,6 +26,7 @@ from smartsub_tui.data.vocabulary import (
     PaymentState,
     ProviderName,
     Role,
+    Trigger,
 )
 from smartsub_tui.errors import NotFound, Refused, WrongUsage
 from tests.support import (
@@ -40,7 +41,6 @@ from tests.support import (
     add_payment,
     add_people,
     add_prices,
-    as_role,
     claimed,
     dump,
     expiry,
@@ -201,9 +201,7 @@ def test_the_base_is_that_of_the_payment_not_of_the_order(session: Session, offi
     assert subscription("u1").anchor_day == 23
 
 
-def test_an_activation_counts_from_the_day_it_is_paid_in_the_office_s_zone(
-    session: Session, clock: FixedClock
-) -> None:
+def test_an_activation_counts_from_the_day_it_is_paid_in_the_office_s_zone(session: Session, clock: FixedClock) -> None:
     add_prices()
     east = add_office("East", timezone="Pacific/Kiritimati")
     add_people(east, "e")
@@ -307,9 +305,7 @@ def test_bank_transfer_is_refused_where_paying_is(session: Session, number: str,
     assert "its time to pay is over" in refused(lambda: payments.pay(session, number, BankTransfer()))
 
 
-def test_money_by_bank_that_comes_after_its_time_is_confirmed(
-    session: Session, number: str, clock: FixedClock
-) -> None:
+def test_money_by_bank_that_comes_after_its_time_is_confirmed(session: Session, number: str, clock: FixedClock) -> None:
     payments.pay(session, number, BankTransfer())
     clock.advance(days=14)
     assert "confirm it if the money came" in refused(lambda: payments.pay(session, number, Manual("R")))
@@ -383,9 +379,7 @@ def test_money_for_a_removed_person_waits(session: Session, number: str) -> None
     assert now_is(session, number).unapplied == (Money(TOTAL, "EUR"),)
 
 
-def test_money_for_a_deleted_order_waits_until_it_is_restored(
-    session: Session, number: str, clock: FixedClock
-) -> None:
+def test_money_for_a_deleted_order_waits_until_it_is_restored(session: Session, number: str, clock: FixedClock) -> None:
     clock.advance(hours=24)
     payments.delete(session, number, "old")
     paid = payments.confirm(session, number, Manual("R"))
@@ -481,6 +475,21 @@ def test_another_amount_is_not_the_money_of_unknown_outcome(session: Session, of
         (ProviderName.MANUAL, PaymentState.SUCCEEDED),
     ]
     assert payments.confirm(session, number, Manual("R")).order.status is SUCCEED
+
+
+def test_money_beside_an_open_link_is_other_money(session: Session, number: str) -> None:
+    """The link can still be paid: what came by hand must not be taken for its payment."""
+    add_payment(order_of(number), PaymentState.SENT)
+    assert "a payment through Stripe is under way (link open)" in refused(
+        lambda: payments.pay(session, number, Manual("R"))
+    )
+    paid = payments.confirm(session, number, Manual("R"))
+    assert paid.waiting == "a payment through Stripe is under way (link open)"
+    assert [(payment.provider, payment.state) for payment in paid.order.payments] == [
+        (ProviderName.STRIPE, PaymentState.SENT),
+        (ProviderName.MANUAL, PaymentState.SUCCEEDED),
+    ]
+    assert paid.order.unapplied == (Money(TOTAL, "EUR"),)
 
 
 def test_it_does_not_fail_while_an_outside_outcome_is_unknown(session: Session, office: Office) -> None:

@@ -54,7 +54,9 @@ def test_a_row_of_the_own_kind_that_is_not_valid_yet_leaves_the_general_one() ->
 
 
 def test_of_several_the_latest_that_holds_is_taken_from_its_own_day_on() -> None:
-    old, new, coming = (row(amount, None, day) for amount, day in [(1, TODAY - timedelta(days=9)), (2, TODAY), (3, date.max)])
+    old, new, coming = (
+        row(amount, None, day) for amount, day in [(1, TODAY - timedelta(days=9)), (2, TODAY), (3, date.max)]
+    )
     prices = PriceList("EUR", (old, coming, new))
     assert prices.find(Service.APP, LineAction.MONTH, OfficeKind.OFFICE, TODAY) is new
     assert prices.find(Service.APP, LineAction.MONTH, OfficeKind.OFFICE, TODAY - timedelta(days=1)) is old

@@ -14,6 +14,7 @@ from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.database import open_database, url_of
 from smartsub_tui.data.models import AuditEvent, Claim, Invoice, Order, Payment, Request
+from smartsub_tui.data.queries import find_office
 from smartsub_tui.data.vocabulary import OrderStatus
 from smartsub_tui.errors import SmartsubError
 from tests.support import FixedClock, add_office, add_people, add_prices, at_once, expiry, file_database, session_on
@@ -145,7 +146,7 @@ def test_an_order_that_is_due_is_timed_out_once(url: str) -> None:
 def test_invoices_of_many_writers_have_neither_gaps_nor_twins(url: str) -> None:
     with closing(open_database(url)) as database:
         keys = [f"p{number}" for number in range(40)]
-        add_people(orders.queries.find_office("Oak House"), *keys, expires_on=SOON)
+        add_people(find_office("Oak House"), *keys, expires_on=SOON)
         session = session_on(database)
         numbers = [orders.renew(session, "Oak House", [key], Months(1)).order.number for key in keys]
     said = at_once(pay_each, [(url, numbers[place:] + numbers[:place]) for place in (0, 10, 20, 30)])

@@ -63,13 +63,11 @@ def test_what_is_no_month_is_refused_with_a_sentence(text: str) -> None:
 @given(st.text() | st.text("0123456789 +-.e", max_size=9))
 @example("0000601")
 def test_whatever_is_typed_gives_one_to_sixty_or_a_sentence(text: str) -> None:
-    try:
-        read = terms.parse_months(text)
-    except ValueError as error:
-        assert "whole number from 1 to 60" in str(error)
+    if text.strip().lstrip("0") in [str(number) for number in range(1, 61)]:
+        assert terms.parse_months(text) == int(text)
     else:
-        assert 1 <= read <= 60
-        assert text.strip().lstrip("0") == str(read)
+        with pytest.raises(ValueError, match="whole number from 1 to 60"):
+            terms.parse_months(text)
 
 
 @pytest.mark.parametrize("value", [0, 61, -1, 10**30, 1.0, 1.5, "5", "", " ", None, True, False, [1], 5j])
@@ -81,6 +79,23 @@ def test_what_is_given_as_months_is_one_to_sixty_and_whole(value: object) -> Non
 @pytest.mark.parametrize("value", [1, 2, 59, 60])
 def test_one_to_sixty_months_are_taken(value: int) -> None:
     assert terms.check_months(value) == value
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2026-11-22", TODAY), (" 2028-02-29 ", date(2028, 2, 29))])
+def test_a_date_that_is_typed_is_read(text: str, expected: date) -> None:
+    assert terms.parse_date(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "2026-02-29", "2026-13-01", "2026-00-10", "0000-01-01", "2026-1-2", "20261122", "2026-W47-7"),
+        *("22.11.2026", "2026/11/22", "2026-11-22T00:00", "２０２６-11-22", "tomorrow", "2026-11-22x", "-2026-11-22"),
+    ],
+)
+def test_what_is_no_date_is_refused_with_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match="is no date: write YYYY-MM-DD"):
+        terms.parse_date(text)
 
 
 # Renewal by the month
@@ -232,7 +247,7 @@ def test_a_day_is_the_day_that_the_office_has(instant: str, zone: str, expected:
     assert local_date(datetime.fromisoformat(instant), zone) == date.fromisoformat(expected)
 
 
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds
 def test_no_two_zones_are_more_than_two_days_apart(instant: datetime) -> None:
     east, west = local_date(instant, "Pacific/Kiritimati"), local_date(instant, "Pacific/Pago_Pago")
     assert timedelta(0) <= east - west <= timedelta(days=2)
@@ -266,9 +281,7 @@ def test_days_are_counted_from_the_base(expires_on: date, setting: Lapsed, expec
 
 
 @given(subscriptions(), st.integers(0, 400), st.integers(1, 400), lapsed)
-def test_what_is_bought_by_the_day_is_at_least_one_day(
-    before: Dates, early: int, longer: int, setting: Lapsed
-) -> None:
+def test_what_is_bought_by_the_day_is_at_least_one_day(before: Dates, early: int, longer: int, setting: Lapsed) -> None:
     today = expires(before) - timedelta(days=early)
     until = expires(before) + timedelta(days=longer)
     assert terms.objection(before, Until(until), today, None) is None
@@ -296,9 +309,7 @@ def any_terms(draw: st.DrawFn) -> Term:
 
 
 @given(st.just(Dates()) | subscriptions(), any_terms(), days, lapsed)
-def test_whatever_is_allowed_moves_the_expiry_forward(
-    before: Dates, term: Term, today: date, setting: Lapsed
-) -> None:
+def test_whatever_is_allowed_moves_the_expiry_forward(before: Dates, term: Term, today: date, setting: Lapsed) -> None:
     assume(terms.objection(before, term, today, None) is None)
     after = terms.extend(before, term, today, setting)
     assert expires(after) > (before.expires_on or today)

@@ -63,7 +63,7 @@ from smartsub_tui.data.vocabulary import (
     Service,
     UserKind,
 )
-from tests.data.test_filters import keys_of, patterns, ranges, values
+from tests.data.test_filters import EXAMPLES, keys_of, patterns, ranges, values
 
 # --- Worlds: a few rows of everything, made of values that lie close together, so that filters divide them
 
@@ -138,7 +138,7 @@ def make_world(random: Random) -> World:
             )
         )
     orders = []
-    for number in {random.choice(NUMBERS) + random.choice(["", *NUMBERS]) for _ in range(120)}:
+    for number in {random.choice(NUMBERS) + random.choice(["", *NUMBERS]) for _ in range(80)}:
         status = random.choice(list(OrderStatus))
         history = not status.is_open and random.random() < 0.2
         paid = status is OrderStatus.SUCCEED or (history and random.random() < 0.5)
@@ -361,7 +361,7 @@ USER_WORDS: Final = list(keys_of("users").values())
 
 
 @pytest.mark.parametrize("key", ORDER_WORDS, ids=lambda key: key.name)
-@settings(max_examples=25)
+@settings(max_examples=EXAMPLES // 3)
 @given(data=st.data())
 def test_sql_finds_the_orders_that_a_word_means(world: World, key: Key, data: st.DataObject) -> None:
     # With few people or offices and with many the SQL is not the same.
@@ -372,13 +372,13 @@ def test_sql_finds_the_orders_that_a_word_means(world: World, key: Key, data: st
 
 
 @pytest.mark.parametrize("key", USER_WORDS, ids=lambda key: key.name)
-@settings(max_examples=25)
+@settings(max_examples=EXAMPLES // 3)
 @given(data=st.data())
 def test_sql_finds_the_users_that_a_word_means(world: World, key: Key, data: st.DataObject) -> None:
     assert_same_users(world, Filter("users", (data.draw(terms(key, world.moment.now)),)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_sql_finds_what_several_words_mean(world: World, data: st.DataObject) -> None:
     now = world.moment.now
@@ -463,11 +463,13 @@ LONG_OF_USERS: Final = {
 }
 
 
+@pytest.mark.parametrize("world", ["Oak"], indirect=True)
 @pytest.mark.parametrize("of", LONG)
 def test_a_long_filter_of_orders_is_no_trap(world: World, of: str) -> None:
     assert_same_orders(world, parse_orders(LONG[of]))
 
 
+@pytest.mark.parametrize("world", ["Oak"], indirect=True)
 @pytest.mark.parametrize("of", LONG_OF_USERS)
 def test_a_long_filter_of_users_is_no_trap(world: World, of: str) -> None:
     assert_same_users(world, parse_users(LONG_OF_USERS[of]))

@@ -63,6 +63,7 @@ from smartsub_tui.errors import WrongUsage
 
 NOW: Final = datetime(2026, 11, 22, 9, 31, 17, tzinfo=UTC)
 MOMENT: Final = Moment(NOW, "Europe/Berlin")
+EXAMPLES: Final = settings().max_examples  # those of the profile
 PARSERS: Final = {"orders": parse_orders, "users": parse_users}
 
 # --- What can be written, as values
@@ -153,7 +154,7 @@ both = st.sampled_from(["orders", "users"]).flatmap(lambda subject: filters(subj
 # --- Reading and writing
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 @given(both)
 def test_what_is_written_reads_back_as_the_same_filter(chosen: Filter) -> None:
     assert PARSERS[chosen.subject](chosen.describe()) == chosen
@@ -165,7 +166,7 @@ SYNTAX: Final = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 @given(
     st.lists(st.sampled_from(SYNTAX), max_size=12).map("".join) | st.text(max_size=12),
     st.sampled_from(["orders", "users"]),
@@ -654,7 +655,7 @@ def test_a_bare_word_is_any_part_of_the_number(word: str, number: str, found: bo
     assert means(word, number=number) == found
 
 
-@settings(max_examples=200)
+@settings(max_examples=3 * EXAMPLES)
 @given(patterns(), texts | st.lists(texts, min_size=2, max_size=3).map("".join), st.booleans())
 def test_a_pattern_is_what_a_regular_expression_says(pattern: Text, text: str, part: bool) -> None:
     pieces = anywhere(pattern.pieces) if part else pattern.pieces
@@ -694,7 +695,7 @@ def test_totals_are_in_major_units_of_each_currency(text: str, currency: str, to
     assert means(text, currency=currency, total=total) == found
 
 
-@settings(max_examples=200)
+@settings(max_examples=3 * EXAMPLES)
 @given(
     ranges(Numbers, st.integers(0, 40_000) | st.integers(0, 400).map(lambda each: each * 100)),
     st.integers(0, 50_000),
@@ -805,7 +806,7 @@ ZONES: Final = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 @given(st.dates(date(1900, 1, 1), date(2037, 12, 31)), st.sampled_from(ZONES), st.timedeltas(TINY, 3 * DAY))
 @example(date(1919, 3, 31), "America/Toronto", TINY)
 @example(date(1993, 8, 21), "Pacific/Kwajalein", TINY)

@@ -9,7 +9,6 @@ import pytest
 from tests.journeys.material import MONTHS, OFFICE, SMARTSUB, environment, smartsub, smartsub_json, write_files
 from tests.packaging.terminal import Terminal
 
-
 CLEAR = "\x15"  # ctrl+u: what is in the field goes
 
 

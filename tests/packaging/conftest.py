@@ -8,6 +8,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ORDER_NUMBER = re.compile(r"\b20\d{18}\b")
+# Fewer than the default, which takes a few seconds to make.
 SMALL_DEMO = ("demo", "--orders", "200", "--users", "40")
 
 

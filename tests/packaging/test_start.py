@@ -21,7 +21,7 @@ def env(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 
 def test_demo_opens_the_application(env: dict[str, str], tmp_path: Path) -> None:
-    with Terminal([REPOSITORY / "run", "demo"], cwd=tmp_path, env=env) as terminal:
+    with Terminal([REPOSITORY / "run", *SMALL_DEMO], cwd=tmp_path, env=env) as terminal:
         terminal.wait_for("Dashboard")
         terminal.type("q")
         assert terminal.wait_for_exit() == 0

@@ -85,7 +85,7 @@ def test_demo_prints_text_without_a_terminal(installed: Path, at_home: dict[str,
 
 @pytest.mark.pty
 def test_demo_opens_the_application(installed: Path, at_home: dict[str, str], tmp_path: Path) -> None:
-    with Terminal([installed / "smartsub", "demo"], cwd=tmp_path, env=at_home) as terminal:
+    with Terminal([installed / "smartsub", *SMALL_DEMO], cwd=tmp_path, env=at_home) as terminal:
         terminal.wait_for("Dashboard")
         terminal.type("q")
         assert terminal.wait_for_exit() == 0

@@ -1,0 +1,20 @@
+"""Who works, from where, on which database: what every read and write is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smartsub_tui.clock import Clock
+from smartsub_tui.config import Settings
+from smartsub_tui.data.database import SqliteDatabase
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who works, from where, on which database, by which clock and settings."""
+
+    database: SqliteDatabase
+    admin: str
+    source: str  # "cli", "app": goes into the audit trail
+    clock: Clock
+    settings: Settings

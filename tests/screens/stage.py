@@ -1,0 +1,90 @@
+"""The application on a stage: a database file with people and orders in it, a clock that stands still, a pilot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from smartsub_tui.app import SmartSubApp
+from smartsub_tui.data.database import url_of
+from smartsub_tui.data.vocabulary import Role
+from tests.support import SETTINGS, FixedClock, add_prices, file_database, session_on
+
+# These wait for a person, not for the database.
+_ASKING = ("action", "order")
+
+
+def make_database(folder: Path, fill: Callable[[], Any], role: Role = Role.MANAGER) -> Path:
+    """A database in which `fill` has made rows, with prices and an admin named like the role."""
+    path = folder / "stage.sqlite3"
+    database = file_database(path)
+    session_on(database, role)
+    with database.writing():
+        add_prices()
+        fill()
+    database.close()
+    return path
+
+
+@asynccontextmanager
+async def on_stage(
+    path: Path,
+    *,
+    size: tuple[int, int] = (80, 24),
+    start: str = "dashboard",
+    filter_text: str = "",
+    clock: FixedClock | None = None,
+    role: Role = Role.MANAGER,
+) -> AsyncIterator[tuple[SmartSubApp, Pilot[None]]]:
+    """The application over `path`, settled on its first screen."""
+    app = SmartSubApp(
+        url_of(path), role.value, SETTINGS, clock=clock or FixedClock(), start=start, filter_text=filter_text
+    )
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await settle(pilot)
+        yield app, pilot
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Wait until every message is handled and every question to the database is answered."""
+    await pilot.pause()
+    while any(not worker.is_finished and worker.group not in _ASKING for worker in pilot.app.workers):
+        await pilot.pause()
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Type keys, each when the one before has done its work."""
+    for key in keys:
+        await pilot.press(key)
+        await settle(pilot)
+
+
+async def write(pilot: Pilot[None], text: str) -> None:
+    """Type text into the field that has the focus."""
+    for character in text:
+        await pilot.press({" ": "space"}.get(character, character))
+    await settle(pilot)
+
+
+async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
+    """Wait for something that a worker brings about."""
+    while not true():
+        await pilot.pause()
+    await settle(pilot)
+
+
+def drawn(app: SmartSubApp) -> str:
+    """The text of the screen as it is drawn, a line a row."""
+    _, height = app.size
+    lines = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in lines[:height])
+
+
+def toasts(app: SmartSubApp) -> list[str]:
+    """What was told."""
+    return [note.message for note in app._notifications]
