@@ -234,9 +234,6 @@ def decide(trigger: Trigger, order: OrderFacts) -> Decision:
 
 def why_not_settled(trigger: Trigger, order: OrderFacts) -> str:
     """Why the row that would settle the order did not hold, where its money could only be recorded."""
-    for row in TABLE:
-        if row.trigger is trigger and row.target is SUCCEED and order.status in row.sources:
-            for guard in row.guards:
-                if why := guard(order):
-                    return why
-    return f"it is {order.status.label}"
+    settling = (row for row in TABLE if row.trigger is trigger and row.target is SUCCEED and order.status in row.sources)
+    reasons = (why for row in settling for guard in row.guards if (why := guard(order)))
+    return next(reasons, f"it is {order.status.label}")

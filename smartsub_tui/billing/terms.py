@@ -130,14 +130,12 @@ def extend(dates: Dates, term: Term, today: date, lapsed: Lapsed) -> Dates:
 
     `objection` must have been None; a month-end, a leap day or a lapsed subscription is handled as the module says.
     """
-    match term:
-        case FirstTerm(months):
-            return Dates(today, add_months(today, months, today.day), today.day)
-        case Months(months):
-            start, anchor_day = base(dates, today, lapsed)
-            return replace(dates, expires_on=add_months(start, months, anchor_day), anchor_day=anchor_day)
-        case Until(day):
-            return replace(dates, expires_on=day, anchor_day=day.day)
+    if isinstance(term, FirstTerm):
+        return Dates(today, add_months(today, term.months, today.day), today.day)
+    if isinstance(term, Months):
+        start, anchor_day = base(dates, today, lapsed)
+        return replace(dates, expires_on=add_months(start, term.months, anchor_day), anchor_day=anchor_day)
+    return replace(dates, expires_on=term.day, anchor_day=term.day.day)
 
 
 def objection(dates: Dates, term: Term, today: date, removed_on: date | None) -> str | None:

@@ -44,7 +44,8 @@ class PaymentsScreen(OrderActions):
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
-        yield FilterBar(parse_orders, self._text, self.to_table)
+        # Order numbers are digits: letters are the beginning of a key, and match nothing until it is whole.
+        yield FilterBar(parse_orders, self._text, self.to_table, unfinished=lambda word: word.lstrip("-").isalpha())
         yield Static("", id="facets")
         yield Rule()
         yield OrderTable()

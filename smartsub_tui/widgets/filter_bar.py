@@ -25,15 +25,23 @@ class FilterBar(Vertical):
             super().__init__()
             self.filter = chosen
 
-    def __init__(self, parse: Callable[[str], Filter], text: str, leave: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        parse: Callable[[str], Filter],
+        text: str,
+        leave: Callable[[str], None],
+        *,
+        unfinished: Callable[[str], bool] = lambda word: False,
+    ) -> None:
+        """`unfinished` tells of a last word that it will become a key: it waits for its colon, or for Enter."""
         super().__init__()
-        self._parse, self._text, self._leave = parse, text, leave
+        self._parse, self._text, self._go, self._unfinished = parse, text, leave, unfinished
         self.filter = parse(text)
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Static("/", id="filter-slash")
-            yield Field(self._text, id="filter-text", leave=self._leave)
+            yield Field(self._text, id="filter-text", leave=self._left)
             yield Static("", id="filter-note")
         yield Static("", id="filter-problem")
 
@@ -51,11 +59,20 @@ class FilterBar(Vertical):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
+        last = event.value.rpartition(" ")[2]
+        if not (self.input.has_focus and last and self._unfinished(last)):
+            self._apply(event.value)
+
+    def _left(self, key: str) -> None:
+        self._apply(self.input.value)
+        self._go(key)
+
+    def _apply(self, text: str) -> None:
         problem = self.query_one("#filter-problem", Static)
         try:
-            chosen = self._parse(event.value)
+            chosen = self._parse(text)
         except FilterError as error:
-            problem.update(self._marked(event.value, error))
+            problem.update(self._marked(text, error))
             problem.display = True
             return
         problem.display = False

@@ -51,7 +51,7 @@ class Column:
 def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, timezone: str) -> list[Column]:
     """The columns of a window of rows in `width` cells, gaps of one between them.
 
-    Money and order numbers are never cut. Where there is no room for all, the created time gets shorter, then the
+    Money is never cut, nor are order numbers of our own. Where there is no room for all, the created time gets shorter, then the
     type, then the created time goes: the order number begins with it. From 110 cells on office and Next Expiration
     Date come in.
     """
@@ -81,6 +81,8 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
     def over() -> int:
         return sum(need.values()) + len(need) - width
 
+    # Our numbers have 20 digits; an imported one may have any length, and must not push the rest off the screen.
+    need["number"] = min(need["number"], max(20, width // 4))
     if "office" in need and over() > 0:
         need["office"] = max(12, need["office"] - over())
     if over() > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from random import Random
@@ -36,6 +36,7 @@ from smartsub_tui.data.filters import (
     PersonFacts,
     Takes,
     Term,
+    Text,
     UserFacts,
     matches_order,
     matches_user,
@@ -61,6 +62,7 @@ from smartsub_tui.data.vocabulary import (
     PaymentState,
     ProviderName,
     Service,
+    SubscriptionState,
     UserKind,
 )
 from tests.data.test_filters import EXAMPLES, keys_of, patterns, ranges, values
@@ -77,14 +79,8 @@ NUMBERS: Final = [
     "x*y", "K1", "\u212a1", "1 2",
 ]  # fmt: skip
 ZONES: Final = ["Europe/Berlin", "UTC", "Pacific/Kiritimati", "Pacific/Niue", "America/St_Johns", "Asia/Kathmandu"]
-# An hour in which the earth has three dates; the days on which clocks change.
-NOWS: Final = [
-    datetime(2026, 11, 22, 10, 30, tzinfo=UTC),
-    datetime(2026, 11, 22, 23, 30, tzinfo=UTC),
-    datetime(2026, 3, 29, 1, tzinfo=UTC),
-    datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
-    datetime(2024, 2, 29, 12, tzinfo=UTC),
-]
+THREE_DATES: Final = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)  # all over the earth, while it is 10 to 12 in UTC
+CLOCKS_CHANGE: Final = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # in Europe, and in the days around in the others
 STEPS: Final = [
     timedelta(0),
     timedelta(microseconds=1),
@@ -96,29 +92,35 @@ STEPS: Final = [
     timedelta(days=30),
     timedelta(days=31),
 ]
+# When a status of so long begins or ceases to be a matter of concern.
+TURNS: Final = {OrderStatus.FAILED: timedelta(days=-30), OrderStatus.SYSTEM_PROCESSING: timedelta(hours=-1)}
 OFFSETS: Final = [0, 1, 2, 7, 8, 29, 30, 31]  # days
 
 
-@dataclass(frozen=True)
 class World:
-    moment: Moment
-    users: tuple[UserFacts, ...]
-    orders: tuple[OrderFacts, ...]
+    """No dataclass: Hypothesis would take it apart for its report, and find that a failure draws otherwise then."""
+
+    def __init__(self, seed: str, moment: Moment, users: list[UserFacts], orders: list[OrderFacts]) -> None:
+        self.seed, self.moment, self.users, self.orders = seed, moment, users, orders
+
+    def __repr__(self) -> str:
+        return f"World({self.seed!r})"
 
 
-def make_world(random: Random) -> World:
+def make_world(seed: str, now: datetime) -> World:
     """Rows that the constraints of the tables allow, with values at, or right beside, the ends of what is asked for."""
-    now = random.choice(NOWS)
+    random = Random(seed)
 
-    def instant() -> datetime:
-        return now + random.choice([-1, 1]) * random.choice(STEPS) + timedelta(microseconds=random.choice([-1, 0, 1]))
+    def instant(step: timedelta | None = None) -> datetime:
+        step = random.choice([-1, 1]) * random.choice(STEPS) if step is None else step
+        return now + step + timedelta(microseconds=random.choice([-1, 0, 1]))
 
     def day() -> date:
         return now.date() + random.choice([-1, 1]) * timedelta(days=random.choice(OFFSETS))
 
-    offices = [(name, random.choice(ZONES)) for name in random.sample(NAMES, 6)]
+    offices = list(zip(random.sample(NAMES, len(ZONES)), ZONES, strict=True))
     users = []
-    for key in random.sample(NAMES, 30):
+    for key in [*random.sample(NAMES, 30), *(f"{name}{random.choice(NAMES)}" for name in random.sample(NAMES, 30))]:
         office, timezone = random.choice(offices)
         expires_on = random.choice([None, day(), day()])
         users.append(
@@ -148,7 +150,7 @@ def make_world(random: Random) -> World:
                 number=number,
                 type=random.choice(list(OrderType)),
                 status=status,
-                status_since=instant(),
+                status_since=instant(random.choice([None, TURNS.get(status)])),
                 office=random.choice(offices)[0],
                 apartments=random.randint(0, 4),
                 currency=random.choice(["EUR", "JPY", "KWD", "CLF"]),
@@ -156,7 +158,7 @@ def make_world(random: Random) -> World:
                 until=random.choice([None, day()]),
                 created_at=instant(),
                 created_by=random.choice(NAMES),
-                pay_by=instant() if status is OrderStatus.PROCESSING else random.choice([None, instant()]),
+                pay_by=instant(timedelta(0)) if status is OrderStatus.PROCESSING else random.choice([None, instant()]),
                 paid_at=instant() if paid else None,
                 late=status is OrderStatus.SUCCEED and random.random() < 0.5,
                 history=history,
@@ -166,7 +168,7 @@ def make_world(random: Random) -> World:
                 payments=make_payments(random),
             )
         )
-    return World(Moment(now, random.choice(ZONES)), tuple(users), tuple(orders))
+    return World(seed, Moment(now, random.choice(ZONES)), users, orders)
 
 
 def make_payments(random: Random) -> tuple[PaymentFacts, ...]:
@@ -335,7 +337,7 @@ def found_users(chosen: Filter, moment: Moment, zones: list[str] | None = None) 
 @pytest.fixture(scope="module", params=["Oak", "Elm"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A world of its own seed, and a database of it to which the models are bound."""
-    made = make_world(Random(request.param))
+    made = make_world(request.param, THREE_DATES if request.param == "Oak" else CLOCKS_CHANGE)
     database = open_database("sqlite:///:memory:", create=True)
     with database.writing():
         insert(made)
@@ -403,6 +405,27 @@ def test_every_word_of_a_list_finds_some_and_not_all(world: World) -> None:
                 assert 0 < len(found_users(chosen, world.moment)) < len(world.users), chosen.describe()
 
 
+@pytest.mark.parametrize("world", ["Oak"], indirect=True)
+def test_every_name_is_found_by_every_pattern_of_it(world: World) -> None:
+    """Wildcards of SQL in the text, at its ends and in the middle, beside those of the language."""
+    for name in NAMES:
+        half = len(name) // 2
+        shapes = [(name,), (name, ""), ("", name), ("", name, "")]
+        shapes += [(name[:half], name[half:])] if half else [("", name[half:], "x")]
+        for shape in shapes:
+            value = (Text(shape),)
+            for key in ("", "office", "by"):
+                assert_same_orders(world, Filter("orders", (Term(key, value),)))
+            for key in ("", "department", "user", "apartment"):
+                assert_same_users(world, Filter("users", (Term(key, value),)))
+
+
+def test_removed_users_are_in_no_other_state(world: World) -> None:
+    for state in SubscriptionState:
+        for text in (f"state:{state} state:removed", f"-state:{state} state:removed", f"state:{state},removed"):
+            assert_same_users(world, parse_users(text))
+
+
 @pytest.mark.parametrize("mark", ["is:deleted", "is:unknown", "is:unapplied", "is:problem", "is:retry,unapplied"])
 def test_marks_that_let_hidden_orders_in_do_so_beside_other_words(world: World, mark: str) -> None:
     for other in ("is:late", "is:retry", "-is:deleted", "-is:problem", "status:failed,cancel", "-status:failed"):
@@ -411,7 +434,7 @@ def test_marks_that_let_hidden_orders_in_do_so_beside_other_words(world: World, 
 
 
 def test_today_is_asked_with_every_date_on_earth(world: World) -> None:
-    moment = Moment(NOWS[0], "UTC")
+    moment = Moment(THREE_DATES, "UTC")
     assert len({local_date(moment.now, zone) for zone in ZONES}) == 3
     for text in ("expires:today", "-expires:today", "state:expired", "state:expiring,active", "-state:expiring"):
         chosen = parse_users(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.support import SETTINGS, FixedClock, add_prices, file_database, sessi
 
 # These wait for a person, not for the database.
 _ASKING = ("action", "order")
+# Seconds after which what is waited for does not come: far more than anything takes.
+_LONGEST = 60
 
 
 def make_database(folder: Path, fill: Callable[[], Any], role: Role = Role.MANAGER) -> Path:
@@ -45,16 +48,17 @@ async def on_stage(
         url_of(path), role.value, SETTINGS, clock=clock or FixedClock(), start=start, filter_text=filter_text
     )
     async with app.run_test(size=size, notifications=True) as pilot:
-        await settle(pilot)
+        await until(pilot, lambda: "updated " in drawn(app))  # both first screens say when they were
         yield app, pilot
 
 
 async def settle(pilot: Pilot[None]) -> None:
     """Wait until every message is handled and every question to the database is answered."""
-    await pilot.pause()
-    while any(not worker.is_finished and worker.group not in _ASKING for worker in pilot.app.workers):
+    async with asyncio.timeout(_LONGEST):
         await pilot.pause()
-    await pilot.pause()
+        while any(not worker.is_finished and worker.group not in _ASKING for worker in pilot.app.workers):
+            await pilot.pause()
+        await pilot.pause()
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
@@ -73,8 +77,9 @@ async def write(pilot: Pilot[None], text: str) -> None:
 
 async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
     """Wait for something that a worker brings about."""
-    while not true():
-        await pilot.pause()
+    async with asyncio.timeout(_LONGEST):
+        while not true():
+            await pilot.pause()
     await settle(pilot)
 
 

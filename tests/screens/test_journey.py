@@ -208,7 +208,7 @@ async def test_a_viewer_is_offered_nothing_that_changes_an_order(tmp_path: Path)
     path = make_database(tmp_path, fill, Role.VIEWER)
     async with on_stage(path, start="payments", role=Role.VIEWER) as (app, pilot):
         assert app.screen.query_one(KeyLine).shown == ("info", "filter", "sort", "help", "quit")
-        await press(pilot, "d")
+        await press(pilot, "f")
         assert any("a viewer may not" in each for each in toasts(app))
 
 
@@ -235,7 +235,7 @@ async def test_a_wrong_filter_is_marked_in_place_and_the_old_result_stays(path: 
         assert "did you mean failed?" in drawn(app)
         assert "5 of 5" in drawn(app)
         await press(pilot, "backspace", "backspace")
-        await write(pilot, "ed")
+        await write(pilot, "led")
         assert "1 of 5" in drawn(app)
 
 
@@ -313,7 +313,7 @@ async def test_a_new_database_says_the_next_step(tmp_path: Path) -> None:
 async def test_what_is_due_is_timed_out_by_the_refresh(path: Path) -> None:
     clock = FixedClock()
     async with on_stage(path, clock=clock) as (app, pilot):
-        await press(pilot, "j", "n", "j", "space", "enter")
+        await press(pilot, "j", "n", "space", "enter")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await press(pilot, "y")
         await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))

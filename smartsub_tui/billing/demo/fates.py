@@ -205,9 +205,6 @@ def wait_for_bank(world: World, order: Order) -> None:
     """Bank transfer is chosen, and no money comes: open until then, timed out after it."""
     orders = world.settings.orders
     at = order.created_at + world.within(world.window, 0.001, 0.2)
-    if at > world.end:
-        _time_out_when_due(world, order)
-        return
     world.later(at, order, partial(_choose_bank, world, order))
     _time_out_when_due(world, order, order.created_at + max(orders.bank_within, orders.pay_within))
 
@@ -425,10 +422,9 @@ def _let_go(world: World, order: Order, at: datetime, *, again: bool = False) ->
     inactive = []
     for line in order.lines:
         line.person.held = False
+        queue(world, office, line.person)
         if line.person.dates.expires_on is None:
             inactive.append(line.person)
-        else:
-            queue(world, office, line.person)
     if inactive:
         heappush(office.joining, (at + world.within(10 * DAY, 0.1, 1), world.tick(), inactive))
     if again:

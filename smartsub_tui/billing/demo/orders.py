@@ -77,10 +77,7 @@ def _usual_slots(world: World, count: int) -> list[_Slot]:
         second = int(rng.triangular(7.5, 19.5, 11) * 3600)
         at = datetime(day.year, day.month, day.day, second // 3600, second // 60 % 60, second % 60, tzinfo=office.zone)
         at = at.astimezone(UTC)
-        while at > world.end:
-            at -= DAY
-        while at < world.start:
-            at += DAY
+        at += DAY * ((at < world.start) - (at > world.end))
         slots.append(_Slot(at, office))
     return slots
 

@@ -253,9 +253,8 @@ def _queue_people(world: World) -> None:
     for office in world.offices:
         groups: dict[tuple[str, bool], list[Person]] = {}
         for person in office.people:
-            if person.dates.expires_on is not None:
-                queue(world, office, person)
-            elif rng.random() < 0.88:
+            queue(world, office, person)
+            if person.dates.expires_on is None and rng.random() < 0.88:
                 groups.setdefault((person.part, person.additional), []).append(person)
         for group in groups.values():
             while group:
@@ -277,13 +276,8 @@ def _plan_leaving(world: World) -> None:
 
 
 def _leave(world: World, office: Office, person: Person, at: datetime, *, remove: bool) -> None:
-    if not remove:
-        person.stopped = True
-    elif person.held:
-        # Whoever is in an open order cannot be removed.
-        world.later(at + DAY, None, partial(_leave, world, office, person, remove=True))
-    else:
-        person.stopped = True
+    person.stopped = True
+    if remove and not person.held:  # whoever is in an open order cannot be removed
         person.removed_on = office.today(at)
         removed_on = person.removed_on.isoformat()
         world.record(

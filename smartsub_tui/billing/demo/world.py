@@ -320,7 +320,7 @@ def apartments(people: Sequence[Person]) -> int:
 
 
 def queue(world: World, office: Office, person: Person) -> None:
-    """Let the person wait for the next renewal."""
+    """Let the person wait for the next renewal, if it is to be one."""
     if person.dates.expires_on is not None:
         heappush(office.renewing[person.additional], (person.dates.expires_on, world.tick(), person))
 
