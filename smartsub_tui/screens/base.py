@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import DataTable, Input
 
@@ -60,6 +61,10 @@ class BaseScreen(Screen[None]):
                 await coroutine()
             except Superseded:
                 pass
+            except NoMatches:
+                # The screen was left while the answer was on its way; what it would be shown in is gone.
+                if self.is_attached:
+                    raise
             except SmartsubError as error:
                 self.smartsub.tell(error.message, wrong=True)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
@@ -81,12 +81,9 @@ class FilterBar(Vertical):
             self.filter = chosen
             self.post_message(self.Changed(chosen))
 
-    def _marked(self, value: str, error: FilterError) -> Text:
-        """A caret under the place, and the sentence behind it."""
+    def _marked(self, value: str, error: FilterError) -> Content:
+        """A caret under the place and the sentence behind it, or alone, over several lines, where it is too long."""
         before = display.cell_width(display.plain(value[: error.start]))
-        mark = "^" * max(1, min(error.end - error.start, 12))
-        line = display.cell(" " * (before + 2) + mark + " " + error.message, "danger")
-        room = self.size.width
-        if room and line.cell_len > room:
-            line = display.cell("  " + error.message, "danger")
-        return line
+        line = f"{' ' * (before + 2)}{'^' * max(1, min(error.end - error.start, 12))} {display.plain(error.message)}"
+        fits = display.cell_width(line) <= self.size.width
+        return display.content(line if fits else f"  {error.message}", "danger")

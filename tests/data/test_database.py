@@ -112,15 +112,28 @@ def test_a_new_database_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
     with closing(open_database(url_of(path), create=True)) as database:
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.parent.stat().st_mode & 0o777 == 0o700
-        assert database.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert database.execute_sql("PRAGMA synchronous").fetchone() == (2,)
-        assert database.execute_sql("PRAGMA foreign_keys").fetchone() == (1,)
         assert all(each.stat().st_mode & 0o077 == 0 for each in path.parent.iterdir())
         Admin.create(name="ann", role=Role.VIEWER, created_at=NOW)
     with closing(open_database(url_of(path), create=True)):
         assert Admin.get().name == "ann"
     with closing(open_database(url_of(path))):
         assert Admin.get().name == "ann"
+
+
+def test_every_connection_is_safe_for_money(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite3"
+    for create in (True, False):
+        with closing(open_database(url_of(path), create=create)) as database:
+            pragmas = ("journal_mode", "synchronous", "foreign_keys", "recursive_triggers", "mmap_size")
+            found = {name: database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
+            # Full: every commit is on the disk before it is told.
+            assert found == {
+                "journal_mode": "wal",
+                "synchronous": 2,
+                "foreign_keys": 1,
+                "recursive_triggers": 1,
+                "mmap_size": 0,
+            }
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

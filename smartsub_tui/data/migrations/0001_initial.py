@@ -1,4 +1,4 @@
-"""The first schema."""
+"""The first schema: the tables as the models have them until a version is released, which writes them out here."""
 
 from smartsub_tui.data import models
 from smartsub_tui.data.database import append_only
