@@ -234,6 +234,7 @@ def decide(trigger: Trigger, order: OrderFacts) -> Decision:
 
 def why_not_settled(trigger: Trigger, order: OrderFacts) -> str:
     """Why the row that would settle the order did not hold, where its money could only be recorded."""
-    settling = (row for row in TABLE if row.trigger is trigger and row.target is SUCCEED and order.status in row.sources)
+    rows = (row for row in TABLE if row.trigger is trigger and order.status in row.sources)
+    settling = (row for row in rows if row.target is SUCCEED)
     reasons = (why for row in settling for guard in row.guards if (why := guard(order)))
     return next(reasons, f"it is {order.status.label}")

@@ -68,7 +68,8 @@ class BaseScreen(Screen[None]):
             except SmartsubError as error:
                 self.smartsub.tell(error.message, wrong=True)
 
-        self.run_worker(run, group=group, exclusive=True, exit_on_error=True)
+        # As a function: a coroutine that is replaced before it begins would never be awaited.
+        self.run_worker(cast(Any, run), group=group, exclusive=True, exit_on_error=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a field is typed in, a key that leads into one is a letter like any other."""

@@ -51,9 +51,9 @@ class Column:
 def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, timezone: str) -> list[Column]:
     """The columns of a window of rows in `width` cells, gaps of one between them.
 
-    Money is never cut, nor are order numbers of our own. Where there is no room for all, the created time gets shorter, then the
-    type, then the created time goes: the order number begins with it. From 110 cells on office and Next Expiration
-    Date come in.
+    Money is never cut, nor are order numbers of our own. Where there is no room for all, the created time gets
+    shorter, then the type, then the created time goes: the order number begins with it. From 110 cells on office and
+    Next Expiration Date come in.
     """
     one_currency = len({row.total.currency for row in rows}) <= 1
     created = [display.instant(row.created_at, now, timezone) for row in rows]

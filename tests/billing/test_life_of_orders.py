@@ -57,10 +57,13 @@ STORIES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "cancelled, then money came": (("close", {"trigger": "cancel"}), ("confirm", {})),
     "timed out": (("time_passes", {"hours": 25}),),
     "timed out, then money came": (("time_passes", {"hours": 25}), ("confirm", {})),
+    "timed out, ordered again, then money came": (("time_passes", {"hours": 25}), ("again", {}), ("confirm", {})),
+    "to a date that has passed": (("until", {}), ("time_passes", {"hours": 24 * 40})),
     "too little came": (("pay", {"other": -1}),),
     "by bank": (("choose_bank_transfer", {}),),
     "deleted": (("close", {"trigger": "delete"}),),
     "failed": (("fail_one_under_way", {}),),
+    "failed, ordered again": (("fail_one_under_way", {}), ("again", {})),
     "failed, then money came for nobody": (("fail_one_under_way", {}), ("somebody_leaves", {}), ("confirm", {})),
 }
 
@@ -151,8 +154,12 @@ class LifeOfOrders(RuleBasedStateMachine):
         if story and story[0][0] == "fail_one_under_way":
             self.an_imported_order_is_under_way(key, 1, unknown=False)
             story = (("close", {"trigger": "fail"}), *story[1:])
+        elif story and story[0][0] == "until" and self.can(key, ("day", date(2026, 12, 31))):
+            self.renew([key], Until(date(2026, 12, 31)), rehearse=False)
+            story = story[1:]
         else:
             self.renew([key], Months(1), rehearse=False)
+            story = tuple(step for step in story if step[0] != "until")
         (self.chosen,) = set(self.orders) - known
         for step, details in story:
             if step == "time_passes":

@@ -101,7 +101,8 @@ def write_files(folder: Path) -> tuple[list[Path], Expected]:
              "", "1", "", ""],
         ],
     )  # fmt: skip
-    expiries, nets = {}, {}
+    expiries: dict[str, date] = {}
+    nets: dict[str, int] = {}
     for key, _, service, end in people:
         base, anchor = (end, end.day) if end >= day else (day, day.day)
         expiries[key] = months_later(base, MONTHS, anchor)

@@ -228,14 +228,17 @@ def stay_imported(world: World, order: Order) -> None:
     record_file(world, order.created_at, "orders", f"open-{order.number}.csv", 1)
 
 
-def leave_unapplied(world: World, order: Order) -> None:
-    """Money came for what was closed, and nobody has dealt with it yet."""
-    if world.random.random() < 0.5:
-        at = order.created_at + world.within(world.window, 0.01, 0.9)
-        world.later(at, order, partial(_cancel, world, order))
-    else:
-        at = order.pay_by + world.within(HOUR, 0, 1)
-        world.later(at, order, partial(_time_out, world, order))
+def leave_cancelled(world: World, order: Order) -> None:
+    """It was cancelled, then the money came, and nobody has dealt with it yet."""
+    at = order.created_at + world.within(world.window, 0.01, 0.9)
+    world.later(at, order, partial(_cancel, world, order))
+    world.later(at + world.within(2 * DAY, 0.05, 1), order, partial(_record_money, world, order))
+
+
+def leave_timed_out(world: World, order: Order) -> None:
+    """It timed out, then other money than its total came, and nobody has dealt with it yet."""
+    at = order.pay_by + world.within(HOUR, 0, 1)
+    world.later(at, order, partial(_time_out, world, order))
     world.later(at + world.within(2 * DAY, 0.05, 1), order, partial(_record_money, world, order))
 
 

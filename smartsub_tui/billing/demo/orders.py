@@ -109,7 +109,8 @@ def _special_slots(world: World) -> list[_Slot]:
     for fate, span, count in (
         (fates.stay_unknown, 1.3 * DAY, some(400, 2, 8)),
         (fates.stay_imported, 0.5 * DAY, some(800, 1, 4)),
-        (fates.leave_unapplied, 45 * DAY, some(250, 3, 12)),
+        (fates.leave_cancelled, 45 * DAY, some(500, 2, 6)),
+        (fates.leave_timed_out, 45 * DAY, some(500, 2, 6)),
         (fates.leave_failed, 25 * DAY, some(200, 2, 16)),
     ):
         for _ in range(count):

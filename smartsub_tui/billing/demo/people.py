@@ -114,10 +114,10 @@ def add_people(world: World, users: int, *, joiners: float) -> None:
     user_rows: list[tuple[Any, ...]] = []
     subscription_rows: list[tuple[Any, ...]] = []
     cultures, guests = list(CULTURES.values()), 0
-    leap = _leap_day(world.start.date(), world.end.date())
+    leap = _next_leap_day(world.end.date())
     for place, count in zip(places, _shares(users, [place.size for place in places]), strict=True):
-        key, zone = len(world.offices) + 1, ZoneInfo(place.timezone)
-        office = Office(key, place.name, place.kind, zone, place.currency, prices[place.currency])
+        zone = ZoneInfo(place.timezone)
+        office = Office(len(world.offices) + 1, place.name, place.kind, zone, place.currency, prices[place.currency])
         world.offices.append(office)
         office_rows.append((office.pk, place.name, folded(place.name), place.kind, place.timezone, place.currency))
         parts = place.parts[: max(1, min(len(place.parts), count // 3))]
@@ -132,7 +132,9 @@ def add_people(world: World, users: int, *, joiners: float) -> None:
             culture = CULTURES[place.culture]
             if number % 3 == 0:
                 culture, guests = cultures[guests % len(cultures)], guests + 1
-            person = _person(world, len(user_rows) + 1, f"{place.code}-{number:04d}", kind, culture)
+            name = _name(world, culture, whole=number % 29 == 7)
+            key = f"{place.code}-{number:04d}"
+            person = Person(len(user_rows) + 1, key, name, folded(name), kind, kind.service, "", None)
             person.part, person.apartment = _home(world, place, parts, kind, homes, count)
             office.people.append(person)
             user_rows.append(
@@ -151,10 +153,10 @@ def add_people(world: World, users: int, *, joiners: float) -> None:
             )
         _open_subscriptions(world, office, joiners)
         if office.pk == 1 and count > 1:
-            # Someone of a leap day, in every demo.
+            # In every demo there is someone to try it with: 12 months more end on 28 February.
             someone = office.people[-1]
-            someone.opening = someone.dates = Dates(leap - timedelta(days=366), leap, 29)
-            someone.stopped = leap < world.start.date()
+            someone.opening = someone.dates = Dates(world.start.date() - timedelta(days=200), leap, leap.day)
+            someone.stopped = False
         for person in office.people:
             opening = stored(person.opening)
             subscription_rows.append((person.pk, person.pk, person.service, *opening, *opening))
@@ -171,10 +173,9 @@ def add_people(world: World, users: int, *, joiners: float) -> None:
     _plan_leaving(world)
 
 
-def _leap_day(start: date, end: date) -> date:
-    """The first 29 February from `start` to `end`, else the last one before."""
-    found = [date(year, 2, 29) for year in range(start.year - 8, end.year + 1) if isleap(year)]
-    return next((day for day in found if start <= day <= end), max(day for day in found if day <= end))
+def _next_leap_day(today: date) -> date:
+    years = range(today.year, today.year + 9)
+    return next(day for year in years if isleap(year) and (day := date(year, 2, 29)) >= today)
 
 
 def _kinds(world: World, place: Place, count: int) -> list[UserKind]:
@@ -187,14 +188,13 @@ def _kinds(world: World, place: Place, count: int) -> list[UserKind]:
     return ([UserKind.USER] * min(count, 1) + kinds)[:count]
 
 
-def _person(world: World, pk: int, key: str, kind: UserKind, culture: Culture) -> Person:
+def _name(world: World, culture: Culture, *, whole: bool) -> str:
+    """A given and a family name; or, where the culture has one, a name of another make, longer than most columns."""
     rng = world.random
-    if culture.whole and rng.random() < 0.04:
-        name = rng.choice(culture.whole)
-    else:
-        given, family = rng.choice(culture.given), rng.choice(culture.family)
-        name = culture.between.join((family, given) if culture.family_first else (given, family))
-    return Person(pk, key, name, folded(name), kind, kind.service, "", None)
+    if whole and culture.whole:
+        return rng.choice(culture.whole)
+    given, family = rng.choice(culture.given), rng.choice(culture.family)
+    return culture.between.join((family, given) if culture.family_first else (given, family))
 
 
 def _home(
