@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from textual.binding import BindingType
 from textual.css.query import NoMatches
@@ -12,12 +12,31 @@ from textual.widgets import DataTable, Input
 
 from smartsub_tui.backend import Backend, Superseded
 from smartsub_tui.commands import INTO_FIELDS, bindings
+from smartsub_tui.config import Settings
 from smartsub_tui.data.filters import Moment
+from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.widgets.frame import KeyLine, Masthead
 
-if TYPE_CHECKING:
-    from smartsub_tui.app import SmartSubApp
+
+class Host(Protocol):
+    """What a screen asks of the application around it. Imports go down only, so the screen says it, not the app."""
+
+    backend: Backend
+    settings: Settings
+    who: str
+
+    def tell(self, text: str, *, wrong: bool = False) -> None: ...
+
+    def go_back(self, *, leave: bool = False) -> None: ...
+
+    def open_payments(self, filter_text: str) -> None: ...
+
+    def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None: ...
+
+    def open_expiring(self, filter_text: str) -> None: ...
+
+    def open_order(self, number: str) -> None: ...
 
 
 class BaseScreen(Screen[None]):
@@ -27,8 +46,8 @@ class BaseScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "refresh")
 
     @property
-    def smartsub(self) -> SmartSubApp:
-        return cast("SmartSubApp", self.app)
+    def smartsub(self) -> Host:
+        return cast(Host, self.app)
 
     @property
     def backend(self) -> Backend:
