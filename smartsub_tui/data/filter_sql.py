@@ -1,8 +1,7 @@
 """A filter as a condition of SQL, the same for SQLite and PostgreSQL.
 
-`filters.matches_order` and `matches_user` say what a filter means; these conditions are held equal to them. Text is
-compared by code point: that is SQLite's own way, and PostgreSQL's in a database of locale C. Words of closed lists
-stand in the SQL as they are, not as parameters: only so can an index on some of the rows serve them.
+`filter_meaning` says in plain Python what a filter means; these conditions are held equal to it. Text is compared by
+code point: that is SQLite's own way, and PostgreSQL's in a database of locale C. Words of closed lists stand in the SQL as they are, not as parameters: only so can an index on some of the rows serve them.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ Condition: TypeAlias = ColumnBase
 # The orders of so many people are found from the people's side. Where there are more, the orders are walked instead,
 # newest first, and each is asked: a page is full soon. Each way is a thousand times slower in the other's place.
 FEW_PEOPLE: Final = 500
-FEW_OFFICES: Final = 100
+FEW_OFFICES: Final = 100  # so many stand in the SQL by their ids, so that the index of their orders is seen to fit
 
 _ALWAYS: Final = SQL("(1 = 1)")
 _NEVER: Final = SQL("(1 = 0)")

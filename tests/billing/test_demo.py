@@ -262,7 +262,11 @@ def test_anchors_at_the_end_of_a_month(demo: SqliteDatabase) -> None:
 )
 def test_someone_of_the_next_leap_day(today: date, leap: date) -> None:
     database = made(20, 40, now=datetime(today.year, today.month, today.day, 12, tzinfo=UTC))
-    assert Subscription.select().where(Subscription.expires_on == leap, Subscription.anchor_day == 29).exists()
+    assert (
+        Subscription.select()
+        .where(Subscription.opening_expires_on == leap, Subscription.opening_anchor_day == 29)
+        .exists()
+    )
     database.close()
 
 

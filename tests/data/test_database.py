@@ -109,7 +109,7 @@ def test_a_file_of_no_length_is_no_database(tmp_path: Path) -> None:
 
 def test_a_new_database_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "new.sqlite3"
-    with closing(open_database(url_of(path), create=True)) as database:
+    with closing(open_database(url_of(path), create=True)):
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.parent.stat().st_mode & 0o777 == 0o700
         assert all(each.stat().st_mode & 0o077 == 0 for each in path.parent.iterdir())

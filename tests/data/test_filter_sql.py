@@ -18,6 +18,14 @@ from hypothesis import strategies as st
 from smartsub_tui.clock import local_date
 from smartsub_tui.data import filter_sql, models
 from smartsub_tui.data.database import open_database, rows
+from smartsub_tui.data.filter_meaning import (
+    OrderFacts,
+    PaymentFacts,
+    PersonFacts,
+    UserFacts,
+    matches_order,
+    matches_user,
+)
 from smartsub_tui.data.filter_sql import order_condition, user_condition
 from smartsub_tui.data.filters import (
     LONGEST,
@@ -30,16 +38,10 @@ from smartsub_tui.data.filters import (
     Moment,
     NearDay,
     Numbers,
-    OrderFacts,
-    PaymentFacts,
     Period,
-    PersonFacts,
     Takes,
     Term,
     Text,
-    UserFacts,
-    matches_order,
-    matches_user,
     parse_orders,
     parse_users,
     quoted,

@@ -13,6 +13,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smartsub_tui.clock import local_date
+from smartsub_tui.data.filter_meaning import (
+    OrderFacts,
+    PaymentFacts,
+    PersonFacts,
+    UserFacts,
+    matches_order,
+    matches_user,
+    pieces_match,
+)
 from smartsub_tui.data.filters import (
     BARE,
     LONGEST,
@@ -29,24 +38,17 @@ from smartsub_tui.data.filters import (
     Moment,
     NearDay,
     Numbers,
-    OrderFacts,
     OrderMark,
-    PaymentFacts,
     Period,
-    PersonFacts,
     Subject,
     Takes,
     Term,
     Text,
-    UserFacts,
     anywhere,
     day_start,
     instant_span,
-    matches_order,
-    matches_user,
     parse_orders,
     parse_users,
-    pieces_match,
     quoted,
 )
 from smartsub_tui.data.money import DECIMALS
