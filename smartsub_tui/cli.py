@@ -28,12 +28,13 @@ from smartsub_tui.clock import SystemClock
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import available, open_database, path_of, sqlite_version, url_of
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
-from smartsub_tui.data.records import OrderDetails, to_json
+from smartsub_tui.data.records import to_json
 from smartsub_tui.data.vocabulary import Trigger
 from smartsub_tui.errors import SmartsubError, WrongUsage
 
 if TYPE_CHECKING:
     from smartsub_tui.billing import orders, payments
+    from smartsub_tui.data.order_records import OrderDetails
 
 # What only some commands need is imported by them: a list of orders must be there at once.
 ROWS = 50
@@ -144,9 +145,9 @@ class Invocation:
             access.check(session.admin, permission)
             yield session
 
-    def print(self, value: Any, text: str) -> None:
-        """The one result of the command, as JSON where that was asked for."""
-        click.echo(output.as_json(value) if self.globals.json else text)
+    def print(self, value: Any, text: Callable[[], str]) -> None:
+        """The one result of the command, as JSON where that was asked for, else as text."""
+        click.echo(output.as_json(value) if self.globals.json else text())
 
 
 def say(text: str) -> None:
@@ -231,7 +232,7 @@ def _print_dashboard(run: Invocation, session: Session, filter_text: str) -> Non
         newest = queries.search_orders(parse_orders(filter_text), moment, limit=ROWS).rows
     run.print(
         {"offices": offices, "orders": list(newest)},
-        f"{output.offices(offices)}\n\n{output.orders(newest, session.settings.ui.timezone)}",
+        lambda: f"{output.offices(offices)}\n\n{output.orders(newest, session.settings.ui.timezone)}",
     )
 
 
@@ -288,7 +289,7 @@ def init(run: Invocation) -> None:
     told = f"{where} is there already" if existed else f"made {where}"
     run.print(
         {"database": run.url, "created": not existed, "admin": admin.name, "role": admin.role},
-        f"{told}; {admin.name} is {admin.role.label} of it",
+        lambda: f"{told}; {admin.name} is {admin.role.label} of it",
     )
 
 
@@ -297,7 +298,7 @@ def init(run: Invocation) -> None:
 def migrate(run: Invocation) -> None:
     """Bring the database's schema up to date (every command does, where it is behind)."""
     with run.session() as session:
-        run.print({"database": run.url, "current": True}, f"{session.database.database} is up to date")
+        run.print({"database": run.url, "current": True}, lambda: f"{session.database.database} is up to date")
 
 
 @cli.command()
@@ -321,7 +322,7 @@ def doctor(run: Invocation) -> None:
         raise
     finally:
         width = max(len(name) for name, _ in facts)
-        run.print(dict(facts), "\n".join(f"{name.ljust(width)}  {value}" for name, value in facts))
+        run.print(dict(facts), lambda: "\n".join(f"{name.ljust(width)}  {value}" for name, value in facts))
 
 
 @cli.command("import")
@@ -338,7 +339,7 @@ def import_(run: Invocation, files: tuple[Path, ...], partial: bool, dry_run: bo
 
     with run.session(create=True) as session:
         report = import_files(session, files, dry_run=dry_run, partial=partial, request_id=request_id)
-    run.print(report, report.text())
+    run.print(report, report.text)
 
 
 # Reading
@@ -350,7 +351,7 @@ def offices(run: Invocation) -> None:
     """The offices and communities, with their counts."""
     with run.reading() as session:
         found = queries.offices(session.clock.now())
-    run.print(found, output.offices(found))
+    run.print(found, lambda: output.offices(found))
 
 
 _limit = click.option(
@@ -368,7 +369,7 @@ def users(run: Invocation, words: tuple[str, ...], limit: int) -> None:
     with run.reading() as session:
         found = queries.search_users(chosen, _moment(session), limit=limit or None)
         matching = queries.count_users(chosen, _moment(session)) if limit and len(found) == limit else len(found)
-    run.print(found, output.users(found))
+    run.print(found, lambda: output.users(found))
     _more(len(found), matching)
 
 
@@ -391,7 +392,7 @@ def orders_(run: Invocation, words: tuple[str, ...], limit: int, sort: str) -> N
         moment = _moment(session)
         found = queries.search_orders(chosen, moment, sort=by, limit=limit or None).rows
         matching = queries.count_orders(chosen, moment) if limit and len(found) == limit else len(found)
-    run.print(list(found), output.orders(found, session.settings.ui.timezone))
+    run.print(list(found), lambda: output.orders(found, session.settings.ui.timezone))
     _more(len(found), matching)
 
 
@@ -409,7 +410,7 @@ def order(run: Invocation, number: str) -> None:
 
     with run.reading() as session:
         found = read_order(number, session.clock.now(), session.settings)
-    run.print(found, output.order(found, session.settings.ui.timezone))
+    run.print(found, lambda: output.order(found, session.settings.ui.timezone))
 
 
 def _moment(session: Session) -> Moment:
@@ -538,11 +539,10 @@ def again(run: Invocation, number: str, dry_run: bool, request_id: str | None) -
 
 def _print_new(run: Invocation, session: Session, made: orders.NewOrder, dry_run: bool) -> None:
     document = to_json(made.order) | {"skipped": to_json(made.skipped)}
-    text = output.order(made.order, session.settings.ui.timezone)
     if dry_run:
         document["number"] = None
         say("dry run: nothing was stored")
-    run.print(document, text)
+    run.print(document, lambda: output.order(made.order, session.settings.ui.timezone))
     if made.skipped and not run.globals.json:
         say(output.skipped(made.skipped))
 
@@ -651,7 +651,7 @@ def _print_paid(run: Invocation, session: Session, paid: payments.Paid, dry_run:
 def _print_order(run: Invocation, session: Session, found: OrderDetails, dry_run: bool) -> None:
     if dry_run:
         say("dry run: nothing was stored")
-    run.print(found, output.order(found, session.settings.ui.timezone))
+    run.print(found, lambda: output.order(found, session.settings.ui.timezone))
 
 
 def _closing(trigger: Trigger, help_text: str) -> None:
@@ -697,7 +697,7 @@ def sweep(run: Invocation) -> None:
     with run.session() as session, available():
         access.check(session.admin, Permission.SWEEP)
         timed_out = time_out_due(session)
-    run.print({"timed_out": timed_out}, f"{timed_out:,} timed out")
+    run.print({"timed_out": timed_out}, lambda: f"{timed_out:,} timed out")
 
 
 # Errors

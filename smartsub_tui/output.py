@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smartsub_tui import display
-from smartsub_tui.billing.audit import sentence
 from smartsub_tui.config import Settings
-from smartsub_tui.data.records import OfficeRecord, OrderDetails, OrderSummary, Skipped, UserRecord, to_json
+from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, to_json
 from smartsub_tui.data.vocabulary import OrderStatus
+
+if TYPE_CHECKING:
+    from smartsub_tui.data.order_records import OrderDetails, Skipped
 
 _SKIPPED_SHOWN = 10
 
 
 def as_json(value: Any) -> str:
-    """One JSON document: an object or a list."""
-    return json.dumps(to_json(value), ensure_ascii=False, indent=2)
+    """One JSON document: an object, or a list with an element on each line."""
+    data = to_json(value)
+    if isinstance(data, list) and data:
+        return "[\n" + ",\n".join(json.dumps(each, ensure_ascii=False) for each in data) + "\n]"
+    return json.dumps(data, ensure_ascii=False)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -131,6 +136,8 @@ def status(order: OrderSummary) -> str:
 
 def order(found: OrderDetails, timezone: str) -> str:
     """An order as a whole: fields, lines, payments, timeline."""
+    from smartsub_tui.billing.audit import sentence
+
     term = f"{found.months} months" if found.months else f"until {found.until}" if found.until else ""
     fields = [
         ("Order Number", found.number),

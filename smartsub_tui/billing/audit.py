@@ -7,7 +7,7 @@ from typing import Any
 
 from smartsub_tui.data.models import AuditEvent
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.records import EventRecord
+from smartsub_tui.data.order_records import EventRecord
 
 
 def events_of(order: int) -> tuple[EventRecord, ...]:

@@ -14,7 +14,7 @@ from smartsub_tui.data import queries
 from smartsub_tui.data.database import rows
 from smartsub_tui.data.models import Order, OrderLine, Payment, Subscription, User
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.records import LineRecord, OrderDetails, PaymentRecord
+from smartsub_tui.data.order_records import LineRecord, OrderDetails, PaymentRecord
 from smartsub_tui.data.vocabulary import LineAction, OrderStatus, PaymentState
 
 

@@ -23,7 +23,8 @@ from smartsub_tui.data.database import rows
 from smartsub_tui.data.filters import Filter, Moment
 from smartsub_tui.data.models import Claim, Office, Order, OrderLine, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
-from smartsub_tui.data.records import OrderDetails, Skipped, UserRecord
+from smartsub_tui.data.order_records import OrderDetails, Skipped
+from smartsub_tui.data.records import UserRecord
 from smartsub_tui.data.text import folded
 from smartsub_tui.data.vocabulary import (
     LineAction,

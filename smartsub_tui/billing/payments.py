@@ -25,7 +25,7 @@ from smartsub_tui.data import queries
 from smartsub_tui.data.database import rows
 from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
-from smartsub_tui.data.records import OrderDetails
+from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import (
     LIVE_PAYMENT_STATES,
     LineAction,

@@ -1,7 +1,8 @@
 """A filter as a condition of SQL, the same for SQLite and PostgreSQL.
 
 `filter_meaning` says in plain Python what a filter means; these conditions are held equal to it. Text is compared by
-code point: that is SQLite's own way, and PostgreSQL's in a database of locale C. Words of closed lists stand in the SQL as they are, not as parameters: only so can an index on some of the rows serve them.
+code point: that is SQLite's own way, and PostgreSQL's in a database of locale C. Words of closed lists stand in the SQL
+as they are, not as parameters: only so can an index on some of the rows serve them.
 """
 
 from __future__ import annotations

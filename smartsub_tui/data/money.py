@@ -28,7 +28,7 @@ DECIMALS: Final = {code: decimals for decimals, codes in _BY_DECIMALS.items() fo
 # More than any order: 15 digits of minor units keep every sum of a million orders inside 64 bits.
 LARGEST: Final = 10**15
 
-_AMOUNT = re.compile(r"[0-9]{1,15}(?:\.([0-9]{1,4}))?")
+_AMOUNT = re.compile(r"[0-9]{1,16}(?:\.([0-9]{1,4}))?")
 
 
 @dataclass(frozen=True, slots=True, order=False)

@@ -9,6 +9,7 @@ import types
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from smartsub_tui.data.money import Money
@@ -16,8 +17,6 @@ from smartsub_tui.data.vocabulary import (
     OfficeKind,
     OrderStatus,
     OrderType,
-    PaymentState,
-    ProviderName,
     Role,
     Service,
     SubscriptionState,
@@ -78,47 +77,10 @@ class UserRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineRecord:
-    """`previous_expiry` and `new_expiry`: as applied; in an order that can still be paid, as if paid today."""
-
-    user_id: str
-    name: str
-    service: Service
-    amount: Money | None  # net; null in imported history
-    previous_expiry: date | None
-    new_expiry: date | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentRecord:
-    provider: ProviderName
-    state: PaymentState
-    reference: str | None
-    amount: Money
-    link: str | None
-    expires_at: datetime | None
-    created_at: datetime
-    applied: bool = hidden(default=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceRecord:
     number: str
     issued_on: date
     total: Money
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRecord:
-    """One row of the audit trail. `before` and `after` hold what changed."""
-
-    at: datetime
-    by: str
-    source: str
-    action: str
-    before: Json
-    after: Json
-    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,47 +112,32 @@ class OrderSummary:
     due: bool = hidden()  # Processing, but its pay_by has passed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderDetails(OrderSummary):
-    """An order with all that belongs to it, oldest first."""
-
-    lines: tuple[LineRecord, ...]
-    payments: tuple[PaymentRecord, ...]
-    events: tuple[EventRecord, ...]
-    status_since: datetime = hidden()
-    unapplied: tuple[Money, ...] = hidden(default=())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """A person left out of a new order, and why."""
-
-    user_id: str
-    reason: str
-
-
 def to_json(value: Any, *, whole: bool = False) -> Any:
     """Plain JSON data: instants as ISO 8601 UTC with Z, dates as YYYY-MM-DD, money as {amount, currency}.
 
     Hidden fields are left out unless `whole`, which from_json needs to make the record again.
     """
+    kind = type(value)
+    if value is None or kind in (str, int, bool):
+        return value
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
+    if kind is datetime:
         return instant_text(value)
-    if isinstance(value, date):
+    if kind is date:
         return value.isoformat()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            each.name: to_json(getattr(value, each.name), whole=whole)
-            for each in fields(value)
-            if whole or not each.metadata.get("hidden")
-        }
     if isinstance(value, (tuple, list)):
         return [to_json(each, whole=whole) for each in value]
     if isinstance(value, dict):
         return {key: to_json(each, whole=whole) for key, each in value.items()}
+    if is_dataclass(kind):
+        return {name: to_json(getattr(value, name), whole=whole) for name in _field_names(kind, whole)}
     return value
+
+
+@cache
+def _field_names(kind: type, whole: bool) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if whole or not each.metadata.get("hidden"))
 
 
 def instant_text(instant: datetime) -> str:

@@ -12,7 +12,7 @@ from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import Manual, Offered
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_TRIGGER
-from smartsub_tui.data.records import OrderDetails
+from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.confirm import ConfirmScreen

@@ -23,7 +23,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.models import Admin, AuditEvent, Claim, Office, Order, Request, Subscription
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.records import EventRecord
+from smartsub_tui.data.order_records import EventRecord
 from smartsub_tui.data.vocabulary import LIVE_PAYMENT_STATES, OrderStatus, PaymentState, Role, Trigger
 from smartsub_tui.errors import NotAllowed, Refused, SmartsubError, Unavailable, WrongUsage
 from tests.support import (
@@ -180,6 +180,13 @@ def test_many_are_timed_out_at_once(
     assert Claim.select().count() == 0
     assert AuditEvent.select().where(AuditEvent.action == "time_out").count() == 7
     assert {status(number) for number in numbers} == {TIME_OUT}
+
+
+def test_what_is_due_is_found_by_its_index(session: Session) -> None:
+    """Every write asks for it: it must not walk a million orders."""
+    sql, parameters = Order.select(Order.id).where(changes._is_due(NOW)).sql()
+    plan = session.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
+    assert "INDEX orders_pay_by (pay_by<?)" in plan[0][-1]
 
 
 def test_a_dry_run_acts_as_if_it_were_timed_out_and_does_not(session: Session, due: str) -> None:

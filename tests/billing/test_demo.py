@@ -17,7 +17,7 @@ import pytest
 from smartsub_tui.billing import access, orders, payments, terms
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import time_out_due
-from smartsub_tui.billing.demo import make_demo
+from smartsub_tui.billing.demo import fates, make_demo
 from smartsub_tui.billing.details import read_order, term_of
 from smartsub_tui.billing.lifecycle import TABLE
 from smartsub_tui.billing.payments import BankTransfer, Manual
@@ -466,6 +466,9 @@ def check_payments(stored: Stored, settings: Settings) -> None:
             assert applied[0].changed_at == order.paid_at
         else:
             assert not applied
+        # No link is left open, which only its provider could close.
+        live = [payment.state for payment in payments_of if payment.state in LIVE_PAYMENT_STATES]
+        assert live == [PaymentState.UNKNOWN] * (order.status is OrderStatus.SYSTEM_PROCESSING and bool(payments_of))
         within = orders_settings.bank_within if order.bank_chosen_at else orders_settings.pay_within
         assert order.pay_by == order.created_at + max(within, orders_settings.pay_within)
         triggers = {event.action for event in stored.events[order.id]}
@@ -532,6 +535,7 @@ def check_events(stored: Stored) -> None:
             step = OrderStatus(after.get("status", status))
             assert event.action in ("link", "bank") or (event.action, status, step) in allowed
             deleted = after.get("deleted", deleted)
+            assert step is not OrderStatus.SUCCEED or after.get("late", order.late) == order.late
             version += event.action not in ("link", "again")
             since = event.at if step is not status else since
             status = step
@@ -585,7 +589,7 @@ def test_nothing_contradicts_the_rules(demo: SqliteDatabase) -> None:
     ("users", "orders", "seed", "within"),
     [
         (1, 0, 1, OrderSettings()),
-        (1, 60, 1, OrderSettings()),
+        (1, 300, 1, OrderSettings()),
         (3, 7, 2, OrderSettings(pay_within=timedelta(seconds=90), bank_within=timedelta(hours=1))),
         (12, 300, 3, OrderSettings(lapsed=Lapsed.CONTINUOUS, first_term_months=12)),
         (30, 300, 4, OrderSettings(pay_within=timedelta(days=20), bank_within=timedelta(days=2))),
@@ -603,6 +607,16 @@ def test_nothing_contradicts_the_rules_in_other_demos(
     assert User.select().count() == users
     assert Order.select().count() <= orders
     assert Order.select().count() >= orders * 0.9 - 3
+    database.close()
+
+
+@pytest.mark.parametrize("fate", fates._FATES, ids=lambda fate: fate.__name__.strip("_"))
+def test_every_fate_by_itself(fate: fates.Fate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all orders, and of those of the last day, when time stands still before all is done."""
+    monkeypatch.setattr(fates, "usual_fate", lambda world: fate)
+    monkeypatch.setattr(fates, "stay_open", fate)
+    database = made(200, 100)
+    check(database, SETTINGS)
     database.close()
 
 

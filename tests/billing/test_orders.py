@@ -18,7 +18,7 @@ from smartsub_tui.config import OrderSettings
 from smartsub_tui.data.filters import parse_users
 from smartsub_tui.data.models import AuditEvent, Claim, Invoice, Office, Order, Payment, Request, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
-from smartsub_tui.data.records import OrderDetails, Skipped
+from smartsub_tui.data.order_records import OrderDetails, Skipped
 from smartsub_tui.data.vocabulary import (
     Lapsed,
     LineAction,

@@ -18,7 +18,8 @@ from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import OrderSettings
 from smartsub_tui.data.models import Invoice, Office, Order, Payment, Request, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
-from smartsub_tui.data.records import AdminRecord, OrderDetails
+from smartsub_tui.data.order_records import OrderDetails
+from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.vocabulary import (
     LineAction,
     OrderStatus,

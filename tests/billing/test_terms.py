@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from smartsub_tui.billing import terms
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
-from smartsub_tui.clock import local_date
+from smartsub_tui.clock import SystemClock, local_date
 from smartsub_tui.data.vocabulary import Lapsed
 from smartsub_tui.errors import Refused
 from tests.support import TODAY, last_of_month, months_later
@@ -245,6 +246,12 @@ def test_a_renewal_returns_to_the_day_of_activation(paid_on: date, first: int, n
 )
 def test_a_day_is_the_day_that_the_office_has(instant: str, zone: str, expected: str) -> None:
     assert local_date(datetime.fromisoformat(instant), zone) == date.fromisoformat(expected)
+
+
+def test_the_clock_of_the_system_is_in_utc() -> None:
+    now = SystemClock().now()
+    assert now.tzinfo is UTC
+    assert abs(now.timestamp() - time.time()) < 60
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds

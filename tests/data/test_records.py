@@ -13,16 +13,12 @@ from hypothesis import strategies as st
 from smartsub_tui.billing.orders import NewOrder
 from smartsub_tui.billing.payments import Paid
 from smartsub_tui.data.money import LARGEST, Money
+from smartsub_tui.data.order_records import EventRecord, LineRecord, OrderDetails, PaymentRecord, Skipped
 from smartsub_tui.data.records import (
     AdminRecord,
-    EventRecord,
     InvoiceRecord,
-    LineRecord,
     OfficeRecord,
-    OrderDetails,
     OrderSummary,
-    PaymentRecord,
-    Skipped,
     UserRecord,
     from_json,
     instant_text,

@@ -138,12 +138,12 @@ def _next_order(world: World, slot: _Slot) -> Order | None:
 def _order_again(world: World, at: datetime, earlier: Order) -> Order | None:
     """As orders.again: for the same people, of whom some may have left or been renewed meanwhile."""
     term, today = earlier.term, earlier.office.today(at)
-    if isinstance(term, Until) and term.day <= today + 3 * DAY:
-        return None
+    too_late = isinstance(term, Until) and term.day <= today + 3 * DAY
     people = [
         line.person
         for line in earlier.lines
-        if not line.person.held
+        if not too_late
+        and not line.person.held
         and not line.person.stopped
         and (line.person.dates.expires_on or today) <= today + _SOON
         and terms.objection(line.person.dates, term, today, None) is None
