@@ -12,11 +12,11 @@ gc.disable()
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 # What only some commands need is imported by them: a list of orders must be there at once.
 ROWS = 50
+T = TypeVar("T")
 
 
 # Options that stand before and after the command alike
@@ -367,10 +368,9 @@ def users(run: Invocation, words: tuple[str, ...], limit: int) -> None:
     """The people that FILTER lets through (keys: office department kind service apartment state expires order)."""
     chosen = parse_users(" ".join(words))
     with run.reading() as session:
-        found = queries.search_users(chosen, _moment(session), limit=limit or None)
-        matching = queries.count_users(chosen, _moment(session)) if limit and len(found) == limit else len(found)
+        found = queries.search_users(chosen, _moment(session), limit=limit + 1 if limit else None)
+    found = _first(found, limit)
     run.print(found, lambda: output.users(found))
-    _more(len(found), matching)
 
 
 @cli.command("orders")
@@ -389,16 +389,17 @@ def orders_(run: Invocation, words: tuple[str, ...], limit: int, sort: str) -> N
     chosen = parse_orders(" ".join(words))
     by = queries.parse_sort(sort)
     with run.reading() as session:
-        moment = _moment(session)
-        found = queries.search_orders(chosen, moment, sort=by, limit=limit or None).rows
-        matching = queries.count_orders(chosen, moment) if limit and len(found) == limit else len(found)
-    run.print(list(found), lambda: output.orders(found, session.settings.ui.timezone))
-    _more(len(found), matching)
+        page = queries.search_orders(chosen, _moment(session), sort=by, limit=limit + 1 if limit else None)
+    found = _first(page.rows, limit)
+    run.print(found, lambda: output.orders(found, session.settings.ui.timezone))
 
 
-def _more(shown: int, matching: int) -> None:
-    if matching > shown:
-        say(f"{shown:,} of {matching:,} are shown: --limit 0 shows all")
+def _first(found: Sequence[T], limit: int) -> Sequence[T]:
+    """The rows up to the limit; one more was asked for, to tell whether there are more without counting them."""
+    if limit and len(found) > limit:
+        say(f"the first {limit:,} are shown, there are more: --limit 0 shows all")
+        return found[:limit]
+    return found
 
 
 @cli.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final
@@ -112,7 +111,7 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 @cache
 def _seller(seller: Seller) -> dict[str, str]:
-    return {key: value for key, value in asdict(seller).items() if key != "timezone"}
+    return {key: value for key, value in seller._asdict().items() if key != "timezone"}
 
 
 def issue(

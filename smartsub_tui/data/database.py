@@ -289,7 +289,7 @@ def migrate(database: SqliteDatabase, *, create: bool = True) -> list[str]:
     Several processes may start at once: the one that gets the write lock does it, the others find it done. Foreign
     keys are off while tables are rebuilt, and checked before the end.
     """
-    known = {path.stem for path in MIGRATIONS.glob("[0-9]*.py")}
+    known = {name.removesuffix(".py") for name in os.listdir(MIGRATIONS) if name[0].isdigit()}
     applied = _applied(database)
     if applied is None and not create:
         raise Unavailable(f"{database.database} is not a database of smartsub: name another with --database")

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from types import MappingProxyType
-from typing import Final, Literal, NoReturn, TypeAlias, TypeVar
+from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from smartsub_tui.clock import local_date
@@ -278,14 +278,13 @@ class Takes(Enum):
     AMOUNT = "an amount in the order's own currency or a range: 42.84, 100..200, >100"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A key of the language. `words` are all that it accepts, the one that `describe` writes first for each value."""
 
     name: str
     help: str
     takes: Takes = Takes.TEXT
-    words: Mapping[str, Word] = field(default_factory=dict, hash=False)
+    words: Mapping[str, Word] = MappingProxyType({})
     examples: tuple[str, ...] = ()
 
     @property
@@ -527,8 +526,7 @@ def parse_users(text: str) -> Filter:
     return _parse("users", text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """What stands between commas: the pieces between its wildcards, without quotes and escapes."""
 
     pieces: tuple[str, ...]

@@ -223,6 +223,11 @@ for _name, _columns in {
     "orders_office": "office_id, created_at, id",
 }.items():
     Order.add_index(SQL(f"CREATE INDEX IF NOT EXISTS {_name} ON orders ({_columns}) WHERE deleted_at IS NULL"))
+# Those that only some filters ask for: what is hidden, and what failed of late.
+Order.add_index(
+    SQL("CREATE INDEX IF NOT EXISTS orders_deleted ON orders (created_at, id) WHERE deleted_at IS NOT NULL")
+)
+Order.add_index(SQL("CREATE INDEX IF NOT EXISTS orders_failed ON orders (status_since, id) WHERE status = 'failed'"))
 Order.add_index(SQL("CREATE INDEX IF NOT EXISTS orders_pay_by ON orders (pay_by, id) WHERE status = 'processing'"))
 Order.add_index(
     SQL("CREATE INDEX IF NOT EXISTS orders_under_way ON orders (status_since, id) WHERE status = 'system_processing'")

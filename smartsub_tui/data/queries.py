@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from peewee import JOIN, Case, Expression, Field, Tuple, Value, fn
 
@@ -216,8 +215,7 @@ def count_users(chosen: Filter, moment: Moment, *, office: int | None = None) ->
 # Orders
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
+class Sort(NamedTuple):
     """An order of rows; equal values are told apart by the order's row id, in the same direction."""
 
     key: str = "created"
@@ -247,16 +245,14 @@ def parse_sort(text: str) -> Sort:
     return Sort(key, descending=text.startswith("-"))
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """Where a row stands under a sort: its value there, as it is stored, and its row id."""
 
     value: Any
     pk: int
 
 
-@dataclass(frozen=True, slots=True)
-class OrderPage:
+class OrderPage(NamedTuple):
     """Rows in the order asked for, and the cursor of each."""
 
     rows: tuple[OrderSummary, ...]

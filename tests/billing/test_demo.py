@@ -601,7 +601,7 @@ def test_nothing_contradicts_the_rules(demo: SqliteDatabase) -> None:
 def test_nothing_contradicts_the_rules_in_other_demos(
     users: int, orders: int, seed: int, within: OrderSettings
 ) -> None:
-    settings = replace(SETTINGS, orders=within, seller=replace(SETTINGS.seller, timezone="Pacific/Auckland"))
+    settings = replace(SETTINGS, orders=within, seller=SETTINGS.seller._replace(timezone="Pacific/Auckland"))
     database = made(users, orders, seed=seed, settings=settings)
     check(database, settings)
     assert User.select().count() == users
