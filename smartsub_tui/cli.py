@@ -368,8 +368,8 @@ def users(run: Invocation, words: tuple[str, ...], limit: int) -> None:
     """The people that FILTER lets through (keys: office department kind service apartment state expires order)."""
     chosen = parse_users(" ".join(words))
     with run.reading() as session:
-        found = queries.search_users(chosen, _moment(session), limit=limit + 1 if limit else None)
-    found = _first(found, limit)
+        people = queries.search_users(chosen, _moment(session), limit=limit + 1 if limit else None)
+    found = _first(people, limit)
     run.print(found, lambda: output.users(found))
 
 
