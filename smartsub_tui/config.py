@@ -191,7 +191,9 @@ def load(path: Path | None) -> Settings:
     settings = Settings()
     for section, values in table.items():
         readers = _READERS.get(section)
-        if readers is None or not isinstance(values, dict):
+        if readers is not None and not isinstance(values, dict):
+            raise WrongUsage(f"{path}: {section} is a section: write [{section}] on a line, and its keys below")
+        if readers is None:
             raise WrongUsage(f"{path}: {_unknown(f'[{section}]', [f'[{each}]' for each in _READERS])}")
         read: dict[str, Any] = {}
         for key, value in values.items():

@@ -68,4 +68,6 @@ _SAID = {
     "delete": "deleted",
     "restore": "restored",
     "bank": "bank transfer chosen",
+    "link": "payment link opened",
+    "under_way": "money is under way, the answer is awaited",
 }

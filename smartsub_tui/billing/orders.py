@@ -219,18 +219,21 @@ def renew(
     `chosen` is a filter over users, or user ids. Raises Refused for months out of range, a date in an office or out
     of range, and where nobody is left to renew.
     """
-    if isinstance(term, Months):
-        try:
-            terms.check_months(term.months)
-        except ValueError as error:
-            raise Refused(str(error)) from error
 
     def work(change: Change) -> NewOrder:
+        if isinstance(term, Months):
+            try:
+                terms.check_months(term.months)
+            except ValueError as error:
+                raise Refused(str(error)) from error
         office = queries.find_office(office_name)
         if isinstance(term, Until):
             check_until(term.day, office.kind, local_date(change.now, office.timezone))
         people = candidates(office, chosen, change.now, change.settings, activated=True, additional=additional)
-        return _create(change, office, people, term, additional=additional, paying=paying)
+        # Who was named and is gone meanwhile is told, not passed over.
+        named = () if isinstance(chosen, Filter) else sorted(set(chosen) - {user.id for user in people})
+        gone = [Skipped(user_id=key, reason="is not, or no longer, among those who can be renewed") for key in named]
+        return _create(change, office, people, term, additional=additional, paying=paying, gone=gone)
 
     arguments = {
         "office": office_name,

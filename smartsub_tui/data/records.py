@@ -85,7 +85,7 @@ class InvoiceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSummary:
-    """An order as lists show it. `net` and `tax` are null in imported history, `pay_by` once it can no longer count."""
+    """An order as lists show it. `net` and `tax` are null in imported history, `pay_by` in history."""
 
     number: str
     type: OrderType
