@@ -12,6 +12,7 @@ whole line, and could be held back only by the very characters that are dangerou
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from datetime import date, datetime
 from functools import lru_cache
@@ -189,12 +190,21 @@ STYLES: Final = {
     "quiet": ("dim", "dim"),
 }
 
+# Where NO_COLOR asks for none, Textual would turn each colour into a grey, some of them too dark to read.
+_WITHOUT_COLOUR: Final = {"danger": "bold", "warning": "bold", "good": "", "busy": "", "quiet": "dim"}
+
+
+def _styles(name: str) -> tuple[str, str]:
+    if "NO_COLOR" in os.environ and name in _WITHOUT_COLOUR:
+        return _WITHOUT_COLOUR[name], _WITHOUT_COLOUR[name]
+    return STYLES.get(name, (name, name))
+
 
 def cell(text: str, style: str = "") -> Text:
     """plain(text) for a cell of a DataTable. `style`: a name of STYLES, or a style of Rich."""
     from rich.text import Text
 
-    rich_style, _ = STYLES.get(style, (style, style))
+    rich_style, _ = _styles(style)
     return Text(plain(text), style=rich_style, no_wrap=True, overflow="ellipsis", end="")
 
 
@@ -205,7 +215,7 @@ def content(text: str, style: str = "", *, lines: bool = False) -> Content:
     """
     from textual.content import Content
 
-    _, textual_style = STYLES.get(style, (style, style))
+    _, textual_style = _styles(style)
     return Content.styled(block(text) if lines else plain(text), textual_style)
 
 
