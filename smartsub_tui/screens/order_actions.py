@@ -30,7 +30,7 @@ class _Question:
 
 
 _QUESTIONS: Final = {
-    Trigger.PAY: _Question("Pay", "The dates below are extended once, and the invoice is issued.", "Reference"),
+    Trigger.PAY: _Question("Pay", "Every date is moved once, and the invoice is issued.", "Reference"),
     Trigger.CONFIRM: _Question(
         "Confirm the money for", "It is applied if the order can take it; else it is recorded and waits.", "Reference"
     ),
@@ -39,7 +39,9 @@ _QUESTIONS: Final = {
     Trigger.CANCEL: _Question("Cancel", "It can no longer be paid; its people are free again.", "Reason"),
     Trigger.DELETE: _Question("Delete", "It is hidden, not destroyed: D restores it, is:deleted shows it.", "Reason"),
     Trigger.RESTORE: _Question("Restore", "It comes back into the lists.", None),
-    Trigger.APPLY: _Question("Apply the waiting money to", "The dates below are extended once, flagged late.", None),
+    Trigger.APPLY: _Question(
+        "Apply the waiting money to", "Every date is moved once; the order is flagged late.", None
+    ),
 }
 
 
@@ -90,12 +92,14 @@ class OrderActions(BaseScreen):
                 self.smartsub.tell(f"{OF_TRIGGER[trigger].label}: not possible, {offer.reason}", wrong=True)
                 return
             question = _QUESTIONS[trigger]
-            happens = question.happens
+            verb, happens = question.verb, question.happens
+            if trigger is Trigger.CONFIRM and found.status is OrderStatus.SUCCEED:
+                verb, happens = "Record second money for", "It is paid already: what came beside is recorded and waits."
             if trigger is Trigger.DELETE and found.status is OrderStatus.PROCESSING:
                 happens = "It is cancelled, then hidden. D brings it back as Cancel, is:deleted shows it."
             said = await self.app.push_screen_wait(
                 ConfirmScreen(
-                    f"{question.verb} order {found.number}?",
+                    f"{verb} order {found.number}?",
                     [*about(found), "", happens],
                     f"Yes, {OF_TRIGGER[trigger].label}",
                     question.field,

@@ -122,7 +122,7 @@ class OrderInfoScreen(OrderActions):
         return display.instant(instant, self.backend.clock.now(), self.timezone)
 
     def _fields(self, found: OrderDetails, room: int) -> Iterator[Text]:
-        term = f", {found.months} months" if found.months else f", daily until {found.until}" if found.until else ""
+        term = f", {found.months} months" if found.months else ", daily" if found.until else ""
         pairs = [
             ("Type", f"{found.type.label}{term}"),
             ("Office", found.office),
@@ -138,6 +138,8 @@ class OrderInfoScreen(OrderActions):
             pairs.append(("Paid", self._when(found.paid_at)))
         if found.next_expiration is not None:
             pairs.append(("Next Expiration Date", display.service_date(found.next_expiration)))
+        elif found.until is not None:
+            pairs.append(("Until", display.service_date(found.until)))
         if found.invoice is not None:
             pairs.append(("Invoice", found.invoice.number))
         if found.unapplied:
