@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
+from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from smartsub_tui import display
@@ -87,6 +89,21 @@ class SmartSubApp(App[None]):
         self.notify(
             display.plain(text), severity="error" if wrong else "information", timeout=12 if wrong else 5, markup=False
         )
+
+    def shows(self, screen: Screen[None]) -> bool:
+        """Whether a screen is still on the way to somewhere: shown, or behind what is shown."""
+        return any(screen in stack for stack in self._screen_stacks.values())
+
+    def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a change to its end, whatever is typed or left meanwhile; what became of it is always told."""
+
+        async def run() -> None:
+            try:
+                await work()
+            except SmartsubError as error:
+                self.tell(error.message, wrong=True)
+
+        self.run_worker(run(), group="write", exclusive=False)
 
     # The way between screens
 

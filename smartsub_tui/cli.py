@@ -356,7 +356,11 @@ def offices(run: Invocation) -> None:
 
 
 _limit = click.option(
-    "--limit", type=click.IntRange(0), default=ROWS, show_default=True, help="At most so many rows; 0 is all."
+    "--limit",
+    type=click.IntRange(0, 10_000_000),
+    default=ROWS,
+    show_default=True,
+    help="At most so many rows; 0 is all.",
 )
 
 
@@ -540,10 +544,12 @@ def again(run: Invocation, number: str, dry_run: bool, request_id: str | None) -
 
 def _print_new(run: Invocation, session: Session, made: orders.NewOrder, dry_run: bool) -> None:
     document = to_json(made.order) | {"skipped": to_json(made.skipped)}
+    shown = made.order
     if dry_run:
         document["number"] = None
+        shown = replace(shown, number="none, this is a dry run")
         say("dry run: nothing was stored")
-    run.print(document, lambda: output.order(made.order, session.settings.ui.timezone))
+    run.print(document, lambda: output.order(shown, session.settings.ui.timezone))
     if made.skipped and not run.globals.json:
         say(output.skipped(made.skipped))
 
@@ -644,7 +650,8 @@ def _is_free(session: Session, number: str) -> bool:
 def _print_paid(run: Invocation, session: Session, paid: payments.Paid, dry_run: bool, *, bank: bool = False) -> None:
     _print_order(run, session, paid.order, dry_run)
     if paid.waiting is not None:
-        say(f"the money was recorded and waits, it could not be applied: {paid.waiting}")
+        was = "would be" if dry_run else "was"
+        say(f"the money {was} recorded and waits, it cannot be applied: {paid.waiting}")
     if bank:
         say(output.bank_details(paid.order, session.settings))
 
@@ -690,14 +697,14 @@ def restore(run: Invocation, number: str, dry_run: bool, request_id: str | None)
 
 
 @cli.command()
+@_write
 @_invocation
-def sweep(run: Invocation) -> None:
+def sweep(run: Invocation, dry_run: bool, request_id: str | None) -> None:
     """Time out what is due; for a timer."""
-    from smartsub_tui.billing.changes import time_out_due
+    from smartsub_tui.billing import changes
 
-    with run.session() as session, available():
-        access.check(session.admin, Permission.SWEEP)
-        timed_out = time_out_due(session)
+    with run.session() as session:
+        timed_out = changes.sweep(session, request_id=request_id, dry_run=dry_run)
     run.print({"timed_out": timed_out}, lambda: f"{timed_out:,} timed out")
 
 
@@ -708,17 +715,27 @@ def main() -> NoReturn:
     """Run the command line; every error is one sentence on standard error and an exit code, never a traceback."""
     gc.freeze()
     gc.enable()
+    # Whoever closed a stream gets no output there; the rest works as ever.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal or pipe that cannot show a character gets its number.
             stream.reconfigure(errors="backslashreplace")
     try:
+        if "import" not in sys.argv:  # names of files may be any bytes
+            _check_text(sys.argv[1:])
         cli.main(prog_name="smartsub", standalone_mode=False)
         sys.stdout.flush()
         code = 0
     except SmartsubError as error:
         say(f"smartsub: {error.message}")
         code = error.exit_code
+    except click.NoSuchOption as error:
+        near = f" (did you mean {error.possibilities[0]}?)" if error.possibilities else ""
+        say(f"smartsub: {error.option_name} is no option here{near}: options of a command stand behind its name,")
+        say("and a word that starts with - stands after --")
+        code = 2
     except click.ClickException as error:
         say(f"smartsub: {error.format_message()}")
         code = 2
@@ -728,6 +745,10 @@ def main() -> NoReturn:
         # Whoever read the output has had enough; Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        # Standard output, for all else has a sentence of its own by here.
+        say(f"smartsub: the output cannot be written, {error.strerror}: what was changed is stored")
+        code = 5
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except Exception as error:
@@ -736,6 +757,14 @@ def main() -> NoReturn:
         say(unexpected(error))
         code = 70
     _leave(code)
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    for place, argument in enumerate(arguments, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise WrongUsage(f"argument {place} is no UTF-8 text: write it in UTF-8") from error
 
 
 def _leave(code: int) -> NoReturn:

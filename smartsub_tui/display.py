@@ -309,6 +309,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def months(number: int) -> str:
+    """ "1 month", "12 months" """
+    return f"{number} month" if number == 1 else f"{number} months"
+
+
 def count_or_dot(number: int) -> str:
     """ "1,204", and "." for none: a column in which only what is there catches the eye."""
     return count(number) if number else "."

@@ -138,7 +138,7 @@ def order(found: OrderDetails, timezone: str) -> str:
     """An order as a whole: fields, lines, payments, timeline."""
     from smartsub_tui.billing.audit import sentence
 
-    term = f"{found.months} months" if found.months else f"until {found.until}" if found.until else ""
+    term = display.months(found.months) if found.months else f"until {found.until}" if found.until else ""
     fields = [
         ("Order Number", found.number),
         ("Type", ", ".join(part for part in (found.type.label, term) if part)),
@@ -160,7 +160,9 @@ def order(found: OrderDetails, timezone: str) -> str:
         fields.append(("Invoice", f"{found.invoice.number} of {found.invoice.issued_on.isoformat()}"))
     if found.unapplied:
         waiting = ", ".join(display.money(each) for each in found.unapplied)
-        fields.append(("Money that waits", f"{waiting}: smartsub apply {found.number}"))
+        # A paid order cannot take it; until it is paid back, it stands here.
+        how = "" if found.status is OrderStatus.SUCCEED else f": smartsub apply {found.number}, once that is possible"
+        fields.append(("Money that waits", f"{waiting}{how}"))
     width = max(len(name) for name, _ in fields)
     parts = ["\n".join(f"{name.ljust(width)}  {display.plain(value)}" for name, value in fields if value)]
     if found.history:

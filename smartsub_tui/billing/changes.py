@@ -101,7 +101,7 @@ def perform(
         json.dumps(to_json(dict(arguments)), sort_keys=True, ensure_ascii=False).encode()
     ).hexdigest()
     with available():
-        if not dry_run:
+        if not dry_run and permission is not Permission.SWEEP:
             time_out_due(session)
         try:
             with session.database.writing():
@@ -111,7 +111,7 @@ def perform(
                     if (earlier.admin, earlier.command, earlier.arguments) != (admin.name, permission.value, digest):
                         raise Refused(f"request id {request_id} was used for something else: take a new one")
                     return from_json(result_type, json.loads(earlier.result))
-                if dry_run:
+                if dry_run and permission is not Permission.SWEEP:
                     _time_out(change)
                 result = work(change)
                 if dry_run:
@@ -135,6 +135,11 @@ def _is_due(now: datetime) -> Any:
         (Payment.order == Order.id) & Payment.state.in_([state.value for state in LIVE_PAYMENT_STATES])
     )
     return (Order.status == OrderStatus.PROCESSING) & (Order.pay_by <= to_microseconds(now)) & ~fn.EXISTS(live)
+
+
+def sweep(session: Session, *, request_id: str | None = None, dry_run: bool = False) -> int:
+    """Time out what is due, as a write of its own; how many orders there were."""
+    return perform(session, Permission.SWEEP, {}, int, _time_out, request_id=request_id, dry_run=dry_run)
 
 
 def time_out_due(session: Session) -> int:

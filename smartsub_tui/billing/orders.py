@@ -297,7 +297,11 @@ def _create(
     planned = plan(people, term, office.kind, load_prices(office.currency), today, change.settings)
     skipped = (*planned.skipped, *gone)
     if not planned.lines:
-        why = f"{skipped[0].user_id} {skipped[0].reason}" if skipped else "nobody was chosen"
+        why = (
+            f"{skipped[0].user_id} {skipped[0].reason}"
+            if skipped
+            else "nobody was chosen, for no one matches who can be in it"
+        )
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
         raise Refused(f"nobody is left to order for: {why}{more}")
     if planned.totals.total > LARGEST:

@@ -30,6 +30,10 @@ class Host(Protocol):
 
     def go_back(self, *, leave: bool = False) -> None: ...
 
+    def shows(self, screen: Screen[None]) -> bool: ...
+
+    def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None: ...
+
     def open_payments(self, filter_text: str) -> None: ...
 
     def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None: ...
@@ -82,7 +86,7 @@ class BaseScreen(Screen[None]):
                 pass
             except NoMatches:
                 # The screen was left while the answer was on its way; what it would be shown in is gone.
-                if self.is_attached:
+                if self.smartsub.shows(self):
                     raise
             except SmartsubError as error:
                 self.smartsub.tell(error.message, wrong=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
@@ -34,7 +34,8 @@ class ConfirmScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="confirm"):
             yield Static(display.content(self._question, "bold"), id="confirm-question")
-            yield Static(display.content("\n".join(display.plain(line) for line in self._lines), lines=True))
+            with VerticalScroll(id="confirm-lines", can_focus=False):
+                yield Static(display.content("\n".join(display.plain(line) for line in self._lines), lines=True))
             if self._field is not None:
                 with Horizontal(id="confirm-field"):
                     yield Static(display.content(f"{self._field} "), id="confirm-label")

@@ -97,6 +97,7 @@ class OrderActions(BaseScreen):
                 verb, happens = "Record second money for", "It is paid already: what came beside is recorded and waits."
             if trigger is Trigger.DELETE and found.status is OrderStatus.PROCESSING:
                 happens = "It is cancelled, then hidden. D brings it back as Cancel, is:deleted shows it."
+            self.app.clear_notifications()
             said = await self.app.push_screen_wait(
                 ConfirmScreen(
                     f"{verb} order {found.number}?",
@@ -106,9 +107,9 @@ class OrderActions(BaseScreen):
                 )
             )
             if said is not None:
-                await self._do(trigger, found, said)
+                # Not in this worker: it ends with its screen, and with the next key that asks.
+                self.smartsub.write(lambda: self._do(trigger, found, said))
 
-        # Not exclusive with a second press: the question stands on a screen of its own by then.
         self.work("action", ask)
 
     async def _do(self, trigger: Trigger, found: OrderDetails, said: str) -> None:
@@ -126,7 +127,8 @@ class OrderActions(BaseScreen):
                 made = await call(orders.again, number)
                 left = f", {len(made.skipped)} left out" if made.skipped else ""
                 self.smartsub.tell(f"made order {made.order.number}, {made.order.total}{left}")
-                self.order_changed(made.order.number, made=True)
+                if self.is_current:
+                    self.order_changed(made.order.number, made=True)
                 return
             case Trigger.RESTORE:
                 await call(payments.restore, number, version=version)
@@ -134,7 +136,8 @@ class OrderActions(BaseScreen):
             case _:
                 await call(payments.CLOSING[trigger], number, said, version=version)
                 self.smartsub.tell(f"{_DONE[trigger]} {number}")
-        self.order_changed(number)
+        if self.is_current:  # else it is read again when it is come back to
+            self.order_changed(number)
 
     def _tell_paid(self, paid: payments.Paid) -> None:
         if paid.waiting is not None:
@@ -163,7 +166,7 @@ def offered(session: Session, number: str, now: datetime | None = None) -> tuple
 
 def about(found: OrderDetails) -> list[str]:
     """An order in a few lines, for a question about it."""
-    term = f", {found.months} months" if found.months else f", until {found.until}" if found.until else ""
+    term = f", {display.months(found.months)}" if found.months else f", until {found.until}" if found.until else ""
     lines: list[Any] = [
         f"{display.money(found.total)}   {found.type.label}{term}   {found.office}",
         f"{display.status(found.status, due=found.due)}",

@@ -122,10 +122,9 @@ class OrderInfoScreen(OrderActions):
         return display.instant(instant, self.backend.clock.now(), self.timezone)
 
     def _fields(self, found: OrderDetails, room: int) -> Iterator[Text]:
-        term = f", {found.months} months" if found.months else ", daily" if found.until else ""
+        term = f", {display.months(found.months)}" if found.months else ", daily" if found.until else ""
         pairs = [
             ("Type", f"{found.type.label}{term}"),
-            ("Office", found.office),
             (
                 "Created",
                 f"{self._when(found.created_at)} by {found.created_by}",
@@ -144,6 +143,7 @@ class OrderInfoScreen(OrderActions):
             pairs.append(("Invoice", found.invoice.number))
         if found.unapplied:
             pairs.append(("Money that waits", ", ".join(display.money(each) for each in found.unapplied)))
+        yield Text.assemble(" ", ("Office     ", "dim"), display.cell(found.office))
         half = room // 2
         for start in range(0, len(pairs), 2):
             line = Text(" ")
@@ -156,8 +156,8 @@ class OrderInfoScreen(OrderActions):
     def _people(self, found: OrderDetails, room: int) -> Iterator[Text]:
         became = "Became" if found.paid_at is not None else "Becomes"
         wide = room >= 100
-        service_width = 20 if wide else 14
-        name_width = max(16, room - service_width - 38)
+        service_width = 20 if wide else 14 if room >= 70 else 0
+        name_width = max(8, room - service_width - 38)
 
         def row(name: str, service: str, before: str, after: str, price: str) -> str:
             return (

@@ -72,16 +72,17 @@ class RenewScreen(BaseScreen):
         self.marked: set[str] = set()
         self.additional = False
         self._seen: _Seen | None = None
+        self._mark_all_when_seen = False
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
         with Horizontal(id="renew-term"):
             yield Static(display.content(" Renew for "), id="renew-label")
-            yield Field("1", id="months", leave=self.to_table, max_length=8)
+            yield Field("1", id="months", leave=self._leave_term, max_length=8)
             yield Static(display.content(" months"), id="months-label")
             with Horizontal(id="renew-until"):
                 yield Static(display.content("   or until "), id="until-label")
-                yield Field(id="until", leave=self.to_table, placeholder="YYYY-MM-DD", max_length=12)
+                yield Field(id="until", leave=self._leave_term, placeholder="YYYY-MM-DD", max_length=12)
             yield Static("", id="renew-who")
         yield Static("", id="renew-problem")
         yield FilterBar(parse_users, self._text, self.to_table)
@@ -142,6 +143,11 @@ class RenewScreen(BaseScreen):
     def _term_changed(self) -> None:
         self.load()
 
+    def _leave_term(self, key: str) -> None:
+        """Enter stays where there is no term yet: the line below says what is wrong."""
+        if key == "escape" or self.term() is not None:
+            self.to_table()
+
     def _step_months(self, step: int) -> None:
         try:
             months = parse_months(self.months.value)
@@ -174,8 +180,11 @@ class RenewScreen(BaseScreen):
 
         async def load() -> None:
             self._seen = await self.backend.latest("renew", _look, self.office, chosen, term, additional, marked)
-            # Whoever left the office, or was ordered for elsewhere, is no longer marked.
-            self._paint()
+            if self._mark_all_when_seen:
+                self._mark_all_when_seen = False
+                self.action_mark_all()
+            else:
+                self._paint()
 
         self.work("renew", load)
 
@@ -221,7 +230,10 @@ class RenewScreen(BaseScreen):
 
     def _offer(self) -> None:
         order = ("order",) if self.marked else ()
-        self.key_line.show((*order, "mark", "mark_all", "more_months", "fewer_months", "months", "filter", "back"))
+        until = ("until",) if self.office.kind is OfficeKind.COMMUNITY else ()
+        self.key_line.show(
+            (*order, "mark", "mark_all", "months", *until, "family", "filter", "more_months", "back", "help")
+        )
 
     @on(Resize)
     def _resized(self) -> None:
@@ -262,6 +274,7 @@ class RenewScreen(BaseScreen):
     def action_mark_all(self) -> None:
         """Everyone who matches and can be renewed, beyond what is shown too; or nobody, where all are marked."""
         if self._seen is None:
+            self._mark_all_when_seen = True  # typed ahead
             return
         matching = set(self._seen.renewable)
         self.marked = self.marked - matching if matching <= self.marked else self.marked | matching
@@ -299,7 +312,7 @@ class RenewScreen(BaseScreen):
             if plan is None or not plan.lines:
                 self.smartsub.tell("none of the marked people can be renewed", wrong=True)
                 return
-            how = f"{term.months} months" if isinstance(term, Months) else f"until {term.day.isoformat()}"
+            how = display.months(term.months) if isinstance(term, Months) else f"until {term.day.isoformat()}"
             total, currency = plan.totals, self.office.currency
             first = [
                 f"  {display.fit(line.user.name, 30)} {display.service_date(line.user.expires_on)}"
@@ -308,6 +321,7 @@ class RenewScreen(BaseScreen):
             ]
             more = [f"  and {len(plan.lines) - 4:,} more"] if len(plan.lines) > 4 else []
             left = [f"{len(plan.skipped):,} left out: {each.user_id} {each.reason}" for each in plan.skipped[:1]]
+            self.app.clear_notifications()
             said = await self.app.push_screen_wait(
                 ConfirmScreen(
                     f"Order the renewal of {len(plan.lines):,} people, {how}?",
@@ -325,10 +339,14 @@ class RenewScreen(BaseScreen):
             )
             if said is None:
                 return
-            made = await self.backend.call(orders.renew, self.office.name, marked, term, additional=additional)
             self.marked.clear()
+            self.smartsub.write(make)
+
+        async def make() -> None:
+            made = await self.backend.call(orders.renew, self.office.name, marked, term, additional=additional)
             self.smartsub.tell(f"made order {made.order.number}, {made.order.total}")
-            self.smartsub.open_order(made.order.number)
+            if self.is_current:
+                self.smartsub.open_order(made.order.number)
 
         self.work("order", order)
 

@@ -64,7 +64,8 @@ class SubscriptionsScreen(BaseScreen):
     def _selected(self) -> None:
         office = self.query_one(OfficeTable).current
         if office is not None:
-            self.smartsub.open_renew(office, self.filter_text)
+            filter_text, self.filter_text = self.filter_text, ""
+            self.smartsub.open_renew(office, filter_text)
 
     def action_orders(self) -> None:
         office = self.query_one(OfficeTable).current

@@ -64,22 +64,25 @@ class FilterBar(Vertical):
             self._apply(event.value)
 
     def _left(self, key: str) -> None:
-        self._apply(self.input.value)
-        self._go(key)
+        """Enter stays where the line is no filter: the list below would be of another one."""
+        if self._apply(self.input.value) or key == "escape":
+            self._go(key)
 
-    def _apply(self, text: str) -> None:
+    def _apply(self, text: str) -> bool:
+        """Take the text as the filter; whether it is one."""
         problem = self.query_one("#filter-problem", Static)
         try:
             chosen = self._parse(text)
         except FilterError as error:
             problem.update(self._marked(text, error))
             problem.display = True
-            return
+            return False
         problem.display = False
         problem.update("")
         if chosen != self.filter:
             self.filter = chosen
             self.post_message(self.Changed(chosen))
+        return True
 
     def _marked(self, value: str, error: FilterError) -> Content:
         """A caret under the place and the sentence behind it, or alone, over several lines, where it is too long."""

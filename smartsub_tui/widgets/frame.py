@@ -71,13 +71,15 @@ class KeyLine(Widget):
         return self._ids
 
     def render(self) -> Text:
-        line, room = Text(" ", no_wrap=True, end=""), self.size.width - 1
-        for each in self._ids:
-            command = COMMANDS[each]
-            need = len(command.shown) + len(command.label) + 3
-            if need > room:
-                break
-            line.append(command.shown, "bold")
-            line.append(f" {command.label}  ")
-            room -= need
+        line, room = Text(" ", no_wrap=True, end=""), self.size.width + 1  # the last needs no gap behind it
+        need = {each: len(COMMANDS[each].shown) + len(COMMANDS[each].label) + 3 for each in self._ids}
+        # Help stands last and never falls off the edge: it names the keys that do.
+        room -= need.get("help", 0) + 1
+        for each in (*(each for each in self._ids if each != "help"), *(each for each in self._ids if each == "help")):
+            if each != "help":
+                if need[each] > room:
+                    continue
+                room -= need[each]
+            line.append(COMMANDS[each].shown, "bold")
+            line.append(f" {COMMANDS[each].label}  ")
         return line

@@ -25,7 +25,8 @@ class NeedsTable(DataTable[Text]):
         """Show (text, count) lines, the cursor where it was."""
         here = self.cursor_row
         self.clear(columns=True)
-        self.add_columns("count", "what")
+        self.add_column("count", width=9)
+        self.add_column("what", width=max(display.cell_width(text) for text, _ in needs))
         for text, count in needs:
             style = "warning" if count else "quiet"
             self.add_row(display.cell(f"{display.count_or_dot(count):>7}  ", style), display.cell(text))

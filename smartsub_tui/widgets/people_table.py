@@ -48,9 +48,11 @@ class PeopleTable(DataTable[Text]):
         width = (self.size.width or self.app.size.width) - 1
         wide = width >= 100
         service = _SERVICE if wide else 7
+        narrow = width < 70  # the name matters more than where and what
         room = width - 3 - service - _EXPIRES - _BECOMES - _PRICE - 5
         place = min(room // 2, max([10, *(display.cell_width(display.plain(each.user.department)) for each in people)]))
-        name = room - place
+        name = room - place if not narrow else room + service
+        place = 0 if narrow else place
         with self.prevent(DataTable.RowHighlighted):
             self.clear(columns=True)
             for key, head, size in (

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from smartsub_tui.billing import changes, invoices, orders, payments
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.audit import events_of, sentence
-from smartsub_tui.billing.changes import Change, check_text, perform, time_out_due
+from smartsub_tui.billing.changes import Change, check_text, perform, sweep, time_out_due
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.session import Session
@@ -28,6 +28,7 @@ from smartsub_tui.data.vocabulary import LIVE_PAYMENT_STATES, OrderStatus, Payme
 from smartsub_tui.errors import NotAllowed, Refused, SmartsubError, Unavailable, WrongUsage
 from tests.support import (
     NOW,
+    TODAY,
     FixedClock,
     add_office,
     add_order,
@@ -400,3 +401,20 @@ def test_whatever_is_typed_is_kept_harmless_or_refused(text: str) -> None:
     else:
         with pytest.raises(WrongUsage, match=r"^reason "):
             check_text("reason", text)
+
+
+def test_a_sweep_times_out_what_is_due_and_says_how_many(session: Session, clock: FixedClock) -> None:
+    office = add_office()
+    for key in ("s1", "s2"):
+        add_order(office, add_people(office, key, expires_on=TODAY), OrderStatus.PROCESSING)
+    assert sweep(session) == 0
+    clock.advance(hours=24)
+    assert sweep(session, dry_run=True) == 2
+    assert sweep(session, request_id="timer-1") == 2
+    assert sweep(session, request_id="timer-1") == 2  # the result of the first, done once
+    assert sweep(session) == 0
+
+
+def test_a_viewer_may_not_sweep(session: Session) -> None:
+    with pytest.raises(NotAllowed):
+        sweep(as_role(session, Role.VIEWER))

@@ -163,7 +163,7 @@ def test_in_a_community_it_is_a_building_that_is_not_found(session: Session, com
 def test_nobody_left_is_refused(session: Session, office: Office, departments: list[str]) -> None:
     add_person(office, "active", expires_on=SOON)
     message = refused(lambda: orders.activate(session, "Oak House", departments))
-    assert message == "nobody is left to order for: nobody was chosen"
+    assert message == "nobody is left to order for: nobody was chosen, for no one matches who can be in it"
     assert Order.select().count() == 0
 
 

@@ -16,6 +16,7 @@ from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
+from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.frame import KeyLine
 from smartsub_tui.widgets.order_table import OrderTable
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
@@ -133,8 +134,9 @@ async def test_months_out_of_range_are_refused_in_the_field(path: Path, bad: str
         assert "months is a whole number from 1 to 60" in drawn(app)
         await press(pilot, "enter", "enter")
         assert isinstance(app.screen, RenewScreen)
+        assert app.screen.focused is app.screen.months  # there is no term to go on with
         assert app.screen.months.value == bad  # what was typed is kept
-        await press(pilot, "m", "ctrl+u")
+        await press(pilot, "ctrl+u")
         assert "how many months?" in drawn(app)
 
 
@@ -291,6 +293,52 @@ async def test_every_line_of_the_dashboard_opens_the_list_that_it_counts(path: P
         await press(pilot, "1", "j", "j", "j", "j", "enter", "enter")
         assert isinstance(app.screen, RenewScreen)
         assert app.screen.filter_bar.filter.describe() == "state:expiring order:none"
+
+
+async def test_screens_are_left_while_their_answers_are_on_the_way(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        for _ in range(5):
+            # Typed without waiting for what each key brings.
+            await pilot.press("2", "enter", "q", "1", "n", "A", "escape", "3", "enter", "q", "1")
+        await settle(pilot)
+        assert isinstance(app.screen, DashboardScreen)
+
+
+async def test_all_is_marked_when_it_was_typed_ahead(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "j")
+        await pilot.press("n", "A")
+        await until(pilot, lambda: "31 marked" in drawn(app))
+
+
+async def test_a_wrong_filter_is_not_left_by_enter(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "slash")
+        await write(pilot, "status:faild")
+        await press(pilot, "enter")
+        assert isinstance(app.screen, PaymentsScreen)
+        assert isinstance(app.screen.focused, Field)
+        await press(pilot, "escape")
+        assert isinstance(app.screen.focused, OrderTable)
+
+
+@pytest.mark.parametrize("size", [(60, 18), (80, 24), (200, 60)])
+async def test_a_question_shows_its_field_and_answers_at_every_size(path: Path, size: tuple[int, int]) -> None:
+    async with on_stage(path, size=size, start="payments", filter_text="status:system") as (app, pilot):
+        await press(pilot, "c")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "Reference" in drawn(app)
+        assert "Yes, confirm" in drawn(app)
+
+
+async def test_a_change_goes_on_when_another_key_is_pressed(path: Path) -> None:
+    async with on_stage(path, start="payments", filter_text="status:failed") as (app, pilot):
+        await press(pilot, "d")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await write(pilot, "twice")
+        await press(pilot, "enter")
+        await pilot.press("y", "1")
+        await until(pilot, lambda: any("deleted 2026" in each for each in toasts(app)))
 
 
 async def test_the_orders_of_an_office_are_one_key_away(path: Path) -> None:
