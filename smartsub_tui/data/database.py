@@ -43,10 +43,6 @@ class LostTransaction(peewee.OperationalError):
     """SQLite itself rolled the transaction back (full disk, I/O error): nothing of it is stored."""
 
 
-class Interrupted(Exception):
-    """A read was given up because its answer is no longer wanted."""
-
-
 class _Cursor(apsw.Cursor):
     """Rows are stepped lazily, so an error of the second row must become Peewee's as one of the first does."""
 
@@ -169,7 +165,7 @@ class SqliteDatabase(APSWDatabase):
         return "usable" if first == "ok" else f"damaged: {first}"
 
     def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
-        """While set, statements stop with Interrupted soon after `unwanted()` is true; None takes it away."""
+        """While set, statements stop soon after `unwanted()` is true; None takes it away."""
         self.connection().set_progress_handler(unwanted, steps)
 
 

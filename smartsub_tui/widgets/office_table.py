@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import BindingType
 from textual.widgets import DataTable
 
 from smartsub_tui import display
-from smartsub_tui.commands import bindings
 from smartsub_tui.data.records import OfficeRecord
+from smartsub_tui.widgets.row_table import RowTable
 
 _COUNTS = ("Users", "Inactive", "Expiring", "Expired", "Unpaid")
 
 
-class OfficeTable(DataTable[Text]):
+class OfficeTable(RowTable):
     """Offices; zero is a dot, so that the eye finds what is there."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("down", "up", "first", "last")
-
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", cell_padding=0)
+        super().__init__()
         self.offices: tuple[OfficeRecord, ...] = ()
 
     @property
@@ -56,15 +52,3 @@ class OfficeTable(DataTable[Text]):
             self.offices = tuple(offices)
         names = [office.name for office in offices]
         self.move_cursor(row=names.index(here) if here in names else 0)
-
-    def action_down(self) -> None:
-        self.action_cursor_down()
-
-    def action_up(self) -> None:
-        self.action_cursor_up()
-
-    def action_first(self) -> None:
-        self.move_cursor(row=0)
-
-    def action_last(self) -> None:
-        self.move_cursor(row=len(self.offices) - 1)

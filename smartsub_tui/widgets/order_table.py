@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import Final
 
 from rich.text import Text
-from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import DataTable
 
 from smartsub_tui import display
-from smartsub_tui.commands import bindings
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.records import OrderSummary
+from smartsub_tui.widgets.row_table import RowTable
 
 # Every column, in its order: key (that of the sort, where it can be sorted by), head, to the right or not.
 _HEADS: Final = {
@@ -104,10 +103,8 @@ def status_text(row: OrderSummary) -> str:
     return ", ".join([str(look), *marks])
 
 
-class OrderTable(DataTable[Text]):
+class OrderTable(RowTable):
     """A window of orders. `show` puts rows in; the owner answers `Edge` with the next ones."""
-
-    BINDINGS: ClassVar[list[BindingType]] = bindings("down", "up", "first", "last")
 
     class Edge(Message):
         """The cursor wants to go beyond the window: to the row after, before, to the very first or last."""
@@ -117,7 +114,7 @@ class OrderTable(DataTable[Text]):
             self.where = where
 
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", cell_padding=0, zebra_stripes=False)
+        super().__init__()
         self.orders: tuple[OrderSummary, ...] = ()
 
     @property
@@ -195,9 +192,3 @@ class OrderTable(DataTable[Text]):
     action_scroll_end = action_scroll_bottom
     action_first = action_scroll_top
     action_last = action_scroll_bottom
-
-    def action_down(self) -> None:
-        self.action_cursor_down()
-
-    def action_up(self) -> None:
-        self.action_cursor_up()

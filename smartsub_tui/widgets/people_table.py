@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import BindingType
 from textual.widgets import DataTable
 
 from smartsub_tui import display
-from smartsub_tui.commands import bindings
 from smartsub_tui.data.records import UserRecord
+from smartsub_tui.widgets.row_table import RowTable
 
 _SERVICE, _EXPIRES, _BECOMES, _PRICE = 20, 13, 10, 11
 
@@ -28,13 +26,11 @@ class Person:
     reason: str | None
 
 
-class PeopleTable(DataTable[Text]):
+class PeopleTable(RowTable):
     """Rows are kept by user id, so marks and cursor survive a filter."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("down", "up", "first", "last")
-
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", cell_padding=0)
+        super().__init__()
         self.people: tuple[Person, ...] = ()
 
     @property
@@ -91,15 +87,3 @@ class PeopleTable(DataTable[Text]):
     @staticmethod
     def _mark(marked: bool) -> Text:
         return display.cell("* " if marked else "  ", "bold")
-
-    def action_down(self) -> None:
-        self.action_cursor_down()
-
-    def action_up(self) -> None:
-        self.action_cursor_up()
-
-    def action_first(self) -> None:
-        self.move_cursor(row=0)
-
-    def action_last(self) -> None:
-        self.move_cursor(row=len(self.people) - 1)
