@@ -155,14 +155,15 @@ class PaymentsScreen(OrderActions):
     @on(OrderTable.Edge)
     def _edge(self, event: OrderTable.Edge) -> None:
         rows = self.table.orders
+        # A held key asks again before it was answered: the window may have moved on by then.
         if event.where == "first":
             self._show()
         elif event.where == "last":
             self._show(last=True)
-        elif event.where == "after" and len(rows) >= WINDOW:
+        elif event.where == "after" and len(rows) >= WINDOW and self.table.cursor_row == len(rows) - 1:
             # Half of the window goes on, so that what was just seen stays in sight.
             self._show(at=self._cursors[-_STEP], on=rows[-1].number, move=1)
-        elif event.where == "before" and self._cursors:
+        elif event.where == "before" and self._cursors and self.table.cursor_row == 0:
             self._show_before(rows[0].number)
 
     def _show_before(self, number: str) -> None:

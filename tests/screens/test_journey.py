@@ -398,3 +398,43 @@ async def test_the_help_of_every_screen_names_its_keys(path: Path) -> None:
         assert "not paid in time, before its time-out" in drawn(app)
         await press(pilot, "escape", "3", "question_mark")
         assert "Hide the order" in drawn(app)
+
+
+def many() -> None:
+    office = add_office("Oak House")
+    for place in range(260):
+        add_order(
+            office,
+            [],
+            OrderStatus.CANCEL,
+            history=True,
+            number=f"{20260000000000000000 + place}",
+            created_at=NOW - timedelta(minutes=place),
+        )
+
+
+async def test_the_window_moves_with_the_cursor_over_all_orders_and_back(tmp_path: Path) -> None:
+    path = make_database(tmp_path, many)
+    async with on_stage(path, start="payments") as (app, pilot):
+        table = app.screen.query_one(OrderTable)
+
+        def here() -> int:
+            assert table.current is not None
+            return int(table.current.number) - 20260000000000000000
+
+        seen = [here()]
+        for _ in range(259):
+            await pilot.press("j")
+            if table.cursor_row in (0, len(table.orders) - 1):
+                await settle(pilot)
+            seen.append(here())
+        assert [place for place, before in zip(seen[1:], seen, strict=False) if place - before not in (0, 1)] == []
+        await press(pilot, "G")
+        assert here() == 259
+        await press(pilot, "k", "k")
+        assert here() == 257
+        await press(pilot, "g")
+        assert here() == 0
+        for _ in range(8):
+            await press(pilot, "pagedown")
+        assert here() >= 100
