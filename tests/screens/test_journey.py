@@ -438,3 +438,19 @@ async def test_the_window_moves_with_the_cursor_over_all_orders_and_back(tmp_pat
         for _ in range(8):
             await press(pilot, "pagedown")
         assert here() >= 100
+
+
+async def test_a_held_key_at_the_edge_moves_the_window_once(tmp_path: Path) -> None:
+    path = make_database(tmp_path, many)
+    async with on_stage(path, start="payments") as (app, pilot):
+        table = app.screen.query_one(OrderTable)
+        table.move_cursor(row=len(table.orders) - 1)
+        await settle(pilot)
+        edge = table.current
+        assert edge is not None
+        table.action_cursor_down()
+        await until(pilot, lambda: table.current is not None and table.current.number != edge.number)
+        table.post_message(OrderTable.Edge("after"))  # one that was asked before the window moved
+        await settle(pilot)
+        assert table.current is not None
+        assert int(table.current.number) == int(edge.number) + 1
