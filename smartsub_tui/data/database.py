@@ -73,14 +73,17 @@ def _bind(_cursor: apsw.Cursor, number: int, value: object) -> str:
     raise TypeError(f"cannot bind {type(value).__name__} as parameter {number}")
 
 
-def _wait_while_busy(deadline: list[float]) -> Callable[[int], bool]:
+def _wait_while_busy() -> Callable[[int], bool]:
+    """Says, told how often it was asked before, whether to try again, and waits a little before it says yes."""
     jitter = random.Random()  # noqa: S311 - spreads waiting processes; nothing depends on its values
+    deadline = 0.0
 
     def busy(tries: int) -> bool:
+        nonlocal deadline
         now = time.monotonic()
         if tries == 0:
-            deadline[0] = now + BUSY_SECONDS
-        if now >= deadline[0]:
+            deadline = now + BUSY_SECONDS
+        if now >= deadline:
             return False
         time.sleep(jitter.uniform(*_WAIT_SECONDS))
         return True
@@ -94,7 +97,7 @@ class SqliteDatabase(APSWDatabase):
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self.database, **self.connect_params)
         try:
-            connection.set_busy_handler(_wait_while_busy([0.0]))
+            connection.set_busy_handler(_wait_while_busy())
             connection.convert_binding = _bind
             connection.cursor_factory = _Cursor
             self._add_conn_hooks(connection)
@@ -228,7 +231,7 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
         with available(f"the database {path or url}"):
             database.connect()
             _applied(database)  # before anything is written: not even the journal of someone else's database is changed
-            database.execute_sql("PRAGMA journal_mode = wal")
+            _keep_a_log(database)
             models.proxy.initialize(database)
             migrate(database, create=create)
     except BaseException:
@@ -245,10 +248,15 @@ def available(what: str = "the database") -> Iterator[None]:
     except peewee.IntegrityError:
         raise  # a rule of the schema, not the state of the disk: a defect of ours, or a race that the caller decides
     except peewee.DatabaseError as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, apsw.Error):
-            cause = cause.__cause__ or cause.__context__
-        raise Unavailable(_sentence(what, cause, error)) from error
+        raise Unavailable(_sentence(what, _reason(error), error)) from error
+
+
+def _reason(error: BaseException) -> apsw.Error | None:
+    """What SQLite itself said, behind the error that Peewee made of it."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, apsw.Error):
+        seen = seen.__cause__ or seen.__context__
+    return seen
 
 
 _SENTENCES: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
@@ -262,7 +270,7 @@ _SENTENCES: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
 )
 
 
-def _sentence(what: str, cause: BaseException | None, error: Exception) -> str:
+def _sentence(what: str, cause: apsw.Error | None, error: Exception) -> str:
     for kind, sentence in _SENTENCES:
         if isinstance(cause, kind):
             return sentence.format(what=what)
@@ -271,12 +279,7 @@ def _sentence(what: str, cause: BaseException | None, error: Exception) -> str:
 
 def was_interrupted(error: BaseException) -> bool:
     """Whether a statement ended because its watcher no longer wanted it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, apsw.InterruptError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+    return isinstance(_reason(error), apsw.InterruptError)
 
 
 def migrate(database: SqliteDatabase, *, create: bool = True) -> list[str]:
@@ -308,11 +311,30 @@ def migrate(database: SqliteDatabase, *, create: bool = True) -> list[str]:
     return done
 
 
+def _keep_a_log(database: SqliteDatabase) -> None:
+    """Switch to write-ahead logging, which a database then keeps.
+
+    Of several processes that open a new database at once only one can switch it, and SQLite tells the others at once
+    that it is busy, without asking the busy handler.
+    """
+    wait, tries = _wait_while_busy(), 0
+    while True:
+        try:
+            database.execute_sql("PRAGMA journal_mode = wal").fetchall()
+            return
+        except peewee.OperationalError as error:
+            if not (isinstance(_reason(error), apsw.BusyError) and wait(tries)):
+                raise
+            tries += 1
+
+
 def _applied(database: SqliteDatabase) -> set[str] | None:
     """The names of the migrations that were run; None where nothing was, and nothing else lives here."""
-    if database.table_exists("schema_migration"):
+    # All names in one read: between two, another process may finish making the tables.
+    tables = set(database.get_tables())
+    if "schema_migration" in tables:
         return {name for (name,) in database.execute_sql("SELECT name FROM schema_migration").fetchall()}
-    if database.get_tables():
+    if tables:
         raise Unavailable(f"{database.database} is a database of something else: name another with --database")
     return None
 

@@ -261,6 +261,41 @@ def test_eight_processes_that_make_the_same_database_all_find_it_made(tmp_path: 
         assert found == [" ".join(sorted(expected.get_tables()))] * 8
 
 
+def test_a_database_that_another_process_is_just_making_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does not ask the busy handler when two switch to the log at once: it only says that it is busy."""
+    path = tmp_path / "new.sqlite3"
+    other = apsw.Connection(str(path))
+    other.execute("CREATE TABLE schema_migration (id INTEGER PRIMARY KEY, name TEXT, applied TEXT)")
+    other.execute("BEGIN IMMEDIATE")
+    waits = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        other.close()
+
+    monkeypatch.setattr("smartsub_tui.data.database.time.sleep", sleep)
+    open_database(url_of(path), create=True).close()
+    assert len(waits) == 1
+
+
+def test_tables_that_appear_while_they_are_looked_for_are_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may finish making them at any moment."""
+    path = tmp_path / "new.sqlite3"
+    look = SqliteDatabase.get_tables
+
+    def appear(database: SqliteDatabase, schema: str | None = None) -> list[str]:
+        found: list[str] = look(database, schema)
+        with monkeypatch.context() as once:
+            once.setattr(SqliteDatabase, "get_tables", look)
+            open_database(url_of(path), create=True).close()
+        return found
+
+    monkeypatch.setattr(SqliteDatabase, "get_tables", appear)
+    open_database(url_of(path), create=True).close()
+
+
 def test_the_migrations_make_what_the_models_say() -> None:
     """Statement by statement; beside it stand the list of migrations and the triggers."""
 
