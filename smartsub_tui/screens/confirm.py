@@ -30,6 +30,7 @@ class ConfirmScreen(ModalScreen[str | None]):
     def __init__(self, question: str, lines: Sequence[str], yes: str, field: str | None = None) -> None:
         super().__init__()
         self._question, self._lines, self._yes, self._field = question, tuple(lines), yes, field
+        self._answered = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="confirm"):
@@ -45,6 +46,12 @@ class ConfirmScreen(ModalScreen[str | None]):
                 yield Button("No", id="confirm-no", compact=True)
                 yield Static(display.content(f"y  {self._yes}"), id="confirm-yes")
 
+    def _answer(self, said: str | None) -> None:
+        """Once: a second key that was typed before the question had gone would close the screen behind it."""
+        if not self._answered:
+            self._answered = True
+            self.dismiss(said)
+
     def on_mount(self) -> None:
         if self._field is None:
             self.set_focus(self.query_one("#confirm-no"))
@@ -54,21 +61,21 @@ class ConfirmScreen(ModalScreen[str | None]):
     def _left(self, key: str) -> None:
         """Enter never says Yes: No gets the focus. Esc is No."""
         if key == "escape":
-            self.dismiss(None)
+            self._answer(None)
         elif self._said() is not None:
             self.set_focus(self.query_one("#confirm-no"))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        self.dismiss(None)
+        self._answer(None)
 
     def action_no(self) -> None:
-        self.dismiss(None)
+        self._answer(None)
 
     def action_yes(self) -> None:
         said = self._said()
         if said is not None:
-            self.dismiss(said)
+            self._answer(said)
 
     def _said(self) -> str | None:
         """What the field holds, or None and a sentence under it."""

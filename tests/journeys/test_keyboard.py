@@ -39,7 +39,7 @@ def test_renew_pay_find_and_open(tmp_path: Path) -> None:
         terminal.wait_for(f"Order the renewal of 26 people, {MONTHS} months?")
         terminal.wait_for(f"tax EUR {expected.tax / 100:,.2f}")
         terminal.type("\r")  # Enter is No
-        terminal.wait_for("K008")  # which stood behind the question
+        terminal.wait_for("Order the renewal", gone=True)
         terminal.type("\r")
         terminal.wait_for("Order the renewal of 26 people")
         terminal.type("y")

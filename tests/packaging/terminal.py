@@ -54,12 +54,13 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
-        """Reads until the screen shows `text`."""
+    def wait_for(self, text: str, seconds: float = 60, *, gone: bool = False) -> None:
+        """Reads until the screen shows `text`, or does not show it any more."""
         end = time.monotonic() + seconds
-        while text not in self.text:
-            assert time.monotonic() < end, f"{text!r} did not come within {seconds} s:\n{self.text}"
-            assert self._read(end), f"ended with {self._process.wait()} before {text!r} came:\n{self.text}"
+        what = f"{text!r} to {'go' if gone else 'come'}"
+        while (text in self.text) is gone:
+            assert time.monotonic() < end, f"waited {seconds} s for {what}:\n{self.text}"
+            assert self._read(end), f"ended with {self._process.wait()}, still waiting for {what}:\n{self.text}"
 
     def wait_for_exit(self, seconds: float = 60) -> int:
         """Reads until the program has ended; returns its exit status."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import apsw
 import pytest
+from textual.widgets import Button
 
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Role, UserKind
 from smartsub_tui.screens.confirm import ConfirmScreen
@@ -180,6 +181,25 @@ async def test_enter_is_no_and_nothing_is_made(path: Path) -> None:
         assert isinstance(app.screen, RenewScreen)
         await press(pilot, "3")
         assert "5 of 5" in drawn(app)
+
+
+@pytest.mark.parametrize("answer", ["No", "Yes"])
+async def test_a_question_is_answered_once_however_quickly_a_key_is_repeated(path: Path, answer: str) -> None:
+    """Each key is a message: the second may be on its way before the first has closed the question."""
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "j", "n", "A", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        question = app.screen
+        assert isinstance(question, ConfirmScreen)
+        for _ in range(2):
+            if answer == "No":
+                question.query_one(Button).press()
+            else:
+                question.action_yes()
+        await until(pilot, lambda: app.screen is not question)
+        if answer == "Yes":
+            await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
+        assert isinstance(app.screen, RenewScreen if answer == "No" else OrderInfoScreen)
 
 
 async def test_an_empty_reference_is_refused_and_y_in_the_field_is_a_letter(path: Path) -> None:
