@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
 from smartsub_tui import display
@@ -23,7 +23,7 @@ from smartsub_tui.config import Settings
 from smartsub_tui.data.records import AdminRecord, OfficeRecord
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
-from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.screens.activate import ActivateScreen
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
@@ -118,7 +118,7 @@ class SmartSubApp(App[None]):
 
     def _to(self, mode: str) -> None:
         """To a mode as it was left; from within the mode to its first screen. A question has to be answered first."""
-        if isinstance(self.screen, ConfirmScreen):
+        if isinstance(self.screen, ModalScreen):
             return
         if mode == self.current_mode:
             self._to_first(mode)
@@ -143,6 +143,11 @@ class SmartSubApp(App[None]):
                 self.screen.look_for(filter_text)
 
         self.call_after_refresh(look)
+
+    def open_activate(self, office: OfficeRecord) -> None:
+        """Activate, for one office."""
+        self._to_first("subscriptions")
+        self.call_after_refresh(self.push_screen, ActivateScreen(office))
 
     def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None:
         """Renew, for one office."""

@@ -54,6 +54,7 @@ def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
         ),
         events=events_of(order.id),
         status_since=order.status_since,
+        bank_chosen_at=order.bank_chosen_at,
         unapplied=tuple(
             Money(row.amount, row.currency)
             for row in payment_rows

@@ -156,6 +156,38 @@ def people_to_renew(
     return candidates(office, chosen, now, session.settings, activated=True, additional=additional)
 
 
+@dataclass(frozen=True, slots=True)
+class DepartmentPlan:
+    """What activating one department would be: its people who are not activated yet, and who is already."""
+
+    name: str
+    people: tuple[UserRecord, ...]  # who is inactive
+    plan: Plan  # of them
+    activated: int  # people of the same kind of order
+
+
+def departments_to_activate(
+    session: Session, office_name: str, now: datetime, *, additional: bool
+) -> list[DepartmentPlan]:
+    """Every department of the office, by name, with what its activation would be if it were made and paid now."""
+    office = queries.find_office(office_name)
+    today = local_date(now, office.timezone)
+    prices, term = load_prices(office.currency), FirstTerm(session.settings.orders.first_term_months)
+    held: dict[str, list[list[UserRecord]]] = {name: [[], []] for name in queries.departments(office)}
+    for activated in (False, True):
+        for user in candidates(office, EVERYONE, now, session.settings, activated=activated, additional=additional):
+            held[user.department][activated].append(user)
+    return [
+        DepartmentPlan(
+            name,
+            tuple(inactive),
+            plan(inactive, term, office.kind, prices, today, session.settings),
+            len(activated_people),
+        )
+        for name, (inactive, activated_people) in held.items()
+    ]
+
+
 def preview(session: Session, office_name: str, people: Sequence[UserRecord], term: Term, now: datetime) -> Plan:
     """What an order for these people would be, if it were made and paid now; nothing is made."""
     office = queries.find_office(office_name)
@@ -173,12 +205,14 @@ def activate(
     *,
     additional: bool = False,
     paying: payments.Paying | None = None,
+    expected: int | None = None,
     request_id: str | None = None,
     dry_run: bool = False,
 ) -> NewOrder:
     """Order the activation of everyone inactive in the departments: users and property managers, or family members.
 
-    Raises NotFound for the office or a department, Refused where nobody is left to activate.
+    `expected` is the total that was seen, in minor units. Raises NotFound for the office or a department, Refused where
+    nobody is left to activate, or the total is another one now.
     """
 
     def work(change: Change) -> NewOrder:
@@ -192,7 +226,7 @@ def activate(
             if user.department in chosen
         ]
         term = FirstTerm(change.settings.orders.first_term_months)
-        return _create(change, office, people, term, additional=additional, paying=paying)
+        return _create(change, office, people, term, additional=additional, paying=paying, expected=expected)
 
     arguments = {
         "office": office_name,
@@ -211,13 +245,15 @@ def renew(
     *,
     additional: bool = False,
     paying: payments.Paying | None = None,
+    expected: int | None = None,
     request_id: str | None = None,
     dry_run: bool = False,
 ) -> NewOrder:
     """Order the renewal of every activated user and property manager (or family member) that was chosen.
 
-    `chosen` is a filter over users, or user ids. Raises Refused for months out of range, a date in an office or out
-    of range, and where nobody is left to renew.
+    `chosen` is a filter over users, or user ids; `expected` is the total that was seen, in minor units. Raises Refused
+    for months out of range, a date in an office or out of range, where nobody is left to renew, and where the total is
+    another one now.
     """
 
     def work(change: Change) -> NewOrder:
@@ -233,7 +269,7 @@ def renew(
         # Who was named and is gone meanwhile is told, not passed over.
         named = () if isinstance(chosen, Filter) else sorted(set(chosen) - {user.id for user in people})
         gone = [Skipped(user_id=key, reason="is not, or no longer, among those who can be renewed") for key in named]
-        return _create(change, office, people, term, additional=additional, paying=paying, gone=gone)
+        return _create(change, office, people, term, additional=additional, paying=paying, gone=gone, expected=expected)
 
     arguments = {
         "office": office_name,
@@ -291,6 +327,7 @@ def _create(
     paying: payments.Paying | None = None,
     made_from: Order | None = None,
     gone: Sequence[Skipped] = (),
+    expected: int | None = None,
 ) -> NewOrder:
     """new -> Processing: prices and tax are frozen, `pay_by` is set, the people are claimed; nothing else moves."""
     today = local_date(change.now, office.timezone)
@@ -304,6 +341,11 @@ def _create(
         )
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
         raise Refused(f"nobody is left to order for: {why}{more}")
+    if expected not in (None, planned.totals.total):
+        raise Refused(
+            f"the total is {Money(planned.totals.total, office.currency)} now, no longer"
+            f" {Money(expected or 0, office.currency)}: people or prices changed, look again"
+        )
     if planned.totals.total > LARGEST:
         raise Refused(f"the total would be more than {Money(LARGEST, office.currency)}: order for fewer people")
     order = Order.create(

@@ -21,6 +21,7 @@ from smartsub_tui.billing.pricing import totals
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates
 from smartsub_tui.clock import local_date
+from smartsub_tui.config import Settings
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import rows
 from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Subscription, User
@@ -418,9 +419,14 @@ def _choose_bank(change: Change, order: Order) -> None:
     if order.bank_chosen_at is not None:
         return
     before = order.pay_by
-    pay_by = max(order.created_at + change.settings.orders.bank_within, order.pay_by)
+    pay_by = bank_pay_by(order.created_at, order.pay_by, change.settings)
     _move(order, change, bank_chosen_at=change.now, pay_by=pay_by)
     change.record("bank", order=order.id, before={"pay_by": before}, after={"pay_by": pay_by})
+
+
+def bank_pay_by(created_at: datetime, pay_by: datetime, settings: Settings) -> datetime:
+    """Until when an order can be paid once bank transfer is chosen for it; never earlier than before."""
+    return max(created_at + settings.orders.bank_within, pay_by)
 
 
 def _expected(number: str, version: int | None) -> Order:

@@ -56,6 +56,7 @@ class OrderDetails(OrderSummary):
     events: tuple[EventRecord, ...]
     status_since: datetime = hidden()
     unapplied: tuple[Money, ...] = hidden(default=())
+    bank_chosen_at: datetime | None = hidden(default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,12 @@ def find_department(office: Office, name: str) -> Department:
     raise NotFound(f"{office.name} has no {office.kind.department_label.lower()} {name!r}: {near}")
 
 
+def departments(office: Office) -> list[str]:
+    """The names of an office's departments, in their order."""
+    named = Department.select(Department.name).where(Department.office == office)
+    return [name for (name,) in rows(named.order_by(Department.name_folded, Department.id))]
+
+
 def _nearest(name: str, names: Sequence[str]) -> str | None:
     """ "did you mean ...?", where one of the names is near enough."""
     import difflib

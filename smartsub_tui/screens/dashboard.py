@@ -45,8 +45,8 @@ NEEDS: Final = (
 class DashboardScreen(BaseScreen):
     """The triage panel over the offices."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("open", "renew", "orders", "next_field")
-    BINDINGS: ClassVar[list[BindingType]] = bindings("renew", "orders")
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("open", "activate", "renew", "orders", "next_field")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("activate", "renew", "orders")
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class DashboardScreen(BaseScreen):
             self._paint_offices()
 
     def _offer(self) -> None:
-        here = ("open", "renew", "orders") if self.query_one(OfficeTable).has_focus else ("open",)
+        here = ("open", "activate", "renew", "orders") if self.query_one(OfficeTable).has_focus else ("open",)
         self.key_line.show((*here, "next_field", "payments", "help", "quit"))
 
     def on_descendant_focus(self) -> None:
@@ -113,6 +113,11 @@ class DashboardScreen(BaseScreen):
                 self.smartsub.open_payments(need.filter)
         else:
             self.action_renew()
+
+    def action_activate(self) -> None:
+        office = self.query_one(OfficeTable).current
+        if office is not None:
+            self.smartsub.open_activate(office)
 
     def action_renew(self) -> None:
         office = self.query_one(OfficeTable).current

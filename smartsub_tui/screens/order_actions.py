@@ -9,13 +9,14 @@ from typing import Any, Final
 from smartsub_tui import display
 from smartsub_tui.billing import orders, payments
 from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.payments import Manual, Offered
+from smartsub_tui.billing.payments import BankTransfer, Manual, Offered, Paying
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_TRIGGER
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.screens.pay import PayScreen
 
 _LINES_SHOWN: Final = 5
 
@@ -30,10 +31,8 @@ class _Question:
 
 
 _QUESTIONS: Final = {
-    Trigger.PAY: _Question("Pay", "Every date is moved once, and the invoice is issued.", "Reference"),
-    Trigger.CONFIRM: _Question(
-        "Confirm the money for", "It is applied if the order can take it; else it is recorded and waits.", "Reference"
-    ),
+    Trigger.PAY: _Question("Pay", "Paid today, the dates become (and an invoice is issued):", None),
+    Trigger.CONFIRM: _Question("Confirm", "Applied if the order can take it, else recorded to wait:", None),
     Trigger.FAIL: _Question("Mark as failed:", "Nothing was charged; its people are free again.", "Reason"),
     Trigger.AGAIN: _Question("Order again:", "A new order for the same people, at today's price.", None),
     Trigger.CANCEL: _Question("Cancel", "It can no longer be paid; its people are free again.", "Reason"),
@@ -94,43 +93,57 @@ class OrderActions(BaseScreen):
             question = _QUESTIONS[trigger]
             verb, happens = question.verb, question.happens
             if trigger is Trigger.CONFIRM and found.status is OrderStatus.SUCCEED:
-                verb, happens = "Record second money for", "It is paid already: what came beside is recorded and waits."
+                verb, happens = "Record", "It is paid already: second money is recorded and waits."
             if trigger is Trigger.DELETE and found.status is OrderStatus.PROCESSING:
                 happens = "It is cancelled, then hidden. D brings it back as Cancel, is:deleted shows it."
             self.app.clear_notifications()
-            said = await self.app.push_screen_wait(
-                ConfirmScreen(
-                    f"{verb} order {found.number}?",
-                    [*about(found), "", happens],
-                    f"Yes, {OF_TRIGGER[trigger].label}",
-                    question.field,
+            said: str | Paying | None
+            if trigger in (Trigger.PAY, Trigger.CONFIRM):
+                said = await self.app.push_screen_wait(
+                    PayScreen(
+                        found,
+                        self.smartsub.who,
+                        self.smartsub.settings,
+                        self.backend.clock,
+                        verb=verb,
+                        happens=happens,
+                        bank=trigger is Trigger.PAY,
+                    )
                 )
-            )
+            else:
+                said = await self.app.push_screen_wait(
+                    ConfirmScreen(
+                        f"{verb} order {found.number}?",
+                        [*about(found), "", happens],
+                        f"Yes, {OF_TRIGGER[trigger].label}",
+                        question.field,
+                    )
+                )
             if said is not None:
                 # Not in this worker: it ends with its screen, and with the next key that asks.
                 self.smartsub.write(lambda: self._do(trigger, found, said))
 
         self.work("action", ask)
 
-    async def _do(self, trigger: Trigger, found: OrderDetails, said: str) -> None:
+    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | Paying) -> None:
         number, version = found.number, found.version
         call = self.backend.call
-        match trigger:
-            case Trigger.PAY:
-                self._tell_paid(await call(payments.pay, number, Manual(said), version=version))
-            case Trigger.CONFIRM:
+        match trigger, said:
+            case Trigger.PAY, Manual() | BankTransfer():
+                self._tell_paid(await call(payments.pay, number, said, version=version))
+            case Trigger.CONFIRM, Manual():
                 second = found.status is OrderStatus.SUCCEED
-                self._tell_paid(await call(payments.confirm, number, Manual(said), second=second, version=version))
-            case Trigger.APPLY:
+                self._tell_paid(await call(payments.confirm, number, said, second=second, version=version))
+            case Trigger.APPLY, _:
                 self._tell_paid(await call(payments.apply, number, version=version))
-            case Trigger.AGAIN:
+            case Trigger.AGAIN, _:
                 made = await call(orders.again, number)
                 left = f", {len(made.skipped)} left out" if made.skipped else ""
                 self.smartsub.tell(f"made order {made.order.number}, {made.order.total}{left}")
                 if self.is_current:
                     self.order_changed(made.order.number, made=True)
                 return
-            case Trigger.RESTORE:
+            case Trigger.RESTORE, _:
                 await call(payments.restore, number, version=version)
                 self.smartsub.tell(f"restored {number}")
             case _:
@@ -142,6 +155,9 @@ class OrderActions(BaseScreen):
     def _tell_paid(self, paid: payments.Paid) -> None:
         if paid.waiting is not None:
             self.smartsub.tell(f"the money was recorded and waits, it could not be applied: {paid.waiting}", wrong=True)
+        elif paid.order.status is not OrderStatus.SUCCEED:
+            until = display.instant(paid.order.pay_by, self.backend.clock.now(), self.timezone)
+            self.smartsub.tell(f"bank transfer chosen: to be paid until {until}, reference {paid.order.number}")
         else:
             invoice = f", invoice {paid.order.invoice.number}" if paid.order.invoice else ""
             self.smartsub.tell(f"paid {paid.order.total}{invoice}")

@@ -21,12 +21,10 @@ from smartsub_tui.billing.terms import MOST_MONTHS, Months, Until, parse_date, p
 from smartsub_tui.clock import local_date
 from smartsub_tui.commands import bindings
 from smartsub_tui.data.filters import Filter, parse_users
-from smartsub_tui.data.money import Money
-from smartsub_tui.data.records import OfficeRecord, UserRecord
+from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.data.vocabulary import OfficeKind
 from smartsub_tui.errors import SmartsubError
-from smartsub_tui.screens.base import BaseScreen
-from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.screens.ordering import OrderingScreen, people_of, tabs, toggled
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
@@ -47,7 +45,7 @@ class _Seen:
     total: Plan | None
 
 
-class RenewScreen(BaseScreen):
+class RenewScreen(OrderingScreen):
     """Users and property managers of one office, or its family members."""
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
@@ -60,26 +58,25 @@ class RenewScreen(BaseScreen):
         "until",
         "family",
         "filter",
+        "holder",
+        "activate",
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "mark", "mark_all", "more_months", "fewer_months", "months", "until", "family", "filter"
+        "more_months", "fewer_months", "months", "until", "filter", "holder"
     )
 
     def __init__(self, office: OfficeRecord, text: str = "") -> None:
-        super().__init__()
-        self.office = office
+        super().__init__(office)
         self._text = text
-        self.marked: set[str] = set()
-        self.additional = False
         self._seen: _Seen | None = None
         self._mark_all_when_seen = False
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
         with Horizontal(id="renew-term"):
-            yield Static(display.content(" Renew for "), id="renew-label")
+            yield tabs("Renew")
+            yield Static(display.content("months "), id="months-label")
             yield Field("1", id="months", leave=self._leave_term, max_length=8)
-            yield Static(display.content(" months"), id="months-label")
             with Horizontal(id="renew-until"):
                 yield Static(display.content("   or until "), id="until-label")
                 yield Field(id="until", leave=self._leave_term, placeholder="YYYY-MM-DD", max_length=12)
@@ -90,7 +87,7 @@ class RenewScreen(BaseScreen):
         yield PeopleTable()
         yield Static("", id="empty")
         yield Rule()
-        yield Static("", id="renew-sum")
+        yield Static("", id="order-sum")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -192,9 +189,8 @@ class RenewScreen(BaseScreen):
         if self._seen is None:
             return
         seen = self._seen
-        self.table.show(seen.people, self.marked, self._today(), self.office.kind.department_label)
-        who = "family members" if self.additional else "users and property managers"
-        self.query_one("#renew-who", Static).update(display.content(f"   {who}", "quiet"))
+        self.table.show(seen.people, self.marked, self._today(), self.office.kind)
+        self.query_one("#renew-who", Static).update(display.content(f"   {self.who()}", "quiet"))
         shown = f"{len(seen.people)} shown, " if len(seen.people) < seen.matching else ""
         self.filter_bar.note(f"{shown}{display.count(seen.matching)} of {display.count(seen.everyone)}")
         empty = self.query_one("#empty", Static)
@@ -210,29 +206,21 @@ class RenewScreen(BaseScreen):
 
     def _sum(self) -> None:
         """What the marked ones cost, or why the person under the cursor cannot be marked."""
-        seen, here = self._seen, self.table.current
+        here = self.table.current
         if here is not None and here.reason is not None:
-            self.query_one("#renew-sum", Static).update(display.content(f" {here.user.name} {here.reason}", "quiet"))
-            self._offer()
-            return
-        parts = [f" {len(self.marked):,} marked"]
-        if seen is not None and seen.total is not None:
-            total, currency = seen.total.totals, self.office.currency
-            parts.append(
-                f"net {display.money(Money(total.net, currency), with_currency=False)}"
-                f"  tax {display.money(Money(total.tax, currency), with_currency=False)}"
-                f"  {display.money(Money(total.total, currency))}"
-            )
-            if seen.total.skipped:
-                parts.append(f"{len(seen.total.skipped):,} left out")
-        self.query_one("#renew-sum", Static).update(display.content("   ".join(parts), "bold"))
+            leads = ": o opens it" if here.user.held_by is not None else ""
+            self.say(f" {here.user.name} {here.reason}{leads}", "quiet")
+        else:
+            self.show_sum(f"{len(self.marked):,} marked", self._seen.total if self._seen is not None else None)
         self._offer()
 
     def _offer(self) -> None:
         order = ("order",) if self.marked else ()
+        here = self.table.current
+        holder = ("holder",) if here is not None and here.user.held_by is not None else ()
         until = ("until",) if self.office.kind is OfficeKind.COMMUNITY else ()
         self.key_line.show(
-            (*order, "mark", "mark_all", "months", *until, "family", "filter", "more_months", "back", "help")
+            (*order, *holder, "mark", "mark_all", "months", *until, "family", "filter", "activate", "back", "help")
         )
 
     @on(Resize)
@@ -251,11 +239,6 @@ class RenewScreen(BaseScreen):
             self.filter_bar.input.value = ""
         else:
             super().action_back()
-
-    def action_family(self) -> None:
-        self.additional = not self.additional
-        self.marked.clear()
-        self.load()
 
     # Marks
 
@@ -276,8 +259,7 @@ class RenewScreen(BaseScreen):
         if self._seen is None:
             self._mark_all_when_seen = True  # typed ahead
             return
-        matching = set(self._seen.renewable)
-        self.marked = self.marked - matching if matching <= self.marked else self.marked | matching
+        self.marked = toggled(self.marked, self._seen.renewable)
         self.load()
 
     def _recount(self) -> None:
@@ -292,63 +274,38 @@ class RenewScreen(BaseScreen):
 
         self.work("renew-sum", recount)
 
-    # The order
+    def action_holder(self) -> None:
+        """The open order that holds the person under the cursor."""
+        here = self.table.current
+        if here is not None and here.user.held_by is not None:
+            self.smartsub.open_order(here.user.held_by)
 
-    @on(DataTable.RowSelected)
-    def _selected(self) -> None:
-        self.action_order()
+    # The order
 
     def action_order(self) -> None:
         term = self.term()
         if term is None:
             return
         if not self.marked:
-            self.smartsub.tell("nobody is marked: Space marks one, A everyone shown")
+            self.smartsub.tell("nobody is marked: Space marks one, A everyone who matches")
             return
         marked, additional = sorted(self.marked), self.additional
 
-        async def order() -> None:
+        async def look() -> None:
             plan = await self.backend.latest("ask", _total, self.office, term, additional, tuple(marked))
             if plan is None or not plan.lines:
                 self.smartsub.tell("none of the marked people can be renewed", wrong=True)
                 return
             how = display.months(term.months) if isinstance(term, Months) else f"until {term.day.isoformat()}"
-            total, currency = plan.totals, self.office.currency
-            first = [
-                f"  {display.fit(line.user.name, 30)} {display.service_date(line.user.expires_on)}"
-                f" -> {display.service_date(line.new_expiry)}"
-                for line in plan.lines[:4]
-            ]
-            more = [f"  and {len(plan.lines) - 4:,} more"] if len(plan.lines) > 4 else []
-            left = [f"{len(plan.skipped):,} left out: {each.user_id} {each.reason}" for each in plan.skipped[:1]]
-            self.app.clear_notifications()
-            said = await self.app.push_screen_wait(
-                ConfirmScreen(
-                    f"Order the renewal of {len(plan.lines):,} people, {how}?",
-                    [
-                        self.office.name,
-                        f"net {Money(total.net, currency)}   tax {Money(total.tax, currency)}"
-                        f"   total {Money(total.total, currency)}",
-                        "If paid today:",
-                        *first,
-                        *more,
-                        *left,
-                    ],
-                    "Yes, make the order (paying comes next)",
-                )
+            self.ask(
+                f"Order the renewal of {len(plan.lines):,} people, {how}?",
+                plan,
+                lambda expected: self.backend.call(
+                    orders.renew, self.office.name, marked, term, additional=additional, expected=expected
+                ),
             )
-            if said is None:
-                return
-            self.marked.clear()
-            self.smartsub.write(make)
 
-        async def make() -> None:
-            made = await self.backend.call(orders.renew, self.office.name, marked, term, additional=additional)
-            self.smartsub.tell(f"made order {made.order.number}, {made.order.total}")
-            if self.is_current:
-                self.smartsub.open_order(made.order.number)
-
-        self.work("order", order)
+        self.work("look", look)
 
 
 def _look(
@@ -364,28 +321,12 @@ def _look(
     everyone = people_to_renew(session, office.name, parse_users(""), now, additional=additional)
     plan = preview(session, office.name, matching, term, now) if term is not None else None
     return _Seen(
-        tuple(_people(matching[:_ROWS], plan)),
+        tuple(people_of(matching[:_ROWS], plan)),
         len(matching),
         tuple(line.user.id for line in plan.lines) if plan is not None else (),
         len(everyone),
         _total(session, office, term, additional, marked),
     )
-
-
-def _people(shown: list[UserRecord], plan: Plan | None) -> list[Person]:
-    if plan is None:
-        return [Person(user, None, "", None) for user in shown]
-    lines = {line.user.id: line for line in plan.lines}
-    reasons = {each.user_id: each.reason for each in plan.skipped}
-    people = []
-    for user in shown:
-        line = lines.get(user.id)
-        if line is None:
-            people.append(Person(user, None, "", reasons.get(user.id, "")))
-        else:
-            price = display.money(Money(line.amount, plan.currency), with_currency=False)
-            people.append(Person(user, line.new_expiry, price, None))
-    return people
 
 
 def _total(

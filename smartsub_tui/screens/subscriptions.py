@@ -24,8 +24,8 @@ from smartsub_tui.widgets.office_table import OfficeTable
 class SubscriptionsScreen(BaseScreen):
     """Asks for an office where none is chosen."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("choose", "orders")
-    BINDINGS: ClassVar[list[BindingType]] = bindings("orders")
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("choose", "activate", "renew", "orders")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("activate", "renew", "orders")
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SubscriptionsScreen(BaseScreen):
 
     def on_mount(self) -> None:
         self.masthead.show("Subscriptions")
-        self.key_line.show(("choose", "orders", "dashboard", "payments", "help", "quit"))
+        self.key_line.show(("activate", "renew", "orders", "dashboard", "payments", "help", "quit"))
         self.set_focus(self.query_one(OfficeTable))
 
     def load(self) -> None:
@@ -62,6 +62,14 @@ class SubscriptionsScreen(BaseScreen):
 
     @on(DataTable.RowSelected)
     def _selected(self) -> None:
+        self.action_renew()
+
+    def action_activate(self) -> None:
+        office = self.query_one(OfficeTable).current
+        if office is not None:
+            self.smartsub.open_activate(office)
+
+    def action_renew(self) -> None:
         office = self.query_one(OfficeTable).current
         if office is not None:
             filter_text, self.filter_text = self.filter_text, ""

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.binding import BindingType
 from textual.widgets import DataTable
 
+from smartsub_tui import display
 from smartsub_tui.commands import bindings
 
 
@@ -30,3 +31,8 @@ class RowTable(DataTable[Text]):
 
     def action_last(self) -> None:
         self.move_cursor(row=self.row_count - 1)
+
+
+def mark_cell(marked: bool) -> Text:
+    """The first cell of a row that can be marked."""
+    return display.cell("* " if marked else "  ", "bold")

@@ -21,7 +21,7 @@ def test_renew_pay_find_and_open(tmp_path: Path) -> None:
         terminal.wait_for(OFFICE)
         terminal.type("j")  # the second office by name
         terminal.type("n")
-        terminal.wait_for("Renew for")
+        terminal.wait_for("months")
         terminal.wait_for("26 of 26")
         terminal.type(f"m{CLEAR}")
         terminal.wait_for("how many months?")

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from smartsub_tui.app import SmartSubApp
 from smartsub_tui.data.models import AuditEvent
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName
-from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.screens.question import Question
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, until, write
 from tests.support import NOW, TODAY, add_community, add_order, add_payment, add_people, add_person
 
@@ -41,6 +41,7 @@ def fill() -> None:
             add_person(office, f"{text}-{place}", name=text, department=text, apartment=text, expires_on=TODAY),
             *add_people(office, f"k{place}", expires_on=TODAY),
         ]
+        add_person(office, f"i{text}-{place}", name=text, department=text, apartment=text)
         order = add_order(office, people[:1], OrderStatus.TIME_OUT, number=f"{place:02}{text}")
         add_payment(order, PaymentState.SUCCEEDED, ProviderName.MANUAL, reference=text)
         AuditEvent.create(at=NOW, admin=text, source=text, action=text, order=order, reason=text, after='{"lines":1}')
@@ -67,7 +68,17 @@ async def _renew(app: SmartSubApp, pilot: Pilot[None]) -> None:
 
 async def _renew_question(app: SmartSubApp, pilot: Pilot[None]) -> None:
     await press(pilot, "n", "A", "enter")
-    await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+    await until(pilot, lambda: isinstance(app.screen, Question))
+
+
+async def _activate(app: SmartSubApp, pilot: Pilot[None]) -> None:
+    await press(pilot, "a", "A")
+    assert "1 building marked, 1 people" in drawn(app)
+
+
+async def _activate_question(app: SmartSubApp, pilot: Pilot[None]) -> None:
+    await press(pilot, "a", "A", "enter")
+    await until(pilot, lambda: isinstance(app.screen, Question))
 
 
 async def _payments(app: SmartSubApp, pilot: Pilot[None]) -> None:
@@ -82,7 +93,7 @@ async def _order_info(app: SmartSubApp, pilot: Pilot[None]) -> None:
 
 async def _question(app: SmartSubApp, pilot: Pilot[None]) -> None:
     await press(pilot, "3", "enter", "c")
-    await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+    await until(pilot, lambda: isinstance(app.screen, Question))
 
 
 async def _help(app: SmartSubApp, pilot: Pilot[None]) -> None:
@@ -91,7 +102,18 @@ async def _help(app: SmartSubApp, pilot: Pilot[None]) -> None:
 
 
 Visit = Callable[[SmartSubApp, Pilot[None]], Awaitable[None]]
-VISITS = (_dashboard, _subscriptions, _renew, _renew_question, _payments, _order_info, _question, _help)
+VISITS = (
+    _dashboard,
+    _subscriptions,
+    _renew,
+    _renew_question,
+    _activate,
+    _activate_question,
+    _payments,
+    _order_info,
+    _question,
+    _help,
+)
 
 
 def assert_harmless(app: SmartSubApp) -> None:

@@ -11,10 +11,10 @@ import pytest
 from textual.widgets import Button
 
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Role, UserKind
-from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
+from smartsub_tui.screens.question import Question
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
 from smartsub_tui.widgets.field import Field
@@ -89,14 +89,14 @@ async def test_renew_pay_find_and_open(path: Path) -> None:
         await press(pilot, "enter", "A", "plus", "plus")
         assert "10 marked" in drawn(app)
         await press(pilot, "enter")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         total = gross(10 * 3 * 500)
         assert f"total EUR {total / 100:,.2f}" in drawn(app)
         await press(pilot, "y")
         await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
         assert "created but not paid yet" in drawn(app)
         await press(pilot, "p")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await write(pilot, "cash 17")
         await press(pilot, "enter", "y")
         await until(pilot, lambda: "INV-2026-000001" in drawn(app))
@@ -119,7 +119,7 @@ async def test_a_community_renews_to_a_date_and_an_office_does_not(path: Path) -
         assert "2027-06-15" in drawn(app)
         assert "1 marked" in drawn(app)
         await press(pilot, "enter")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await press(pilot, "y")
         await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
         assert "Next Expiration Date" in drawn(app)
@@ -176,7 +176,7 @@ async def test_marks_survive_a_filter(path: Path) -> None:
 async def test_enter_is_no_and_nothing_is_made(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await press(pilot, "j", "n", "A", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await press(pilot, "enter")
         assert isinstance(app.screen, RenewScreen)
         await press(pilot, "3")
@@ -188,9 +188,9 @@ async def test_a_question_is_answered_once_however_quickly_a_key_is_repeated(pat
     """Each key is a message: the second may be on its way before the first has closed the question."""
     async with on_stage(path) as (app, pilot):
         await press(pilot, "j", "n", "A", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         question = app.screen
-        assert isinstance(question, ConfirmScreen)
+        assert isinstance(question, Question)
         for _ in range(2):
             if answer == "No":
                 question.query_one(Button).press()
@@ -205,11 +205,11 @@ async def test_a_question_is_answered_once_however_quickly_a_key_is_repeated(pat
 async def test_an_empty_reference_is_refused_and_y_in_the_field_is_a_letter(path: Path) -> None:
     async with on_stage(path, start="payments", filter_text="status:system") as (app, pilot):
         await press(pilot, "c")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await press(pilot, "enter")
         assert "reference is empty" in drawn(app)
         await write(pilot, "y")
-        assert isinstance(app.screen, ConfirmScreen)
+        assert isinstance(app.screen, Question)
         await press(pilot, "escape")
         assert isinstance(app.screen, PaymentsScreen)
     assert status_of(path, "20261101000000000001") == "system_processing"
@@ -237,14 +237,14 @@ async def test_a_viewer_is_offered_nothing_that_changes_an_order(tmp_path: Path)
 async def test_delete_hides_and_restore_brings_back(path: Path) -> None:
     async with on_stage(path, start="payments", filter_text="status:failed") as (app, pilot):
         await press(pilot, "d")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await write(pilot, "entered twice")
         await press(pilot, "enter", "y")
         await until(pilot, lambda: "No orders match" in drawn(app))
         await press(pilot, "slash")
         await write(pilot, " is:deleted")
         await press(pilot, "enter", "D")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await press(pilot, "y")
         await until(pilot, lambda: "No orders match" in drawn(app))
     assert look(path, "SELECT deleted_at FROM orders WHERE number = '20261001000000000000'") is None
@@ -343,18 +343,21 @@ async def test_a_wrong_filter_is_not_left_by_enter(path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(60, 18), (80, 24), (200, 60)])
-async def test_a_question_shows_its_field_and_answers_at_every_size(path: Path, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("key", "field", "yes"), [("f", "Reason", "Yes, fail"), ("c", "Reference", "Confirm EUR")])
+async def test_a_question_shows_its_field_and_answers_at_every_size(
+    path: Path, size: tuple[int, int], key: str, field: str, yes: str
+) -> None:
     async with on_stage(path, size=size, start="payments", filter_text="status:system") as (app, pilot):
-        await press(pilot, "c")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        assert "Reference" in drawn(app)
-        assert "Yes, confirm" in drawn(app)
+        await press(pilot, key)
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        assert field in drawn(app)
+        assert f"y  {yes}" in drawn(app)
 
 
 async def test_a_change_goes_on_when_another_key_is_pressed(path: Path) -> None:
     async with on_stage(path, start="payments", filter_text="status:failed") as (app, pilot):
         await press(pilot, "d")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await write(pilot, "twice")
         await press(pilot, "enter")
         await pilot.press("y", "1")
@@ -382,7 +385,7 @@ async def test_what_is_due_is_timed_out_by_the_refresh(path: Path) -> None:
     clock = FixedClock()
     async with on_stage(path, clock=clock) as (app, pilot):
         await press(pilot, "j", "n", "space", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await press(pilot, "y")
         await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
         clock.advance(hours=24)
@@ -393,7 +396,7 @@ async def test_what_is_due_is_timed_out_by_the_refresh(path: Path) -> None:
 async def test_an_order_that_changed_meanwhile_is_refused(path: Path) -> None:
     async with on_stage(path, start="payments", filter_text="status:system") as (app, pilot):
         await press(pilot, "c")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         look(path, "UPDATE orders SET version = version + 1 WHERE status = 'system_processing'")
         await write(pilot, "late")
         await press(pilot, "enter", "y")

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from smartsub_tui.app import SmartSubApp
 from smartsub_tui.config import InterfaceSettings, Settings
 from smartsub_tui.data.database import url_of
-from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.screens.question import Question
 from tests.screens.stage import drawn, make_database, press, until, write
 from tests.screens.test_journey import fill
 from tests.support import FixedClock
@@ -46,7 +46,7 @@ def typing(*keys: str, text: str = "", asks: bool = False) -> Callable[[Pilot[No
         await press(pilot, *keys)
         await write(pilot, text)
         if asks:
-            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            await until(pilot, lambda: isinstance(app.screen, Question))
 
     return run
 

@@ -1,0 +1,152 @@
+"""Subscriptions of one office: what is marked becomes one order. What Activate and Renew have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, ClassVar, Final
+
+from textual import on
+from textual.binding import BindingType
+from textual.widgets import DataTable, Static
+
+from smartsub_tui import display
+from smartsub_tui.billing.orders import NewOrder, Plan
+from smartsub_tui.commands import bindings
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.records import OfficeRecord, UserRecord
+from smartsub_tui.screens.base import BaseScreen
+from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.widgets.people_table import Person
+
+_LINES_SHOWN: Final = 4
+
+# Makes the order, given the total that was seen.
+Making = Callable[[int], Coroutine[Any, Any, NewOrder]]
+
+
+class OrderingScreen(BaseScreen):
+    """Marks survive filters and looks; they go when the order is made, or another kind of people is shown."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("mark", "mark_all", "family", "activate", "renew")
+
+    def __init__(self, office: OfficeRecord) -> None:
+        super().__init__()
+        self.office = office
+        self.marked: set[str] = set()
+        self.additional = False
+
+    # The ways between activation and renewal
+
+    def action_activate(self) -> None:
+        self.smartsub.open_activate(self.office)
+
+    def action_renew(self) -> None:
+        self.smartsub.open_renew(self.office)
+
+    def action_family(self) -> None:
+        self.additional = not self.additional
+        self.marked.clear()
+        self.load()
+
+    def who(self) -> str:
+        """Whom the screen is about, in words."""
+        return "family members" if self.additional else "users and managers"
+
+    # The order
+
+    @on(DataTable.RowSelected)
+    def _selected(self) -> None:
+        self.action_order()
+
+    @abstractmethod
+    def action_order(self) -> None:
+        """Ask, and make the order of what is marked."""
+
+    def ask(self, question: str, plan: Plan, make: Making) -> None:
+        """The last look at `plan`, with No under the cursor; then `make`, told the total that was on the screen."""
+        total, currency = plan.totals, self.office.currency
+        first = [
+            f"  {display.fit(line.user.name, 30)} {display.service_date(line.user.expires_on)}"
+            f" -> {display.service_date(line.new_expiry)}"
+            for line in plan.lines[:_LINES_SHOWN]
+        ]
+        more = [f"  and {len(plan.lines) - _LINES_SHOWN:,} more"] if len(plan.lines) > _LINES_SHOWN else []
+        left = [f"{len(plan.skipped):,} left out: {each.user_id} {each.reason}" for each in plan.skipped[:1]]
+        lines = [
+            self.office.name,
+            f"net {Money(total.net, currency)}   tax {Money(total.tax, currency)}"
+            f"   total {Money(total.total, currency)}",
+            "If paid today:",
+            *first,
+            *more,
+            *left,
+        ]
+
+        async def order() -> None:
+            self.app.clear_notifications()
+            said = await self.app.push_screen_wait(
+                ConfirmScreen(question, lines, "Yes, make the order (paying comes next)")
+            )
+            if said is not None:
+                self.smartsub.write(write)
+
+        async def write() -> None:
+            made = await make(total.total)
+            self.marked.clear()
+            left = f", {len(made.skipped)} left out" if made.skipped else ""
+            self.smartsub.tell(f"made order {made.order.number}, {made.order.total}{left}")
+            if self.is_current:
+                self.smartsub.open_order(made.order.number)
+
+        self.work("order", order)
+
+    # What is shown
+
+    def show_sum(self, what: str, plan: Plan | None) -> None:
+        """The line under the table: `what` is marked, and what it costs."""
+        parts = [f" {what}"]
+        if plan is not None:
+            total, currency = plan.totals, self.office.currency
+            parts.append(display.money(Money(total.total, currency)))
+            parts.append(
+                f"net {display.money(Money(total.net, currency), with_currency=False)}"
+                f"  tax {display.money(Money(total.tax, currency), with_currency=False)}"
+            )
+            if plan.skipped:
+                parts.append(f"{len(plan.skipped):,} left out")
+        self.say("   ".join(parts), "bold")
+
+    def say(self, text: str, style: str) -> None:
+        """The same line, with any text."""
+        self.query_one("#order-sum", Static).update(display.content(text, style))
+
+
+def tabs(here: str) -> Static:
+    """The two things that can be done for an office, this one in bold."""
+    line = display.content(" ")
+    for name in ("Activate", "Renew"):
+        line += display.content(name, "bold" if name == here else "quiet") + display.content("   ")
+    return Static(line, id="tabs")
+
+
+def people_of(shown: Iterable[UserRecord], plan: Plan | None) -> list[Person]:
+    """Rows for the table of people: what the plan makes of each, or why it leaves them out."""
+    if plan is None:
+        return [Person(user, None, "", None) for user in shown]
+    lines = {line.user.id: line for line in plan.lines}
+    reasons = {each.user_id: each.reason for each in plan.skipped}
+    people: list[Person] = []
+    for user in shown:
+        line = lines.get(user.id)
+        if line is None:
+            people.append(Person(user, None, "", reasons.get(user.id, "")))
+        else:
+            price = display.money(Money(line.amount, plan.currency), with_currency=False)
+            people.append(Person(user, line.new_expiry, price, None))
+    return people
+
+
+def toggled(marked: set[str], matching: Sequence[str]) -> set[str]:
+    """All of them marked too; or none of them, where all were."""
+    return marked - set(matching) if set(matching) <= marked else marked | set(matching)

@@ -1,0 +1,61 @@
+"""What every question has in common: No has the focus, Yes is another key, and it is answered once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+from textual.widgets import Button
+
+from smartsub_tui import display
+
+T = TypeVar("T")
+
+
+class Question(ModalScreen[T | None], Generic[T]):
+    """Asks; the answer is None for No, and what `said` returns for Yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "no", show=False),
+        Binding("y", "yes", show=False),
+        Binding("n", "no", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answered = False
+
+    @abstractmethod
+    def said(self) -> T | None:
+        """The answer for Yes; None where what was typed is not right yet, which the question then says."""
+
+    def answer(self, said: T | None) -> None:
+        """Once: a second key that was typed before the question had gone would close the screen behind it."""
+        if not self._answered:
+            self._answered = True
+            self.dismiss(said)
+
+    def no_button(self, label: str = "No") -> Button:
+        """What Enter presses."""
+        return Button(display.content(label), id="question-no", compact=True)
+
+    def leave_field(self, key: str) -> None:
+        """Enter never says Yes: No gets the focus. Esc is No."""
+        if key == "escape":
+            self.answer(None)
+        elif self.said() is not None:
+            self.set_focus(self.query_one("#question-no"))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.answer(None)
+
+    def action_no(self) -> None:
+        self.answer(None)
+
+    def action_yes(self) -> None:
+        said = self.said()
+        if said is not None:
+            self.answer(said)
