@@ -36,6 +36,8 @@ _ALL: Final = (
     Command("quit", "q", "q", "quit", "Go back, or from the first screen leave smartsub."),
     Command("help", "question_mark", "?", "help", "The keys of this screen, and what the statuses mean."),
     Command("filter", "slash", "/", "filter", "Type a filter, such as status:failed type:subscription 0042."),
+    Command("by_status", "S", "S", "status", "Only orders of the next status; behind the last, of all."),
+    Command("by_type", "t", "t", "type", "Only orders of the next type; behind the last, of all."),
     Command("refresh", "f5", "F5", "refresh", "Read the screen's data again."),
     Command("down", "j", "j", "down", "One row down."),
     Command("up", "k", "k", "up", "One row up."),

@@ -132,6 +132,21 @@ def fit(text: str, width: int, *, align: Literal["left", "right"] = "left") -> s
     return padding + shown if align == "right" else shown + padding
 
 
+def wrap(text: str, width: int) -> list[str]:
+    """plain(text) in lines of at most `width` cells, parted at spaces; a longer word is cut where the line ends."""
+    lines: list[str] = []
+    rest = plain(text)
+    while _width(rest) > width:
+        size = end = 0
+        while (after := size + _width_of(rest[end])) <= width:
+            size, end = after, end + 1
+        space = rest.rfind(" ", 0, end + 1)
+        end = space if space > 0 else max(end, 1)
+        lines.append(rest[:end])
+        rest = rest[end:].lstrip(" ")
+    return [*lines, rest]
+
+
 def _cut(shown: str, width: int) -> tuple[str, int]:
     """The beginning of `shown`, closed with `…`, in `width` cells or one less, and how many these are."""
     if _is_one_cell_each(shown):

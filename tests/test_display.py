@@ -203,6 +203,19 @@ def test_fitted_text_is_padded_on_the_side_that_it_does_not_lean_to() -> None:
     assert display.fit("abc", 0) == ""
 
 
+@given(texts, st.integers(2, 40))
+def test_wrapped_text_is_all_of_it_in_lines_that_fit(text: str, width: int) -> None:
+    lines = display.wrap(text, width)
+    assert "".join(lines).replace(" ", "") == display.plain(text).replace(" ", "")
+    assert all(cell_len(line) <= width for line in lines)
+
+
+def test_text_is_parted_at_spaces() -> None:
+    assert display.wrap("to be paid until tomorrow", 12) == ["to be paid", "until", "tomorrow"]
+    assert display.wrap("abcdefgh", 3) == ["abc", "def", "gh"]
+    assert display.wrap("", 3) == [""]
+
+
 def test_a_name_of_a_megabyte_is_fitted_at_once() -> None:
     looked_at: list[int] = []
 

@@ -10,14 +10,22 @@ from peewee import JOIN, Case, Expression, Field, Tuple, Value, fn
 
 from smartsub_tui.clock import local_date
 from smartsub_tui.data.database import rows
-from smartsub_tui.data.fields import InstantField, to_microseconds
+from smartsub_tui.data.fields import to_microseconds
 from smartsub_tui.data.filter_sql import order_condition, user_condition
 from smartsub_tui.data.filters import Filter, Moment
 from smartsub_tui.data.models import Claim, Department, Invoice, Office, Order, Subscription, User
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import InvoiceRecord, OfficeRecord, OrderSummary, UserRecord
 from smartsub_tui.data.text import folded
-from smartsub_tui.data.vocabulary import EXPIRING_DAYS, InvoiceKind, OfficeKind, OrderStatus, SubscriptionState
+from smartsub_tui.data.vocabulary import (
+    EXPIRING_DAYS,
+    InvoiceKind,
+    OfficeKind,
+    OrderStatus,
+    OrderType,
+    SubscriptionState,
+    Word,
+)
 from smartsub_tui.errors import NotFound, Refused, WrongUsage
 
 PAGE: Final = 50
@@ -228,17 +236,17 @@ class Sort(NamedTuple):
     descending: bool = True
 
 
-# A column that may be NULL sorts as the value beside it.
-_SORT_COLUMNS: Final[dict[str, tuple[Field, Any]]] = {
-    "created": (Order.created_at, None),
-    "number": (Order.number, None),
-    "type": (Order.type, None),
-    "status": (Order.status, None),
-    "total": (Order.total, None),
-    "apartments": (Order.apartments, None),
-    "paid": (Order.paid_at, 0),
-    "payby": (Order.pay_by, 0),
-    "office": (Office.name_folded, None),
+# What each key compares, in turn; each but the last four lies in an index. A column that may be NULL sorts as 0.
+_SORT_COLUMNS: Final[dict[str, tuple[Any, ...]]] = {
+    "created": (Order.created_at,),
+    "number": (Order.number,),
+    "type": (Order.type, Order.created_at),
+    "status": (Order.status, Order.created_at),
+    "total": (Order.total,),
+    "apartments": (Order.apartments,),
+    "paid": (fn.COALESCE(Order.paid_at, 0),),
+    "payby": (fn.COALESCE(Order.pay_by, 0),),
+    "office": (Office.name_folded,),
 }
 SORT_KEYS: Final = tuple(_SORT_COLUMNS)
 
@@ -252,9 +260,9 @@ def parse_sort(text: str) -> Sort:
 
 
 class Cursor(NamedTuple):
-    """Where a row stands under a sort: its value there, as it is stored, and its row id."""
+    """Where a row stands under a sort: its values there, as they are stored, and its row id."""
 
-    value: Any
+    values: tuple[Any, ...]
     pk: int
 
 
@@ -352,32 +360,49 @@ def search_orders(
 
     The first page, or the one right `after` a cursor, right `before` one, beginning `at` one, or the `last`.
     """
-    field, when_null = _SORT_COLUMNS[sort.key]
-    column: Any = field if when_null is None else fn.COALESCE(field, when_null)
+    columns = _SORT_COLUMNS[sort.key]
     backward = before is not None or last
     descending = sort.descending != backward
-    query = _orders(column.alias("sorted_by")).where(order_condition(chosen, moment))
-    cursor = before or after or at
-    if cursor is not None:
-        here = Tuple(Value(cursor.value, converter=False), Value(cursor.pk, converter=False))
-        place = Tuple(column, Order.id)
-        if at is not None:
-            query = query.where(place <= here if descending else place >= here)
-        else:
-            query = query.where(place < here if descending else place > here)
-    ends = (column.desc(), Order.id.desc()) if descending else (column.asc(), Order.id.asc())
-    found = list(rows(query.order_by(*ends).limit(limit)))
+    query = _orders(*(column.alias(f"sorted_by_{place}") for place, column in enumerate(columns))).where(
+        order_condition(chosen, moment)
+    )
+    if before is not None:
+        query = query.where(_beyond(before, sort, backward=True))
+    elif after is not None:
+        query = query.where(_beyond(after, sort))
+    elif at is not None:
+        query = query.where(_beyond(at, sort, itself=True))
+    ends = (*columns, Order.id)
+    found = list(rows(query.order_by(*(each.desc() if descending else each.asc() for each in ends)).limit(limit)))
     if backward:
         found.reverse()
-    stored = to_microseconds if isinstance(field, InstantField) else lambda value: value
-
-    def cursor_of(row: Sequence[Any]) -> Cursor:
-        value = row[-1]
-        return Cursor(stored(value) if isinstance(value, datetime) else value, row[0])
-
     return OrderPage(
-        tuple(OrderSummary(**_summary(row, moment.now)) for row in found), tuple(cursor_of(row) for row in found)
+        tuple(OrderSummary(**_summary(row, moment.now)) for row in found),
+        tuple(Cursor(tuple(map(_stored, row[-len(columns) :])), row[0]) for row in found),
     )
+
+
+def _beyond(cursor: Cursor, sort: Sort, *, backward: bool = False, itself: bool = False) -> Any:
+    """The rows behind a cursor (before it where `backward`), with the row `itself` or without."""
+    here = Tuple(*(Value(value, converter=False) for value in (*cursor.values, cursor.pk)))
+    place = Tuple(*_SORT_COLUMNS[sort.key], Order.id)
+    if sort.descending != backward:
+        return place <= here if itself else place < here
+    return place >= here if itself else place > here
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return to_microseconds(value)
+    return value.value if isinstance(value, Word) else value
+
+
+def count_before(chosen: Filter, moment: Moment, sort: Sort, cursor: Cursor) -> int:
+    """How many orders of the list stand before the cursor."""
+    query = Order.select(Order.id).where(order_condition(chosen, moment) & _beyond(cursor, sort, backward=True))
+    if sort.key == "office":
+        query = query.join(Office, on=(Order.office == Office.id))
+    return int(query.count())
 
 
 def count_orders(chosen: Filter, moment: Moment, *, at_most: int | None = None) -> int:
@@ -388,10 +413,25 @@ def count_orders(chosen: Filter, moment: Moment, *, at_most: int | None = None) 
     return int(query.count())
 
 
-def count_by_status(chosen: Filter, moment: Moment) -> dict[OrderStatus, int]:
-    """How many orders the filter lets through in each status that occurs."""
-    query = Order.select(Order.status, fn.COUNT(Order.id)).where(order_condition(chosen, moment)).group_by(Order.status)
-    return dict(rows(query))
+class Facets(NamedTuple):
+    """How many orders of a list are of each status, and of each type, that occurs in it."""
+
+    statuses: dict[OrderStatus, int]
+    types: dict[OrderType, int]
+
+
+def count_facets(chosen: Filter, moment: Moment) -> Facets:
+    """The facets of the orders that the filter lets through, in one pass over them."""
+    counted = (
+        Order.select(Order.type, Order.status, fn.COUNT(Order.id))
+        .where(order_condition(chosen, moment))
+        .group_by(Order.type, Order.status)
+    )
+    facets = Facets({}, {})
+    for kind, status, number in rows(counted):
+        facets.statuses[status] = facets.statuses.get(status, 0) + number
+        facets.types[kind] = facets.types.get(kind, 0) + number
+    return facets
 
 
 def find_order(number: str) -> Order:

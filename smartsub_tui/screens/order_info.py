@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual import on
@@ -49,6 +49,7 @@ class OrderInfoScreen(OrderActions):
         super().__init__()
         self._number, self._walk = number, walk
         self._seen: tuple[OrderDetails, tuple[Offered, ...]] | None = None
+        self._place: tuple[int, int] | None = None
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -68,12 +69,26 @@ class OrderInfoScreen(OrderActions):
             self._paint()
 
         self.work("order", load)
+        self._find_place()
+
+    def _find_place(self) -> None:
+        """Where the order stands in the list that it was opened from, and how long that is."""
+        walk = self._walk
+        if walk is None:
+            return
+
+        async def find() -> None:
+            self._place = await self.backend.latest("place", _place_in, walk, self.moment())
+            self._paint()
+
+        self.work("place", find)
 
     def _paint(self) -> None:
         if self._seen is None:
             return
         found, offers = self._seen
-        self.masthead.show("Payments", found.number)
+        place = f"{self._place[0]:,} of {self._place[1]:,}" if self._place is not None and self._walk else ""
+        self.masthead.show("Payments", found.number, note=place)
         self.query_one(Lines).show(list(self._lines(found, offers, self.size.width)))
         possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
         walk = ["neighbour_before", "neighbour_after"] if self._walk is not None else []
@@ -111,8 +126,10 @@ class OrderInfoScreen(OrderActions):
                 )
         yield _rule(room)
         for event in found.events:
-            when = display.fit(self._when(event.at), 12)
-            yield display.cell(f" {when}  {display.fit(event.by, 10)}  {sentence(event)}")
+            begin = f" {display.fit(self._when(event.at), 12)}  {display.fit(event.by, 10)}  "
+            for line in display.wrap(sentence(event), room - len(_EVENT_INDENT)):
+                yield display.cell(f"{begin}{line}")
+                begin = _EVENT_INDENT
         if found.history:
             yield display.cell(" Imported history: it stands as it was stated.")
         yield _rule(room)
@@ -133,6 +150,8 @@ class OrderInfoScreen(OrderActions):
         ]
         if found.status is OrderStatus.PROCESSING:
             pairs.append(("Pay by", self._when(found.pay_by)))
+        if found.status is OrderStatus.PROCESSING and found.bank_chosen_at is not None:
+            pairs.append(("By transfer to", self.smartsub.settings.seller.iban or "[seller] iban is not set"))
         if found.paid_at is not None:
             pairs.append(("Paid", self._when(found.paid_at)))
         if found.next_expiration is not None:
@@ -218,6 +237,7 @@ class OrderInfoScreen(OrderActions):
                 return
             number, here = found
             self._number, self._walk = number, Walk(walk.filter, walk.sort, here)
+            self._place = None
             self.query_one(Lines).action_first()
             self.load()
 
@@ -235,6 +255,9 @@ class OrderInfoScreen(OrderActions):
         self.load()
 
 
+_EVENT_INDENT: Final = " " * 27  # a space, the time, the name, and what parts them
+
+
 def _rule(room: int) -> Text:
     return Text(" " + "─" * (room - 1), "dim")
 
@@ -243,6 +266,11 @@ def _read(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, .
     time_out_due(session)
     now = session.clock.now()
     return read_order(number, now, session.settings), offered(session, number, now)
+
+
+def _place_in(session: Session, walk: Walk, moment: Moment) -> tuple[int, int]:
+    before = queries.count_before(walk.filter, moment, walk.sort, walk.here)
+    return before + 1, queries.count_orders(walk.filter, moment)
 
 
 def _neighbour(session: Session, walk: Walk, moment: Moment, back: bool) -> tuple[str, Cursor] | None:

@@ -15,9 +15,9 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
-from smartsub_tui.data.filters import Filter, Moment, parse_orders
-from smartsub_tui.data.queries import Cursor, OrderPage, Sort
-from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
+from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort
+from smartsub_tui.data.vocabulary import OrderStatus, OrderType
 from smartsub_tui.screens.order_actions import OrderActions, offered
 from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
 from smartsub_tui.widgets.filter_bar import FilterBar
@@ -27,13 +27,14 @@ from smartsub_tui.widgets.order_table import SORTABLE, OrderTable
 WINDOW: Final = 100
 _STEP: Final = WINDOW // 2
 _COUNTED: Final = 1001
+_TALL: Final = 24
 
 
 class PaymentsScreen(OrderActions):
     """The filter is the state: with the sort it says which orders are shown."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "filter", "sort", *ORDER_ACTIONS)
-    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "sort", *ORDER_ACTIONS)
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "filter", "by_status", "by_type", "sort", *ORDER_ACTIONS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "by_status", "by_type", "sort", *ORDER_ACTIONS)
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -41,6 +42,7 @@ class PaymentsScreen(OrderActions):
         self.sort = Sort()
         self._cursors: tuple[Cursor, ...] = ()
         self._wanted: str | None = None
+        self._facets = Facets({}, {})
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -145,10 +147,27 @@ class PaymentsScreen(OrderActions):
                 matching = await self.backend.latest("count", _count, chosen, moment, None)
             everything = await self.backend.latest("count", _count, parse_orders(""), moment, None)
             self.filter_bar.note(f"{display.count(matching)} of {display.count(everything)}")
-            facets = await self.backend.latest("count", _by_status, chosen, moment)
-            self.query_one("#facets", Static).update(display.content(_facets(facets)))
+            facets = await self.backend.latest("count", _facets, chosen, moment)
+            self._facets = facets
+            self._paint_facets()
 
         self.work("count", count)
+
+    def _paint_facets(self) -> None:
+        """What occurs, each with its count: statuses, then types; on a low terminal a row of the table is worth more."""
+        statuses, types = self._facets
+        parts = [f"{word.label} {display.count(statuses[word])}" for word in OrderStatus if word in statuses]
+        parts += [f"{word.label} {display.count(types[word])}" for word in OrderType if word in types]
+        width, height = self.size
+        lines = [""]
+        for part in parts:
+            longer = f"{lines[-1]}  {part}" if lines[-1] else part
+            if len(longer) <= width - 2:
+                lines[-1] = longer
+            else:
+                lines.append(part)
+        shown = lines[: 2 if height >= _TALL else 1]
+        self.query_one("#facets", Static).update(display.content("\n".join(shown), lines=True))
 
     # The table asks
 
@@ -180,6 +199,13 @@ class PaymentsScreen(OrderActions):
     def _highlighted(self) -> None:
         self._offer()
 
+    @on(DataTable.HeaderSelected)
+    def _head_clicked(self, event: DataTable.HeaderSelected) -> None:
+        key = str(event.column_key.value)
+        if key in SORTABLE:
+            self.sort = Sort(key, descending=not self.sort.descending if key == self.sort.key else True)
+            self._show()
+
     @on(DataTable.RowSelected)
     def _selected(self) -> None:
         order, place = self.table.current, self.table.cursor_row
@@ -190,7 +216,7 @@ class PaymentsScreen(OrderActions):
         """The key line: what is legal for the order under the cursor."""
         number = self._current()
         if number is None:
-            self.key_line.show(("filter", "help", "quit"))
+            self.key_line.show(("filter", "by_status", "by_type", "help", "quit"))
             return
 
         async def offer() -> None:
@@ -199,7 +225,7 @@ class PaymentsScreen(OrderActions):
                 for each in await self.backend.latest("offers", offered, number)
                 if each.possible
             ]
-            self.key_line.show(("info", *possible, "filter", "sort", "help", "quit"))
+            self.key_line.show(("info", *possible, "filter", "by_status", "by_type", "sort", "help", "quit"))
 
         self.work("offers", offer)
 
@@ -208,6 +234,7 @@ class PaymentsScreen(OrderActions):
         if self._cursors:
             rows = self.table.orders
             self.table.show(rows, self.sort, self.backend.clock.now(), self.timezone, on=self._current())
+        self._paint_facets()
 
     # The filter line
 
@@ -218,6 +245,19 @@ class PaymentsScreen(OrderActions):
 
     def action_filter(self) -> None:
         self.set_focus(self.filter_bar.input)
+
+    def action_by_status(self) -> None:
+        self._step_filter("status")
+
+    def action_by_type(self) -> None:
+        self._step_filter("type")
+
+    def _step_filter(self, key: str) -> None:
+        """The next value of a key into the filter; behind the last one, all of them again."""
+        steps = ["", *(f"{key}:{word}" for word in ORDER_KEYS[key].values)]
+        here = " ".join(term.describe() for term in self.filter.terms if term.key == key)
+        following = steps[(steps.index(here) + 1) % len(steps)] if here in steps else ""
+        self.filter_bar.set(self.filter.without_key(key).with_term(following))
 
     def action_back(self) -> None:
         if self.filter_bar.input.value:
@@ -283,9 +323,5 @@ def _count(session: Session, chosen: Filter, moment: Moment, at_most: int | None
     return queries.count_orders(chosen, moment, at_most=at_most)
 
 
-def _by_status(session: Session, chosen: Filter, moment: Moment) -> dict[OrderStatus, int]:
-    return queries.count_by_status(chosen, moment)
-
-
-def _facets(counts: dict[OrderStatus, int]) -> str:
-    return "  ".join(f"{status.label} {display.count(counts[status])}" for status in OrderStatus if status in counts)
+def _facets(session: Session, chosen: Filter, moment: Moment) -> Facets:
+    return queries.count_facets(chosen, moment)

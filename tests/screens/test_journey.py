@@ -33,6 +33,9 @@ from tests.support import (
     gross,
 )
 
+# What can be done with the list itself, and from it.
+LISTING = ("filter", "by_status", "by_type", "sort", "help", "quit")
+
 
 def fill() -> None:
     oak = add_office("Oak House")
@@ -217,11 +220,11 @@ async def test_an_empty_reference_is_refused_and_y_in_the_field_is_a_letter(path
 
 async def test_the_key_line_shows_what_is_legal_for_the_order_under_the_cursor(path: Path) -> None:
     async with on_stage(path, start="payments", filter_text="status:system") as (app, pilot):
-        assert app.screen.query_one(KeyLine).shown == ("info", "confirm", "fail", "filter", "sort", "help", "quit")
+        assert app.screen.query_one(KeyLine).shown == ("info", "confirm", "fail", *LISTING)
         await press(pilot, "escape", "slash")
         await write(pilot, "status:cancel")
         await press(pilot, "enter")
-        assert app.screen.query_one(KeyLine).shown == ("info", "delete", "filter", "sort", "help", "quit")
+        assert app.screen.query_one(KeyLine).shown == ("info", "delete", *LISTING)
         await press(pilot, "p")
         assert any("cancelled" in each for each in toasts(app))
 
@@ -229,7 +232,7 @@ async def test_the_key_line_shows_what_is_legal_for_the_order_under_the_cursor(p
 async def test_a_viewer_is_offered_nothing_that_changes_an_order(tmp_path: Path) -> None:
     path = make_database(tmp_path, fill, Role.VIEWER)
     async with on_stage(path, start="payments", role=Role.VIEWER) as (app, pilot):
-        assert app.screen.query_one(KeyLine).shown == ("info", "filter", "sort", "help", "quit")
+        assert app.screen.query_one(KeyLine).shown == ("info", *LISTING)
         await press(pilot, "f")
         assert any("a viewer may not" in each for each in toasts(app))
 
@@ -477,3 +480,37 @@ async def test_a_held_key_at_the_edge_moves_the_window_once(tmp_path: Path) -> N
         await settle(pilot)
         assert table.current is not None
         assert int(table.current.number) == int(edge.number) + 1
+
+
+async def test_types_and_statuses_are_stepped_through_and_counted(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        assert "Failed 1" in drawn(app)
+        assert "Subscription 3" in drawn(app)
+        await press(pilot, "t")
+        assert "type:activation" in drawn(app)
+        assert "2 of 5" in drawn(app)
+        await press(pilot, "S", "S", "S")
+        assert "type:activation status:succeed" in drawn(app)
+        assert "No orders match" in drawn(app)
+        await press(pilot, "t", "t", "t", "S", "S", "S", "S")
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter_bar.input.value == ""
+        assert "5 of 5" in drawn(app)
+
+
+async def test_info_says_where_in_the_list_it_is(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "j", "j", "enter")
+        await until(pilot, lambda: "3 of 5" in drawn(app))
+        await press(pilot, "right_square_bracket")
+        await until(pilot, lambda: "4 of 5" in drawn(app))
+        await press(pilot, "left_square_bracket", "left_square_bracket")
+        await until(pilot, lambda: "2 of 5" in drawn(app))
+
+
+async def test_a_click_on_a_head_sorts_by_it(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await pilot.click(OrderTable, offset=(4, 0))
+        await until(pilot, lambda: "Order Number v" in drawn(app))
+        await pilot.click(OrderTable, offset=(4, 0))
+        await until(pilot, lambda: "Order Number ^" in drawn(app))
