@@ -154,7 +154,7 @@ class PaymentsScreen(OrderActions):
         self.work("count", count)
 
     def _paint_facets(self) -> None:
-        """What occurs, each with its count: statuses, then types; on a low terminal a row of the table is worth more."""
+        """What occurs, each with its count; on a low terminal a row of the table is worth more."""
         statuses, types = self._facets
         parts = [f"{word.label} {display.count(statuses[word])}" for word in OrderStatus if word in statuses]
         parts += [f"{word.label} {display.count(types[word])}" for word in OrderType if word in types]
