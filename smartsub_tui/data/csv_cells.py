@@ -14,19 +14,23 @@ import re
 from typing import Final
 
 # Their wide and small forms too: spreadsheets of East Asia take them for the same.
-_FORMULA: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
-# What may stand before them and be passed over: spaces, quotes, and what cannot be seen. Apostrophes are among them, so
-# that text which looks defused already gets one more.
+_FORMULA: Final = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
+# What may stand before them and be passed over: spaces and controls, quotes, and what cannot be seen. Apostrophes are
+# among them, so that text which looks defused already gets one more.
 _PASSED: Final = (
-    r"(?:[^\S\t\r\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-    r"|[\"'`\xb4\u2018-\u201f\uff02\uff07])*"
+    r"[\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+    r"\"'`\xb4\u2018-\u201f\uff02\uff07]*"
 )
-# A program that parts cells at another mark than the comma sees more beginnings than ours: behind ; TAB or a line end.
-_PLACE: Final = (
-    rf"(?:(?P<start>\A)(?={{mark}}{_PASSED}[\t\r\n{_FORMULA}])|(?P<part>[;\t\r\n])(?={{mark}}{_PASSED}[{_FORMULA}]))"
-)
-_TO_DEFUSE: Final = re.compile(_PLACE.format(mark=""))
-_DEFUSED: Final = re.compile(_PLACE.format(mark="'") + "'")
+
+
+def _places(mark: str) -> re.Pattern[str]:
+    """Where a formula may begin, with `mark` there. Who parts cells at ; or TAB, not at the comma, sees more of them."""
+    start = rf"\A(?={mark}{_PASSED}[\t\r\n{_FORMULA}])"
+    return re.compile(rf"({start}|[;\t\r\n](?={mark}{_PASSED}[{_FORMULA}])){mark}")
+
+
+_TO_DEFUSE: Final = _places("")
+_DEFUSED: Final = _places("'")
 
 # What most cells are made of: nothing of it asks for quotes or an apostrophe.
 _HARMLESS: Final = re.compile(r"[\w;.][\w;. ]*").fullmatch
@@ -35,12 +39,12 @@ _ASKS_FOR_QUOTES: Final = re.compile('[",\r\n]').search
 
 def defused(text: str) -> str:
     """`text` with an apostrophe before whatever a spreadsheet would take for the beginning of a formula."""
-    return _TO_DEFUSE.sub(r"\g<part>'", text)
+    return _TO_DEFUSE.sub(r"\1'", text)
 
 
 def undefused(text: str) -> str:
     """The text that `defused` made this one from; any other text as it is."""
-    return _DEFUSED.sub(r"\g<part>", text) if "'" in text else text
+    return _DEFUSED.sub(r"\1", text) if "'" in text else text
 
 
 def cell(text: str) -> str:
