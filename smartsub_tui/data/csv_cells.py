@@ -24,7 +24,7 @@ _PASSED: Final = (
 
 
 def _places(mark: str) -> re.Pattern[str]:
-    """Where a formula may begin, with `mark` there. Who parts cells at ; or TAB, not at the comma, sees more of them."""
+    """Where a formula may begin, with `mark` there: who parts cells at ; or TAB, not at commas, sees more places."""
     start = rf"\A(?={mark}{_PASSED}[\t\r\n{_FORMULA}])"
     return re.compile(rf"({start}|[;\t\r\n](?={mark}{_PASSED}[{_FORMULA}])){mark}")
 
