@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
 from smartsub_tui import display
@@ -23,7 +23,6 @@ from smartsub_tui.config import Settings
 from smartsub_tui.data.records import AdminRecord, OfficeRecord
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
-from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
@@ -118,7 +117,7 @@ class SmartSubApp(App[None]):
 
     def _to(self, mode: str) -> None:
         """To a mode as it was left; from within the mode to its first screen. A question has to be answered first."""
-        if isinstance(self.screen, ConfirmScreen):
+        if isinstance(self.screen, ModalScreen):
             return
         if mode == self.current_mode:
             self._to_first(mode)

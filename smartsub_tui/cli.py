@@ -471,7 +471,7 @@ def export(
         except FileExists as error:
             raise Refused(f"{shown_name(into)} exists: name another file, or say --force to replace it") from error
         finally:
-            job.stop(session)
+            job.stop()
     run.print(
         {"file": into, "format": written, "rows": job.count},
         lambda: f"wrote {job.count:,} {kind.label} to {shown_name(into)}",

@@ -49,6 +49,7 @@ _ALL: Final = (
     Command("until", "u", "u", "until", "Type the date to renew to; communities only."),
     Command("family", "v", "v", "family", "Between users with property managers, and family members."),
     Command("sort", "s", "s", "sort", "Sort by the next column; the arrow in the head shows which way."),
+    Command("export", "e", "e", "export", "Write the rows of this list to a file, CSV or JSON Lines."),
     Command("mark", "space", "Space", "mark", "Mark or unmark the person under the cursor."),
     Command("mark_all", "A", "A", "all", "Mark everyone whom the filter lets through, or nobody."),
     Command("more_months", "plus", "+", "more", "One month more."),

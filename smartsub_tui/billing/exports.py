@@ -62,8 +62,8 @@ def _page(session: Session, rows: Rows, start: int) -> str:
 class FileExport:
     """An export into a file: `begin`, `go_on` until it is finished, and whatever happens, `stop`.
 
-    These three work in the thread of the database; each raises what NewFile raises. Nothing stands at `path` before the
-    export is finished, and if it is stopped before, nothing is left of it.
+    These three follow one another in the thread of the database; the first two raise what NewFile raises. Nothing
+    stands at `path` before the export is finished, and if it is stopped before, nothing is left of it.
     """
 
     def __init__(self, wanted: Wanted, form: ExportFormat, path: Path, *, replace: bool = False) -> None:
@@ -94,7 +94,7 @@ class FileExport:
         self._file.keep()
         return True
 
-    def stop(self, _session: Session) -> None:
+    def stop(self) -> None:
         """Leave nothing of an export that is not finished; a finished one stays."""
         if self._file is not None:
             self._file.drop()

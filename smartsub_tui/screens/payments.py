@@ -15,9 +15,11 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
+from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import Filter, Moment, parse_orders
 from smartsub_tui.data.queries import Cursor, OrderPage, Sort
 from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.screens.export import ExportScreen
 from smartsub_tui.screens.order_actions import OrderActions, offered
 from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
 from smartsub_tui.widgets.filter_bar import FilterBar
@@ -32,8 +34,8 @@ _COUNTED: Final = 1001
 class PaymentsScreen(OrderActions):
     """The filter is the state: with the sort it says which orders are shown."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "filter", "sort", *ORDER_ACTIONS)
-    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "sort", *ORDER_ACTIONS)
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "filter", "sort", "export", *ORDER_ACTIONS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "sort", "export", *ORDER_ACTIONS)
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -233,6 +235,9 @@ class PaymentsScreen(OrderActions):
             following = SORTABLE[(SORTABLE.index(self.sort.key) + 1) % len(SORTABLE)]
             self.sort = Sort(following)
         self._show()
+
+    def action_export(self) -> None:
+        self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort)))
 
     # What an action is about
 

@@ -20,13 +20,15 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import MOST_MONTHS, Months, Until, parse_date, parse_months
 from smartsub_tui.clock import local_date
 from smartsub_tui.commands import bindings
-from smartsub_tui.data.filters import Filter, parse_users
+from smartsub_tui.data.exports import ExportKind, Wanted
+from smartsub_tui.data.filters import Filter, Term, Text, parse_users
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import OfficeRecord, UserRecord
 from smartsub_tui.data.vocabulary import OfficeKind
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
+from smartsub_tui.screens.export import ExportScreen
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
@@ -60,9 +62,10 @@ class RenewScreen(BaseScreen):
         "until",
         "family",
         "filter",
+        "export",
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "mark", "mark_all", "more_months", "fewer_months", "months", "until", "family", "filter"
+        "mark", "mark_all", "more_months", "fewer_months", "months", "until", "family", "filter", "export"
     )
 
     def __init__(self, office: OfficeRecord, text: str = "") -> None:
@@ -251,6 +254,12 @@ class RenewScreen(BaseScreen):
             self.filter_bar.input.value = ""
         else:
             super().action_back()
+
+    def action_export(self) -> None:
+        """Everyone of this office whom the filter lets through, marked or not."""
+        here = Term("office", (Text.exact(self.office.name),))
+        chosen = Filter("users", (here, *self.filter_bar.filter.terms))
+        self.app.push_screen(ExportScreen(Wanted(ExportKind.USERS, chosen)))
 
     def action_family(self) -> None:
         self.additional = not self.additional

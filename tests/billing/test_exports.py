@@ -106,7 +106,7 @@ def test_who_may_not_makes_no_file_and_learns_of_none(session: Session, tmp_path
         export = FileExport(Wanted(ExportKind.AUDIT), ExportFormat.CSV, path, replace=True)
         with pytest.raises(NotAllowed):
             export.begin(session)
-        export.stop(session)
+        export.stop()
     assert [each.name for each in tmp_path.iterdir()] == ["there.csv"]
     assert there.read_text() == "kept"
 
@@ -137,7 +137,7 @@ def test_a_file_is_the_text_written_by_slices(
         seen.append(export.done)
         assert not export.path.exists()
     assert seen == [500, 1000, 1300]
-    export.stop(session)
+    export.stop()
     assert export.path.read_text() == text(session, ExportKind.ORDERS)
     assert [each.name for each in tmp_path.iterdir()] == ["o.csv"]
 
@@ -164,7 +164,7 @@ def test_stopped_at_any_moment_nothing_is_left(
             export.begin(session)
         for _ in range(slices):
             assert not export.go_on(session)
-        export.stop(session)
+        export.stop()
         assert list(tmp_path.iterdir()) == []
 
 
