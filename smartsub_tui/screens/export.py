@@ -164,11 +164,7 @@ class ExportScreen(ModalScreen[None]):
         else:
             self._end(export, finished=finished)
         finally:
-            try:
-                await backend.call(lambda _: export.stop())
-            except RuntimeError:
-                # The application has closed, and with it the thread that would have done it.
-                export.stop()
+            await backend.call(lambda _: export.stop())
 
     def _end(self, export: FileExport, *, finished: bool) -> None:
         if finished:

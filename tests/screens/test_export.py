@@ -32,7 +32,7 @@ def fill() -> None:
     add_person(oak, "i1", name="Ina Inactive")
     add_person(elm, "f1", kind=UserKind.FAMILY, expires_on=TODAY)
     for place in range(60):
-        add_order(
+        order = add_order(
             elm if place % 3 else oak,
             [],
             STATUSES[place % 4],
@@ -41,7 +41,7 @@ def fill() -> None:
             number=f"{place:06}",
             created_at=NOW,
         )
-    Order.update(total=250 * (Order.id % 7)).execute()
+        Order.update(total=250 * (place % 7)).where(Order.id == order.id).execute()
 
 
 @pytest.fixture
