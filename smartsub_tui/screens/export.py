@@ -164,7 +164,7 @@ class ExportScreen(ModalScreen[None]):
         else:
             self._end(export, finished=finished)
         finally:
-            await backend.call(lambda _: export.stop())
+            backend.finish(export.stop)
 
     def _end(self, export: FileExport, *, finished: bool) -> None:
         if finished:
