@@ -31,7 +31,7 @@ from smartsub_tui.widgets.field import Field
 class _Step(Enum):
     """Where the screen is; the value says what its keys do."""
 
-    ASKING = "Enter export   Esc back   a name that ends in .jsonl: JSON Lines, else CSV"
+    ASKING = "Enter export   Esc back   .jsonl: JSON Lines, else CSV"
     EXISTS = "y replace it   Esc another name"
     WORKING = "Esc stop"
     DONE = "Enter back"

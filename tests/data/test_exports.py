@@ -280,7 +280,7 @@ def peak(count: int) -> int:
         tracemalloc.stop()
 
 
-def test_memory_is_flat(database: SqliteDatabase) -> None:
+def test_of_each_row_only_its_id_is_kept(database: SqliteDatabase) -> None:
     office = add_office()
     sample = add_order(office, [], OrderStatus.CANCEL, history=True, number="first")
     fields = [field for field in Order._meta.sorted_fields if field.name != "id"]
@@ -294,7 +294,9 @@ def test_memory_is_flat(database: SqliteDatabase) -> None:
     peak(2_000)  # what is made once
     small = peak(2_000)
     fill(2_000, 20_000)
-    assert peak(20_000) < 1.5 * small
+    more = (peak(20_000) - small) / 18_000
+    # Of each row beyond a page its id: eight bytes, and half as much again while the array grows.
+    assert more < 16
 
 
 def test_an_order_for_very_many_people_is_whole(database: SqliteDatabase) -> None:

@@ -261,7 +261,7 @@ async def test_everything_of_it_is_in_sight(path: Path, here: Path, size: tuple[
         await write(pilot, "status:succeed,failed type:activation,subscription created:2026 total:>=0 -is:daily")
         await press(pilot, "enter")
         await ask(pilot, "o.csv")
-        for part in ("Export", "status:succeed", "File o.csv", "Enter export", "Esc back"):
+        for part in ("Export", "status:succeed", "File o.csv", "Enter export", "Esc back", "JSON Lines, else CSV"):
             assert part in drawn(app)
         await press(pilot, "enter")
         for part in ("o.csv exists", "y replace it", "Esc another name"):
