@@ -74,6 +74,13 @@ class Backend:
             raise Superseded
         return result
 
+    def finish(self, function: Callable[[], object]) -> None:
+        """Have `function` run in the database thread, behind all that was asked before, whatever becomes of the asker.
+
+        For what has to be cleared away: a call() that is cancelled while it waits for its turn is never run.
+        """
+        self._thread.submit(function)
+
     def close(self) -> None:
         """Stop what is being read, let what is being written finish, and close the connection."""
         self._closing = True

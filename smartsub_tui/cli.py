@@ -30,7 +30,7 @@ from smartsub_tui.data.database import available, open_database, path_of, sqlite
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.data.records import to_json
 from smartsub_tui.data.vocabulary import Trigger
-from smartsub_tui.errors import SmartsubError, WrongUsage
+from smartsub_tui.errors import Refused, SmartsubError, WrongUsage
 
 if TYPE_CHECKING:
     from smartsub_tui.billing import orders, payments
@@ -416,6 +416,82 @@ def order(run: Invocation, number: str) -> None:
     with run.reading() as session:
         found = read_order(number, session.clock.now(), session.settings)
     run.print(found, lambda: output.order(found, session.settings.ui.timezone))
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["orders", "users", "audit"]))
+@_words
+@click.option("--sort", metavar="KEY", help="Of orders, as smartsub orders takes it.  [default: -created]")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="Else by the ending of FILE, else csv.")
+@click.option("-o", "--output", "file", metavar="FILE", help="Into a file, whole or not at all; - is standard output.")
+@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+@_invocation
+def export(
+    run: Invocation,
+    what: str,
+    words: tuple[str, ...],
+    sort: str | None,
+    form: str | None,
+    file: str | None,
+    force: bool,
+) -> None:
+    """Orders or users that FILTER lets through, or the audit trail, for other programs.
+
+    CSV has the columns that smartsub import takes, JSON Lines one object a line. All of it is of one moment.
+    """
+    from smartsub_tui.billing import exports
+    from smartsub_tui.data.csv_files import shown_name
+    from smartsub_tui.data.exports import ExportFormat, ExportKind, Wanted
+    from smartsub_tui.data.new_file import FileExists
+
+    kind = ExportKind(what)
+    if kind is ExportKind.AUDIT and words:
+        raise click.UsageError("the audit trail is exported whole: it takes no FILTER")
+    if sort is not None and kind is not ExportKind.ORDERS:
+        raise click.UsageError(f"--sort is for orders: {kind.label} have one order")
+    parse = {ExportKind.ORDERS: parse_orders, ExportKind.USERS: parse_users}
+    chosen = parse[kind](" ".join(words)) if kind in parse else None
+    wanted = Wanted(kind, chosen, queries.parse_sort(sort or "-created"))
+    into = None if file in (None, "-") else file
+    if form is not None:
+        written = ExportFormat(form)
+    elif into is not None:
+        written = exports.format_of(into)
+    else:
+        written = ExportFormat.JSONL if run.globals.json else ExportFormat.CSV
+    with run.reading(exports.PERMISSIONS[kind]) as session, session.database.reading():
+        if into is None:
+            _to_output(exports.pages(session, exports.find_rows(session, wanted, written)))
+            return
+        job = exports.FileExport(wanted, written, Path(into), replace=force)
+        try:
+            job.begin(session)
+            while not job.go_on(session):
+                pass
+        except FileExists as error:
+            raise Refused(f"{shown_name(into)} exists: name another file, or say --force to replace it") from error
+        finally:
+            job.stop()
+    run.print(
+        {"file": into, "format": written, "rows": job.count},
+        lambda: f"wrote {job.count:,} {kind.label} to {shown_name(into)}",
+    )
+
+
+def _to_output(pages: Iterator[str]) -> None:
+    """In UTF-8 whatever the locale, as the import reads it; before someone's eyes as harmless text.
+
+    Whoever has read enough closes the pipe: that is no error, and Click would make one of it.
+    """
+    from smartsub_tui.display import block
+
+    eyes = sys.stdout.isatty()
+    with suppress(BrokenPipeError):
+        for page in pages:
+            if eyes:
+                click.echo(block(page), nl=False)
+            else:
+                sys.stdout.buffer.write(page.encode())
 
 
 def _moment(session: Session) -> Moment:

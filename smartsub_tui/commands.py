@@ -56,6 +56,7 @@ _ALL: Final = (
     Command("sort", "s", "s", "sort", "Sort by the next column; the arrow in the head shows which way."),
     Command("holder", "o", "o", "its order", "The open order that holds the person under the cursor."),
     Command("mark", "space", "Space", "mark", "Mark or unmark what is under the cursor."),
+    Command("export", "e", "e", "export", "Write the rows of this list to a file, CSV or JSON Lines."),
     Command("mark_all", "A", "A", "all", "Mark everyone whom the filter lets through, or nobody."),
     Command("more_months", "plus", "+", "more", "One month more."),
     Command("fewer_months", "minus", "-", "fewer", "One month fewer."),

@@ -2,7 +2,8 @@
 
 UTF-8 (a BOM is accepted) and RFC 4180; the header tells the kind of file. Only what a row says by itself is judged
 here; what the database has to say about it is judged by the import. The reader is our own: the csv module lets a quote
-inside an unquoted field pass, and cannot name the column of what it refuses.
+inside an unquoted field pass, and cannot name the column of what it refuses. The apostrophes that an export has put
+before what a spreadsheet would run are taken off again (see `csv_cells`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from smartsub_tui.config import is_timezone
+from smartsub_tui.data.csv_cells import undefused
 from smartsub_tui.data.money import DECIMALS, parse_amount
 from smartsub_tui.data.vocabulary import (
     LineAction,
@@ -329,7 +331,7 @@ def _near(name: str, known: Sequence[str]) -> str:
 def _name(text: str) -> str:
     if not text or text.isspace():
         raise ValueError("is empty")
-    return text
+    return undefused(text)
 
 
 def _office(text: str) -> str:
@@ -445,7 +447,7 @@ def _rate(text: str) -> int:
 def _user_ids(text: str) -> tuple[str, ...]:
     if not text:
         return ()
-    keys = tuple(text.split(";"))
+    keys = tuple(undefused(text).split(";"))
     if not all(keys):
         raise ValueError("has an empty user_id: put one ; between two")
     if len(set(keys)) < len(keys):
@@ -605,9 +607,9 @@ _LAYOUTS: Final = {
             "department": _name,
             "user_id": _name,
             "name": _name,
-            "email": str,
+            "email": undefused,
             "kind": _word(UserKind),
-            "apartment": _optional(str),
+            "apartment": _optional(undefused),
             "service": _word(Service),
             "activated_on": _optional(_date),
             "expires_on": _optional(_date),

@@ -132,6 +132,12 @@ class SqliteDatabase(APSWDatabase):
         with self.atomic("IMMEDIATE"):
             yield
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One transaction in which everything that is read is of one moment, whatever others write meanwhile."""
+        with self.atomic("DEFERRED"):
+            yield
+
     def insert_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
         """Insert many rows of one table: values in the order of `fields`, converted as the fields do."""
         table, columns = fields[0].model._meta.table_name, ", ".join(f'"{each.column_name}"' for each in fields)

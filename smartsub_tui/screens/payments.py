@@ -15,9 +15,11 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
+from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
 from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType
+from smartsub_tui.screens.export import ExportScreen
 from smartsub_tui.screens.order_actions import OrderActions, offered
 from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
 from smartsub_tui.widgets.filter_bar import FilterBar
@@ -33,8 +35,16 @@ _TALL: Final = 24
 class PaymentsScreen(OrderActions):
     """The filter is the state: with the sort it says which orders are shown."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "filter", "by_status", "by_type", "sort", *ORDER_ACTIONS)
-    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "by_status", "by_type", "sort", *ORDER_ACTIONS)
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
+        "info",
+        "filter",
+        "by_status",
+        "by_type",
+        "sort",
+        "export",
+        *ORDER_ACTIONS,
+    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "by_status", "by_type", "sort", "export", *ORDER_ACTIONS)
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -225,7 +235,7 @@ class PaymentsScreen(OrderActions):
                 for each in await self.backend.latest("offers", offered, number)
                 if each.possible
             ]
-            self.key_line.show(("info", *possible, "filter", "by_status", "by_type", "sort", "help", "quit"))
+            self.key_line.show(("info", *possible, "filter", "by_status", "by_type", "sort", "export", "help", "quit"))
 
         self.work("offers", offer)
 
@@ -273,6 +283,9 @@ class PaymentsScreen(OrderActions):
             following = SORTABLE[(SORTABLE.index(self.sort.key) + 1) % len(SORTABLE)]
             self.sort = Sort(following)
         self._show()
+
+    def action_export(self) -> None:
+        self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort)))
 
     # What an action is about
 

@@ -20,10 +20,12 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import MOST_MONTHS, Months, Until, parse_date, parse_months
 from smartsub_tui.clock import local_date
 from smartsub_tui.commands import bindings
-from smartsub_tui.data.filters import Filter, parse_users
+from smartsub_tui.data.exports import ExportKind, Wanted
+from smartsub_tui.data.filters import Filter, Term, Text, parse_users
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.data.vocabulary import OfficeKind
 from smartsub_tui.errors import SmartsubError
+from smartsub_tui.screens.export import ExportScreen
 from smartsub_tui.screens.ordering import OrderingScreen, people_of, tabs, toggled
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.filter_bar import FilterBar
@@ -59,10 +61,11 @@ class RenewScreen(OrderingScreen):
         "family",
         "filter",
         "holder",
+        "export",
         "activate",
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "more_months", "fewer_months", "months", "until", "filter", "holder"
+        "more_months", "fewer_months", "months", "until", "filter", "holder", "export"
     )
 
     def __init__(self, office: OfficeRecord, text: str = "") -> None:
@@ -239,6 +242,12 @@ class RenewScreen(OrderingScreen):
             self.filter_bar.input.value = ""
         else:
             super().action_back()
+
+    def action_export(self) -> None:
+        """Everyone of this office whom the filter lets through, marked or not."""
+        here = Term("office", (Text.exact(self.office.name),))
+        chosen = Filter("users", (here, *self.filter_bar.filter.terms))
+        self.app.push_screen(ExportScreen(Wanted(ExportKind.USERS, chosen)))
 
     # Marks
 

@@ -1,0 +1,100 @@
+"""A file that stands in its place whole or not at all, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from smartsub_tui.data.csv_files import shown_name
+from smartsub_tui.errors import NotFound, Refused, Unavailable
+
+
+class FileExists(Refused):
+    """Where the file is to stand there is one already."""
+
+
+class NewFile:
+    """Written beside its place under a hidden name, and put there by `keep`; until then `drop` leaves nothing.
+
+    Making one raises NotFound where its folder is missing; FileExists where the file stands there and is not to be
+    replaced; Refused for a link or whatever else is no file: what they lead to is never written. Each step raises
+    Unavailable where the disk does not take it.
+    """
+
+    def __init__(self, path: Path, *, replace: bool = False) -> None:
+        self.path = path
+        self._shown = shown_name(path)
+        self._replace = replace
+        try:
+            with self._told():
+                self._look()
+                handle, name = tempfile.mkstemp(prefix=".smartsub-", suffix=".part", dir=path.parent)
+        except ValueError as error:  # a NUL in the name
+            raise Refused(f"{self._shown} is no name of a file: take another") from error
+        self._temporary = Path(name)
+        self._file = os.fdopen(handle, "wb")
+
+    def write(self, data: bytes) -> None:
+        with self._told():
+            self._file.write(data)
+
+    def keep(self) -> None:
+        """Put the file in its place, all of it on the disk; raises FileExists where one has come there meanwhile."""
+        try:
+            with self._told():
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._look()
+                if self._replace:
+                    os.replace(self._temporary, self.path)
+                else:
+                    self._put()
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """Leave nothing of what was not kept."""
+        with suppress(OSError):  # what cannot be flushed any more is not wanted either
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+    def _put(self) -> None:
+        try:
+            os.link(self._temporary, self.path)  # fails where something stands, os.replace would not
+        except FileExistsError:
+            raise
+        except OSError:
+            # Not every file system has links. _look was the moment before.
+            os.replace(self._temporary, self.path)
+
+    def _look(self) -> None:
+        """Raise where the place is not free, or not to be had."""
+        try:
+            mode = self.path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if stat.S_ISLNK(mode):
+            raise Refused(f"{self._shown} is a link, which is not followed: name the file itself")
+        if stat.S_ISDIR(mode):
+            raise Refused(f"{self._shown} is a folder: name a file in it")
+        if not stat.S_ISREG(mode):
+            raise Refused(f"{self._shown} is no ordinary file: name another")
+        if not self._replace:
+            raise FileExists(f"{self._shown} exists: name another file, or replace it")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except FileExistsError as error:
+            raise FileExists(f"{self._shown} exists: name another file, or replace it") from error
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFound(f"no folder {shown_name(self.path.parent)}: make it first, or name another") from error
+        except OSError as error:
+            raise Unavailable(f"{self._shown} cannot be written: {error.strerror}") from error

@@ -1,0 +1,149 @@
+"""A new file stands in its place whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from smartsub_tui.data.new_file import FileExists, NewFile
+from smartsub_tui.errors import NotFound, Refused, Unavailable
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_it_stands_there_when_it_is_kept_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    file = NewFile(tmp_path / "a.csv")
+    file.write(b"one,")
+    file.write(b"two\n")
+    assert "a.csv" not in left(tmp_path)
+    file.keep()
+    assert (tmp_path / "a.csv").read_bytes() == b"one,two\n"
+    assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == 0o600
+    file.drop()
+    assert left(tmp_path) == ["a.csv"]
+
+
+def test_nothing_is_left_of_what_was_dropped(tmp_path: Path) -> None:
+    file = NewFile(tmp_path / "a.csv")
+    file.write(b"x" * 100_000)
+    file.drop()
+    assert left(tmp_path) == []
+
+
+def test_a_file_that_is_there_is_replaced_only_where_that_was_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    with pytest.raises(FileExists, match="exists"):
+        NewFile(path)
+    file = NewFile(path, replace=True)
+    file.write(b"new")
+    assert path.read_text() == "old"
+    file.keep()
+    assert path.read_text() == "new"
+    assert left(tmp_path) == ["a.csv"]
+
+
+def test_a_file_that_came_there_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    file = NewFile(path)
+    path.write_text("theirs")
+    with pytest.raises(FileExists):
+        file.keep()
+    assert path.read_text() == "theirs"
+    assert left(tmp_path) == ["a.csv"]
+
+
+def test_one_that_comes_at_the_very_last_moment_is_not_replaced_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    file = NewFile(path)
+    link = os.link
+
+    def late(source: Path, target: Path) -> None:
+        path.write_text("theirs")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    with pytest.raises(FileExists):
+        file.keep()
+    assert path.read_text() == "theirs"
+    assert left(tmp_path) == ["a.csv"]
+
+
+def test_a_file_system_without_links_takes_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(source: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", without)
+    file = NewFile(tmp_path / "a.csv")
+    file.write(b"new")
+    file.keep()
+    assert (tmp_path / "a.csv").read_bytes() == b"new"
+    assert left(tmp_path) == ["a.csv"]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_is_no_file_is_refused_and_a_link_is_not_followed(tmp_path: Path, replace: bool) -> None:
+    (tmp_path / "target").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    before = left(tmp_path)
+    for name, reason in (("link", "link"), ("dangling", "link"), ("folder", "folder"), ("pipe", "no ordinary file")):
+        with pytest.raises(Refused, match=reason) as caught:
+            NewFile(tmp_path / name, replace=replace)
+        assert caught.value.exit_code == 1
+    assert left(tmp_path) == before
+    assert (tmp_path / "target").read_text() == "kept"
+
+
+def test_a_link_that_came_there_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("kept")
+    file = NewFile(tmp_path / "a.csv", replace=True)
+    (tmp_path / "a.csv").symlink_to(tmp_path / "target")
+    with pytest.raises(Refused, match="link"):
+        file.keep()
+    assert left(tmp_path) == ["a.csv", "target"]
+    assert (tmp_path / "target").read_text() == "kept"
+
+
+def test_a_place_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "none" / "a.csv", tmp_path / "file" / "a.csv"):
+        with pytest.raises(NotFound, match="no folder"):
+            NewFile(path)
+    with pytest.raises(Unavailable, match="too long"):
+        NewFile(tmp_path / ("x" * 300))
+    with pytest.raises(Refused, match="no name of a file"):
+        NewFile(tmp_path / "a\0b")
+    with pytest.raises(Refused, match="folder"):
+        NewFile(Path())
+    assert left(tmp_path) == ["file"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    file = NewFile(tmp_path / "a.csv")
+    with pytest.raises(Unavailable, match="No space left on device"):
+        file.keep()
+    assert left(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(Unavailable, match="Permission denied"):
+            NewFile(tmp_path / "a.csv")
+    finally:
+        tmp_path.chmod(0o700)
