@@ -42,7 +42,14 @@ class Walk:
 class OrderInfoScreen(OrderActions):
     """Everything about one order, with what may be done to it now and why not the rest."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (*ORDER_ACTIONS, "neighbour_before", "neighbour_after", "back")
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
+        *ORDER_ACTIONS,
+        "billing",
+        "copy",
+        "neighbour_before",
+        "neighbour_after",
+        "back",
+    )
     BINDINGS: ClassVar[list[BindingType]] = bindings(*ORDER_ACTIONS, "neighbour_before", "neighbour_after")
 
     def __init__(self, number: str, walk: Walk | None = None) -> None:

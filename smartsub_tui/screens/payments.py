@@ -33,7 +33,16 @@ _TALL: Final = 24
 class PaymentsScreen(OrderActions):
     """The filter is the state: with the sort it says which orders are shown."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "filter", "by_status", "by_type", "sort", *ORDER_ACTIONS)
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
+        "info",
+        "filter",
+        "by_status",
+        "by_type",
+        "sort",
+        *ORDER_ACTIONS,
+        "billing",
+        "copy",
+    )
     BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "by_status", "by_type", "sort", *ORDER_ACTIONS)
 
     def __init__(self, text: str = "") -> None:
