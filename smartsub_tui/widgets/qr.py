@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from rich.segment import Segment
@@ -24,23 +25,28 @@ BORDER: Final = 2
 # Of the upper and the lower module of a cell, whether each is dark.
 _CELLS: Final = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
 
-# White and black of its own, whatever the theme; greys stay as they are where NO_COLOR is asked for. A cell that is
-# all white has a white background too, so that a font whose blocks leave gaps draws none into it.
-_LIGHT: Final = Style(color="#ffffff", bgcolor="#ffffff")
+# How the cells are drawn: white on black of their own, whatever the theme, and the same in reverse. Greys stay as they
+# are where NO_COLOR is asked for, and a dark terminal that drops every colour still knows reverse. Only the upper half
+# block is drawn: the lower half is background, which reaches the next line also where a font's blocks leave a gap.
 _DARK: Final = Style(color="#ffffff", bgcolor="#000000")
+_LIGHT: Final = _DARK + Style(reverse=True)
+_DRAWN: Final = {"█": (" ", _LIGHT), "▄": ("▀", _LIGHT), "▀": ("▀", _DARK), " ": (" ", _DARK)}
 
 
 @lru_cache(maxsize=4)
 def lines(text: str) -> tuple[str, ...]:
     """`text` as a QR code: a line for every two rows of modules, a character for every column, the border included.
 
-    Blocks are the light modules and spaces the dark ones: on a dark terminal that drops every colour it can still be
-    read. The smallest code that holds the text, with as much error correction as fits into that size; letters beyond
-    ASCII are in UTF-8. Raises ValueError for more than a code holds: 2,953 bytes.
+    Blocks are the light modules and spaces the dark ones, as white on black. It is the smallest code that holds the
+    text, with as much error correction as fits into that size. Letters beyond ASCII are in UTF-8, and the code says so:
+    where none does readers guess, and now and then wrongly. Raises ValueError for more than a code holds: 2,953 bytes.
     """
     import segno
 
-    code = segno.make(text, error="l", micro=False, encoding=None if text.isascii() else "utf-8")
+    if text.isascii():
+        code = segno.make(text, error="l", micro=False)
+    else:
+        code = segno.make(text, error="l", micro=False, mode="byte", encoding="utf-8", eci=True)
     modules = [bytes(row) for row in code.matrix_iter(border=BORDER)]
     modules.append(bytes(len(modules)))  # their number is odd: the last line is light below
     return tuple(
@@ -63,7 +69,7 @@ def shows_blocks(environment: Mapping[str, str], encoding: str | None) -> bool:
     if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
         return False
     try:
-        "".join(_CELLS.values()).encode(encoding or "ascii")
+        "▀".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -89,7 +95,7 @@ def _size(size: Size) -> str:
 
 
 class QrCode(Widget):
-    """Draws a text as a QR code in the middle of its room; where it does not fit whole, the text and why."""
+    """Draws a text as a QR code in the middle of its room; where it does not fit whole, says why, and the text."""
 
     def __init__(self, text: str, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -97,7 +103,7 @@ class QrCode(Widget):
 
     def render(self) -> Content:
         why = why_not(self._text, self.size, self.app.size)
-        return display.content(f"{self._text}\n\n{why}", lines=True)
+        return display.content(f"{why}\n\n{self._text}", lines=True)
 
     def render_line(self, y: int) -> Strip:
         if why_not(self._text, self.size, self.app.size) is not None:
@@ -114,6 +120,6 @@ class QrCode(Widget):
 
 def _segments(line: str) -> list[Segment]:
     return [
-        Segment("".join(cells), _LIGHT if light else _DARK)
-        for light, cells in groupby(line, key=lambda cell: cell == "█")
+        Segment("".join(character for character, _ in cells), style)
+        for style, cells in groupby((_DRAWN[each] for each in line), key=itemgetter(1))
     ]
