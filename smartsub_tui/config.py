@@ -173,7 +173,7 @@ def _problem_of_address(text: str) -> str | None:
         escaped = "".join(f"%{byte:02X}" for byte in wrong.encode("utf-8", "surrogatepass"))
         return f"it holds U+{ord(wrong):04X}, which no address does: leave it out or write {escaped}"
     host = _HOST.fullmatch(parts["authority"])
-    if host is None or not (_is_ipv6(host["ipv6"]) if host["ipv6"] else _is_host(host["name"])):
+    if host is None or not (_is_host(host["name"]) if host["ipv6"] is None else _is_ipv6(host["ipv6"])):
         return "its host is none: write letters, digits, hyphens and dots"
     if host["port"] and not 1 <= int(host["port"]) <= 65535:
         return f"{host['port']} is no port: write 1 to 65535"

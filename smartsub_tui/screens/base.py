@@ -54,6 +54,8 @@ class BaseScreen(Screen[None]):
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = ()
     BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "refresh")
+    # Each screen gives the focus itself: coming back to an empty list, Textual would give it to the filter.
+    AUTO_FOCUS = ""
 
     @property
     def smartsub(self) -> Host:
