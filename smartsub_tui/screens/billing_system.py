@@ -20,8 +20,8 @@ from smartsub_tui.screens.qr_full import QrFullScreen
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.qr import QrCode, needs, why_not
 
-# Columns of text beside the code: fewer would tear the address into shreds.
-_TEXT_LEAST: Final = 22
+# Columns beside the code, its margins and those of the text included: fewer would tear the address into shreds.
+_TEXT_LEAST: Final = 24
 
 
 class BillingSystemScreen(BaseScreen):

@@ -87,9 +87,9 @@ async def test_a_camera_reads_the_address_from_the_screen_black_on_white(
         assert isinstance(app.screen, BillingSystemScreen)
         assert scan(cells(app)) == [url]
         columns, rows = needs(url)
-        code = [row[:columns] for row in cells(app)[2 : 2 + rows]]
+        code = [row[1 : 1 + columns] for row in cells(app)[2 : 2 + rows]]
         assert {shade for row in code for cell in row for shade in (cell.ink, cell.paper)} == {WHITE, BLACK}
-        beside = "".join(line[columns:].strip() for line in drawn(app).split("\n")[2 : 2 + rows])
+        beside = "".join(line[1 + columns :].strip() for line in drawn(app).split("\n")[2 : 2 + rows])
         assert beside == f"{url}Scan it, or copy the address."
         assert offered(app) == ("copy", "back", "help")
 
@@ -100,7 +100,7 @@ async def test_what_fits_the_whole_screen_only_has_it_until_any_key(path: Path) 
         assert scan(cells(app)) == []
         assert not set(drawn(app)) & set("▀")
         assert MIDDLE in written(app)
-        assert "This QR needs 45x23, here are 58x20. f shows it on the whole screen." in drawn(app)
+        assert "This QR needs 45x23, here are 56x20. f shows it on the whole screen." in drawn(app)
         assert offered(app) == ("copy", "full_screen", "back", "help")
         for key in ("x", "escape", "q", "1", "f", "f5", "question_mark", "enter", "space", "down", "b"):
             await press(pilot, "f")
@@ -137,10 +137,10 @@ async def test_what_fits_no_screen_is_said_with_both_sizes(path: Path, url: str,
 async def test_a_code_comes_and_goes_with_the_size_of_the_terminal(path: Path) -> None:
     async with on_stage(path, start="payments", settings=with_url(MIDDLE)) as (app, pilot):
         await press(pilot, "b")
-        for size in (Size(68, 27), Size(67, 27), Size(68, 26), Size(200, 60), Size(60, 18), Size(44, 80), Size(80, 28)):
+        for size in (Size(69, 27), Size(68, 27), Size(69, 26), Size(200, 60), Size(60, 18), Size(44, 80), Size(80, 28)):
             await pilot.resize_terminal(*size)
             await settle(pilot)
-            fits = size.width >= 45 + 22 and size.height >= 23 + 4
+            fits = size.width >= 45 + 24 and size.height >= 23 + 4
             assert scan(cells(app)) == ([MIDDLE] if fits else []), size
             assert MIDDLE in written(app)
         await pilot.resize_terminal(80, 24)
