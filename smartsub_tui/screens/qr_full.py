@@ -22,8 +22,13 @@ class QrFullScreen(BaseScreen):
     def on_key(self, event: Key) -> None:
         event.stop()
         event.prevent_default()
-        self.action_back()
+        self._leave()
 
     def on_click(self, event: Click) -> None:
         event.stop()
-        self.action_back()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Once: a second key that was typed before this screen had gone would close the one behind it."""
+        if self.is_current:
+            self.action_back()

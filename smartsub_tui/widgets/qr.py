@@ -38,15 +38,15 @@ def lines(text: str) -> tuple[str, ...]:
     """`text` as a QR code: a line for every two rows of modules, a character for every column, the border included.
 
     Blocks are the light modules and spaces the dark ones, as white on black. It is the smallest code that holds the
-    text, with as much error correction as fits into that size. Letters beyond ASCII are in UTF-8, and the code says so:
-    where none does readers guess, and now and then wrongly. Raises ValueError for more than a code holds: 2,953 bytes.
+    text, with as much error correction as fits into that size; letters beyond ASCII are in UTF-8. Raises ValueError for
+    more than a code holds: 2,953 bytes.
     """
     import segno
 
     if text.isascii():
         code = segno.make(text, error="l", micro=False)
-    else:
-        code = segno.make(text, error="l", micro=False, mode="byte", encoding="utf-8", eci=True)
+    else:  # as bytes: UTF-8 that happens to be Shift JIS too would else be packed as Kanji, and read as such
+        code = segno.make(text, error="l", micro=False, mode="byte", encoding="utf-8")
     modules = [bytes(row) for row in code.matrix_iter(border=BORDER)]
     modules.append(bytes(len(modules)))  # their number is odd: the last line is light below
     return tuple(

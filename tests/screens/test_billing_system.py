@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.events import Key
 from textual.geometry import Size
 
 from smartsub_tui.app import SmartSubApp
@@ -109,6 +110,11 @@ async def test_what_fits_the_whole_screen_only_has_it_until_any_key(path: Path) 
             assert "Billing" not in drawn(app)
             await press(pilot, key)
             assert isinstance(app.screen, BillingSystemScreen)
+        await press(pilot, "f")
+        for _ in range(3):  # at once
+            app.screen.post_message(Key("x", "x"))
+        await settle(pilot)
+        assert isinstance(app.screen, BillingSystemScreen)
         await press(pilot, "f")
         await pilot.click(offset=(3, 3))
         await settle(pilot)
