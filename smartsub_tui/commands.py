@@ -62,7 +62,7 @@ _ALL: Final = (
     Command("order", "enter", "Enter", "order", "Make one order of what is marked, after a last look."),
     Command("neighbour_before", "left_square_bracket", "[", "order before", "The order above this one in the list."),
     Command("neighbour_after", "right_square_bracket", "]", "order after", "The order below this one in the list."),
-    Command("billing", "b", "b", "billing system", "Go to the billing system: its address and QR."),
+    Command("billing", "b", "b", "billing", "Go to the billing system: its address and QR."),
     Command("copy", "y", "y", "copy", "The order's number, or the address, to the terminal's clipboard."),
     Command("full_screen", "f", "f", "full screen", "The QR code on the whole screen; any key goes back."),
     Command("pay", "p", "p", "pay", "Pay the order with money that is here.", True, Trigger.PAY),

@@ -99,7 +99,7 @@ class OrderInfoScreen(OrderActions):
         self.query_one(Lines).show(list(self._lines(found, offers, self.size.width)))
         possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
         walk = ["neighbour_before", "neighbour_after"] if self._walk is not None else []
-        self.key_line.show((*possible, *walk, "back", "help"))
+        self.key_line.show((*possible, *walk, "back", "help", "billing", "copy"))
 
     @on(Resize)
     def _resized(self) -> None:

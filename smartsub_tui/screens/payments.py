@@ -225,7 +225,7 @@ class PaymentsScreen(OrderActions):
         """The key line: what is legal for the order under the cursor."""
         number = self._current()
         if number is None:
-            self.key_line.show(("filter", "by_status", "by_type", "help", "quit"))
+            self.key_line.show(("filter", "by_status", "by_type", "help", "quit", "billing"))
             return
 
         async def offer() -> None:
@@ -234,7 +234,8 @@ class PaymentsScreen(OrderActions):
                 for each in await self.backend.latest("offers", offered, number)
                 if each.possible
             ]
-            self.key_line.show(("info", *possible, "filter", "by_status", "by_type", "sort", "help", "quit"))
+            around = ("filter", "by_status", "by_type", "sort", "help", "quit", "billing", "copy")
+            self.key_line.show(("info", *possible, *around))
 
         self.work("offers", offer)
 
