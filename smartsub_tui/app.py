@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
-from smartsub_tui import display
+from smartsub_tui import display, paths
 from smartsub_tui.backend import Backend
 from smartsub_tui.billing import access
 from smartsub_tui.billing.session import Session
@@ -59,9 +59,11 @@ class SmartSubApp(App[None]):
         clock: Clock | None = None,
         start: str = "dashboard",
         filter_text: str = "",
+        config_file: Path | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
+        self.config_file = config_file or paths.default_config()
         self.backend = Backend(url, admin, settings, clock or SystemClock())
         self.who = admin
         self._start, self._filter_text = start, filter_text

@@ -110,12 +110,17 @@ class Invocation:
     globals: Globals
 
     @property
+    def named_config(self) -> str | None:
+        return self.globals.config or os.environ.get("SMARTSUB_CONFIG")
+
+    @property
+    def config_file(self) -> Path:
+        """The config.toml that is read, or would be if it were there."""
+        return Path(self.named_config) if self.named_config else paths.default_config()
+
+    @property
     def settings(self) -> config.Settings:
-        named = self.globals.config or os.environ.get("SMARTSUB_CONFIG")
-        if named:
-            return config.load(Path(named))
-        default = paths.default_config()
-        return config.load(default if default.exists() else None)
+        return config.load(self.config_file if self.named_config or self.config_file.exists() else None)
 
     @property
     def url(self) -> str:
@@ -215,7 +220,9 @@ def _open(run: Invocation, screen: str, filter_text: str) -> None:
         access.check(session.admin, Permission.READ)
     from smartsub_tui.app import SmartSubApp
 
-    app = SmartSubApp(run.url, run.admin, run.settings, start=screen, filter_text=filter_text)
+    app = SmartSubApp(
+        run.url, run.admin, run.settings, start=screen, filter_text=filter_text, config_file=run.config_file
+    )
     app.run()
     if app.return_code:
         raise SystemExit(app.return_code)
@@ -396,6 +403,16 @@ def orders_(run: Invocation, words: tuple[str, ...], limit: int, sort: str) -> N
         page = queries.search_orders(chosen, _moment(session), sort=by, limit=limit + 1 if limit else None)
     found = _first(page.rows, limit)
     run.print(found, lambda: output.orders(found, session.settings.ui.timezone))
+
+
+@cli.command()
+@_invocation
+def billing(run: Invocation) -> None:
+    """The address of the billing system, as the configuration file has it."""
+    url = run.settings.billing_system.url
+    if not url:
+        raise Refused(config.no_billing_system(run.config_file))
+    run.print({"url": url}, lambda: url)
 
 
 def _first(found: Sequence[T], limit: int) -> Sequence[T]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from smartsub_tui.data.vocabulary import Lapsed
@@ -20,6 +21,14 @@ from smartsub_tui.errors import WrongUsage
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SERIES = re.compile(r"[A-Z0-9]{1,10}")
+
+# A web address, and its parts; RFC 3986 says which characters it may have.
+EXAMPLE_ADDRESS: Final = "https://billing.example.com/"
+_ADDRESS_LONGEST: Final = 2000
+_ADDRESS = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_ADDRESS_LETTER = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]")
+_HOST = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -142,6 +151,68 @@ def _series(value: object) -> str:
     return str(value)
 
 
+def _web_address(value: object) -> str:
+    """Empty for none. What is wrong is told without the address, which may hold a password."""
+    text = _text(value)
+    if text and (problem := _problem_of_address(text)):
+        raise ValueError(f"{problem}, as {EXAMPLE_ADDRESS}")
+    return text
+
+
+def _problem_of_address(text: str) -> str | None:
+    """What keeps `text` from being an address of RFC 3986 that starts a browser, with letters of any script as host."""
+    if len(text) > _ADDRESS_LONGEST:
+        return f"{len(text):,} characters are too long: write an address of at most {_ADDRESS_LONGEST:,}"
+    parts = _ADDRESS.fullmatch(text)
+    if parts is None:
+        return "it does not begin as a web address: write https:// or http:// and a host"
+    if "@" in parts["authority"]:
+        return "it holds a user or a password: write the address without what ends with @"
+    wrong = next((each for each in parts["rest"] if not _ADDRESS_LETTER.fullmatch(each)), None)
+    if wrong is not None:
+        escaped = "".join(f"%{byte:02X}" for byte in wrong.encode("utf-8", "surrogatepass"))
+        return f"it holds U+{ord(wrong):04X}, which no address does: leave it out or write {escaped}"
+    host = _HOST.fullmatch(parts["authority"])
+    if host is None or not (_is_host(host["name"]) if host["ipv6"] is None else _is_ipv6(host["ipv6"])):
+        return "its host is none: write letters, digits, hyphens and dots"
+    if host["port"] and not 1 <= int(host["port"]) <= 65535:
+        return f"{host['port']} is no port: write 1 to 65535"
+    return None
+
+
+def _is_ipv6(text: str) -> bool:
+    from ipaddress import IPv6Address
+
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return "%" not in text  # a zone is one of this machine
+
+
+def _is_host(name: str) -> bool:
+    return len(name) <= 253 and all(map(_is_label, name.removesuffix(".").split(".")))
+
+
+def _is_label(label: str) -> bool:
+    """A part of a host name: letters, marks and digits of any script, and hyphens within."""
+    if label.isascii():
+        return _LABEL.fullmatch(label) is not None
+    if label.startswith("-") or label.endswith("-") or len(label) > 63:
+        return False
+    # In the form in which name servers know it.
+    return all(each == "-" or category(each)[0] in "LMN" for each in label) and len(label.encode("punycode")) <= 59
+
+
+def no_billing_system(file: Path) -> str:
+    """What to write where for there to be one, in a few lines."""
+    return (
+        f"No billing system is set. Write its address into {file}:\n\n"
+        f'[billing_system]\nurl = "{EXAMPLE_ADDRESS}"\n\n'
+        "It is there from the next start."
+    )
+
+
 def _theme(value: object) -> str:
     if value not in THEMES:
         raise ValueError(f"{value!r} is no theme: {', '.join(THEMES)}")
@@ -167,7 +238,7 @@ _READERS: Final[dict[str, dict[str, Callable[[object], Any]]]] = {
         "timezone": _timezone,
     },
     "invoice": {"series": _series, "folder": _text, "fonts": _text},
-    "billing_system": {"url": _text},
+    "billing_system": {"url": _web_address},
     "ui": {"timezone": _timezone, "theme": _theme},
 }
 

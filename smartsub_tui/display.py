@@ -234,6 +234,19 @@ def content(text: str, style: str = "", *, lines: bool = False) -> Content:
     return Content.styled(block(text) if lines else plain(text), textual_style)
 
 
+def link(url: str) -> Content:
+    """A web address that was validated, as text that a terminal may offer to open (OSC 8); nothing is opened here.
+
+    What is not printable ASCII, or does not begin as a web address, is text alone.
+    """
+    from textual.content import Content
+    from textual.style import Style
+
+    if url.isascii() and url.isprintable() and url.lower().startswith(("https://", "http://")):
+        return Content.styled(url, Style(link=url))
+    return content(url)
+
+
 # -- Instants and dates ------------------------------------------------------------------------------------------------
 
 NOTHING: Final = "-"

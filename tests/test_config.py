@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -120,6 +121,113 @@ def test_what_is_wrong_is_refused_with_file_key_and_help(file: Path, text: str, 
     assert refused.value.message.startswith(f"{file}")
     assert said in refused.value.message
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://billing.example/",
+        "http://localhost",
+        "HTTPS://Billing.Example:8443/a/b?c=d&e[]=f#g",
+        "https://10.0.0.7:1/",
+        "https://[2001:db8::1]:65535/x",
+        "https://billing_system.intern./~me/(a);b=1,2/!$'*+:@%2F",
+        "https://bücher.example/",
+        "https://例え.テスト/x",
+        "https://пример-2.испытание/",
+        "https://xn--bcher-kva.example/",
+        "https://a.example/" + "x" * 1982,
+    ],
+)
+def test_an_address_that_a_browser_takes_is_taken_as_it_is(file: Path, url: str) -> None:
+    file.write_text(f'[billing_system]\nurl = "{url}"\n', encoding="utf-8")
+    assert load(file).billing_system.url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("billing.example", "it does not begin as a web address: write https:// or http:// and a host, as https://"),
+        ("//billing.example/", "does not begin as a web address"),
+        ("ftp://billing.example/", "does not begin as a web address"),
+        ("javascript:alert(1)", "does not begin as a web address"),
+        ("file:///etc/passwd", "does not begin as a web address"),
+        (" https://billing.example/", "does not begin as a web address"),
+        ("https://", "does not begin as a web address"),
+        ("https:///path", "does not begin as a web address"),
+        ("https:billing.example", "does not begin as a web address"),
+        ("https://user:hunter2@billing.example/", "it holds a user or a password: write the address without"),
+        ("https://hunter2@billing.example", "it holds a user or a password"),
+        ("https://good.example\\\\@hunter2.example/", "it holds a user or a password"),
+        ("https://x.example/hunter2 b", "it holds U+0020, which no address does: leave it out or write %20"),
+        ("https://x.example/\\u001b]52;c;aGk=\\u0007", "it holds U+001B"),
+        ("https://x.example/\\nhunter2", "it holds U+000A"),
+        ("https://x.example/\\u009b31m", "it holds U+009B"),
+        ("https://x.example/\\u202egpj.exe", "it holds U+202E, which no address does: leave it out or write %E2%80%AE"),
+        ("https://x.example/ü", "it holds U+00FC, which no address does: leave it out or write %C3%BC"),
+        ("https://x.example/a\\\\b", "it holds U+005C"),
+        ("https://x.example/<b>", "it holds U+003C"),
+        ("https://x.example/[red]\\u0000", "it holds U+0000"),
+        ("https://x y.example/", "its host is none: write letters, digits, hyphens and dots"),
+        ("https://x\\u001b.example/", "its host is none"),
+        ("https://ü\\u202ex.example/", "its host is none"),
+        ("https://ü\\u200bx.example/", "its host is none"),
+        ("https://ü。example/", "its host is none"),
+        ("https://-x.example/", "its host is none"),
+        ("https://ü-.example/", "its host is none"),
+        ("https://a..example/", "its host is none"),
+        ("https://./", "its host is none"),
+        ("https://:80/", "its host is none"),
+        ("https://x.example:/", "its host is none"),
+        ("https://x.example:80:81/", "its host is none"),
+        ("https://x.example:８０/", "its host is none"),
+        ("https://[2001:db8::g]/", "its host is none"),
+        ("https://[fe80::1%eth0]/", "its host is none"),
+        ("https://[]/", "its host is none"),
+        ("https://[::1/", "its host is none"),
+        (f"https://{'a' * 64}.example/", "its host is none"),
+        (f"https://{'ü' * 60}.example/", "its host is none"),
+        (f"https://{'a.' * 150}example/", "its host is none"),
+        ("https://x.example:0/", "0 is no port: write 1 to 65535"),
+        ("https://x.example:65536/", "65536 is no port"),
+        ("https://x.example/" + "x" * 1983, "2,001 characters are too long: write an address of at most 2,000"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_file_key_and_help_but_never_told_again(
+    file: Path, url: str, said: str
+) -> None:
+    file.write_text(f'[billing_system]\nurl = "{url}"\n', encoding="utf-8")
+    with pytest.raises(WrongUsage) as refused:
+        load(file)
+    message = refused.value.message
+    assert message.startswith(f"{file}: [billing_system] url: ")
+    assert said in message
+    assert message.endswith(", as https://billing.example.com/")
+    assert "hunter2" not in message
+    assert message.isprintable()
+
+
+def test_an_address_is_text(file: Path) -> None:
+    file.write_text("[billing_system]\nurl = 3\n")
+    with pytest.raises(WrongUsage, match="3 is no text: write it in quotes"):
+        load(file)
+
+
+@given(
+    st.text(st.sampled_from("htps:/[]@?#.%-aü王1\x1b\n \u202e\\"), max_size=40),
+    st.sampled_from(["", "https://", "http://a"]),
+)
+def test_an_address_that_is_taken_shows_as_it_is_and_holds_no_user(text: str, start: str) -> None:
+    address = start + text
+    try:
+        assert config._web_address(address) == address
+    except ValueError:
+        return
+    assert address == "" or address.lower().startswith(("https://", "http://"))
+    assert address.isprintable()
+    assert " " not in address
+    assert urlsplit(address).username is None
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[ui]\ntheme = '\xe9'"])

@@ -18,6 +18,7 @@ from rich.style import Style as RichStyle
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.content import Content
+from textual.style import Style
 from textual.widgets import Button, DataTable, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -318,6 +319,26 @@ class Palette(App[None]):
 
     def on_mount(self) -> None:
         self.theme = self.first_theme
+
+
+@pytest.mark.parametrize(
+    ("url", "linked"),
+    [
+        ("https://billing.example/a;b?c#d", True),
+        ("HTTP://billing.example", True),
+        ("https://bücher.example/", False),  # OSC 8 is ASCII
+        ("https://x/\x1b\\\x1b]52;c;aGk=\x07", False),
+        ("https://x/\x9c\u202e", False),
+        ("javascript:alert(1)", False),
+        ("[@click=app.quit]https://x[/]", False),
+        ("", False),
+    ],
+)
+def test_only_a_web_address_in_ascii_becomes_a_link(url: str, linked: bool) -> None:
+    content = display.link(url)
+    assert content.plain == display.plain(url)
+    links = [span.style.link for span in content.spans if isinstance(span.style, Style)]
+    assert links == ([url] if linked else [])
 
 
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark", "ansi-light"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
 from textual.binding import BindingType
@@ -10,6 +12,7 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import DataTable, Input
 
+from smartsub_tui import display
 from smartsub_tui.backend import Backend, Superseded
 from smartsub_tui.commands import INTO_FIELDS, bindings
 from smartsub_tui.config import Settings
@@ -24,6 +27,7 @@ class Host(Protocol):
 
     backend: Backend
     settings: Settings
+    config_file: Path
     who: str
 
     def tell(self, text: str, *, wrong: bool = False) -> None: ...
@@ -50,6 +54,8 @@ class BaseScreen(Screen[None]):
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = ()
     BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "refresh")
+    # Each screen gives the focus itself: coming back to an empty list, Textual would give it to the filter.
+    AUTO_FOCUS = ""
 
     @property
     def smartsub(self) -> Host:
@@ -103,6 +109,14 @@ class BaseScreen(Screen[None]):
     def to_table(self, _key: str = "") -> None:
         """Out of a field, to the one table of the screen."""
         self.set_focus(self.query_one(DataTable))
+
+    def copy(self, text: str, name: str) -> None:
+        """Send `text`, as it is shown, to the terminal's clipboard (OSC 52). No terminal says whether it took it."""
+        if os.environ.get("TERM") == "linux":
+            self.smartsub.tell("the Linux console has no clipboard", wrong=True)
+            return
+        self.app.copy_to_clipboard(display.plain(text))
+        self.smartsub.tell(f"sent {name} to the terminal's clipboard")
 
     def load(self) -> None:
         """Read what the screen shows; again when it is come back to."""

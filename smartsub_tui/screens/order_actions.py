@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from textual.binding import BindingType
 
 from smartsub_tui import display
 from smartsub_tui.billing import orders, payments
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual, Offered, Paying
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_TRIGGER
+from smartsub_tui.commands import OF_TRIGGER, bindings
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
 from smartsub_tui.screens.base import BaseScreen
+from smartsub_tui.screens.billing_system import BillingSystemScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.pay import PayScreen
 
@@ -47,6 +50,8 @@ _QUESTIONS: Final = {
 class OrderActions(BaseScreen):
     """A screen on which an order is chosen; `chosen_order` names it, `order_changed` is told what became of it."""
 
+    BINDINGS: ClassVar[list[BindingType]] = bindings("billing", "copy")
+
     def chosen_order(self) -> str | None:
         """The number of the order that an action is about."""
         raise NotImplementedError
@@ -54,6 +59,14 @@ class OrderActions(BaseScreen):
     def order_changed(self, number: str, *, made: bool = False) -> None:
         """An order was changed, or `made`."""
         raise NotImplementedError
+
+    def action_billing(self) -> None:
+        self.app.push_screen(BillingSystemScreen())
+
+    def action_copy(self) -> None:
+        number = self.chosen_order()
+        if number is not None:
+            self.copy(number, number)
 
     def action_pay(self) -> None:
         self._ask(Trigger.PAY)

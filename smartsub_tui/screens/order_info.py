@@ -42,7 +42,14 @@ class Walk:
 class OrderInfoScreen(OrderActions):
     """Everything about one order, with what may be done to it now and why not the rest."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (*ORDER_ACTIONS, "neighbour_before", "neighbour_after", "back")
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
+        *ORDER_ACTIONS,
+        "billing",
+        "copy",
+        "neighbour_before",
+        "neighbour_after",
+        "back",
+    )
     BINDINGS: ClassVar[list[BindingType]] = bindings(*ORDER_ACTIONS, "neighbour_before", "neighbour_after")
 
     def __init__(self, number: str, walk: Walk | None = None) -> None:
@@ -92,7 +99,7 @@ class OrderInfoScreen(OrderActions):
         self.query_one(Lines).show(list(self._lines(found, offers, self.size.width)))
         possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
         walk = ["neighbour_before", "neighbour_after"] if self._walk is not None else []
-        self.key_line.show((*possible, *walk, "back", "help"))
+        self.key_line.show((*possible, *walk, "back", "help", "billing", "copy"))
 
     @on(Resize)
     def _resized(self) -> None:

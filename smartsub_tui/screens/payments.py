@@ -43,6 +43,8 @@ class PaymentsScreen(OrderActions):
         "sort",
         "export",
         *ORDER_ACTIONS,
+        "billing",
+        "copy",
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "by_status", "by_type", "sort", "export", *ORDER_ACTIONS)
 
@@ -226,7 +228,7 @@ class PaymentsScreen(OrderActions):
         """The key line: what is legal for the order under the cursor."""
         number = self._current()
         if number is None:
-            self.key_line.show(("filter", "by_status", "by_type", "help", "quit"))
+            self.key_line.show(("filter", "by_status", "by_type", "help", "quit", "billing"))
             return
 
         async def offer() -> None:
@@ -235,7 +237,8 @@ class PaymentsScreen(OrderActions):
                 for each in await self.backend.latest("offers", offered, number)
                 if each.possible
             ]
-            self.key_line.show(("info", *possible, "filter", "by_status", "by_type", "sort", "export", "help", "quit"))
+            around = ("filter", "by_status", "by_type", "sort", "export", "billing", "copy", "help", "quit")
+            self.key_line.show(("info", *possible, *around))
 
         self.work("offers", offer)
 

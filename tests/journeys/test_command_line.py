@@ -242,10 +242,37 @@ def test_reading_orders_imports_neither_textual_nor_arrow(place: Place) -> None:
     code = (
         "import sys\nfrom smartsub_tui.cli import cli\n"
         "cli.main(['orders', '--json'], standalone_mode=False)\n"
-        "print([name for name in ('textual', 'rich', 'arrow', 'fpdf', 'stripe') if name in sys.modules])"
+        "print([name for name in ('textual', 'rich', 'arrow', 'fpdf', 'segno', 'stripe') if name in sys.modules])"
     )
     done = subprocess.run([SMARTSUB[0], "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_billing_system_s_address_is_printed_as_it_is_set(tmp_path: Path) -> None:
+    env = environment(tmp_path)  # with no database: none is needed
+    config = tmp_path / "c.toml"
+    config.write_text('[billing_system]\nurl = "https://bücher.example/a?b=%20c&d=e;f#g"\n', encoding="utf-8")
+    env["SMARTSUB_CONFIG"] = str(config)
+    assert smartsub(env, "billing").stdout == "https://bücher.example/a?b=%20c&d=e;f#g\n"
+    assert smartsub_json(env, "billing") == {"url": "https://bücher.example/a?b=%20c&d=e;f#g"}
+    config.write_text("[billing_system]\nurl = 'https://admin:hunter2@billing.example/'\n", encoding="utf-8")
+    refused = smartsub(env, "billing", code=2).stderr
+    assert f"{config}: [billing_system] url: it holds a user or a password" in refused
+    assert "hunter2" not in refused
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["a file that is named", "the default file"])
+def test_without_an_address_of_a_billing_system_it_is_said_what_to_write_where(tmp_path: Path, named: bool) -> None:
+    env = environment(tmp_path)
+    config = tmp_path / "c.toml"
+    config.write_text("[billing_system]\nurl = ''\n")
+    where = str(config) if named else str(tmp_path / ".config" / "smartsub" / "config.toml")
+    options = ("--config", config) if named else ()
+    for json_ in ((), ("--json",)):
+        done = smartsub(env, "billing", *options, *json_, code=1)
+        assert done.stdout == ""
+        assert f"No billing system is set. Write its address into {where}:" in done.stderr
+        assert '[billing_system]\nurl = "https://billing.example.com/"' in done.stderr
 
 
 def test_without_a_terminal_dashboard_and_newest_orders_are_printed(place: Place) -> None:

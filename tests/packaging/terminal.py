@@ -18,9 +18,14 @@ COLUMNS, ROWS = 80, 24
 
 
 class Terminal:
-    """Runs `command` with a terminal of 80x24 as its input, output and errors; ends it on leaving."""
+    """Runs `command` with a terminal of 80x24 as its input, output and errors; ends it on leaving.
 
-    def __init__(self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str]) -> None:
+    `term` is its name in TERM.
+    """
+
+    def __init__(
+        self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], term: str = "xterm-256color"
+    ) -> None:
         self._screen = pyte.Screen(COLUMNS, ROWS)
         self._stream = pyte.ByteStream(self._screen)
         self.output = b""
@@ -29,7 +34,7 @@ class Terminal:
         self._process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**env, "TERM": "xterm-256color"},
+            env={**env, "TERM": term},
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -50,6 +55,11 @@ class Terminal:
     @property
     def text(self) -> str:
         return "\n".join(self._screen.display)
+
+    @property
+    def cells(self) -> list[list[pyte.screens.Char]]:
+        """What stands in each cell, with its colours, row by row."""
+        return [[self._screen.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())

@@ -11,6 +11,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
+from smartsub_tui.config import Settings
 from smartsub_tui.data.database import url_of
 from smartsub_tui.data.vocabulary import Role
 from tests.support import SETTINGS, FixedClock, add_prices, file_database, session_on
@@ -42,10 +43,11 @@ async def on_stage(
     filter_text: str = "",
     clock: FixedClock | None = None,
     role: Role = Role.MANAGER,
+    settings: Settings = SETTINGS,
 ) -> AsyncIterator[tuple[SmartSubApp, Pilot[None]]]:
     """The application over `path`, settled on its first screen."""
     app = SmartSubApp(
-        url_of(path), role.value, SETTINGS, clock=clock or FixedClock(), start=start, filter_text=filter_text
+        url_of(path), role.value, settings, clock=clock or FixedClock(), start=start, filter_text=filter_text
     )
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: "updated " in drawn(app))  # both first screens say when they were

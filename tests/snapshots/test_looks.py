@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
-from smartsub_tui.config import InterfaceSettings, Settings
+from smartsub_tui.config import BillingSystem, InterfaceSettings, Settings
 from smartsub_tui.data.database import url_of
 from smartsub_tui.screens.question import Question
 from tests.screens.stage import drawn, make_database, press, until, write
@@ -23,8 +23,10 @@ HOME, WIDE = (80, 24), (120, 40)
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the terminal of this run asks for."""
+    """Whatever the terminal of this run asks for, and whichever it is."""
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
 
 
 @pytest.fixture
@@ -32,9 +34,11 @@ def path(tmp_path: Path) -> Path:
     return make_database(tmp_path, fill)
 
 
-def app_over(path: Path, start: str = "dashboard", theme: str = "dark") -> SmartSubApp:
-    settings = Settings(ui=InterfaceSettings(timezone="UTC", theme=theme))
-    return SmartSubApp(url_of(path), "manager", settings, clock=FixedClock(), start=start)
+def app_over(path: Path, start: str = "dashboard", theme: str = "dark", billing_url: str = "") -> SmartSubApp:
+    ui = InterfaceSettings(timezone="UTC", theme=theme)
+    settings = Settings(ui=ui, billing_system=BillingSystem(billing_url))
+    file = Path("/home/mara/.config/smartsub/config.toml")
+    return SmartSubApp(url_of(path), "manager", settings, clock=FixedClock(), start=start, config_file=file)
 
 
 def typing(*keys: str, text: str = "", asks: bool = False) -> Callable[[Pilot[None]], Any]:
@@ -65,6 +69,13 @@ class TestDark:
 
     def test_order_info(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
         assert snap_compare(app_over(path, "payments"), terminal_size=size, run_before=typing("enter"))
+
+    def test_billing_system(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
+        app = app_over(path, "payments", billing_url="https://billing.example.com/accounts/4711/overview")
+        assert snap_compare(app, terminal_size=size, run_before=typing("b"))
+
+    def test_no_billing_system(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
+        assert snap_compare(app_over(path, "payments"), terminal_size=size, run_before=typing("b"))
 
     def test_question(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
         assert snap_compare(app_over(path, "payments"), terminal_size=size, run_before=typing("c", asks=True))
