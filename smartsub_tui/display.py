@@ -188,10 +188,11 @@ STYLES: Final = {
     "good": ("green", "$text-success"),
     "busy": ("cyan", "$text-secondary"),
     "quiet": ("dim", "dim"),
+    "bar": ("blue", "$primary"),
 }
 
 # Where NO_COLOR asks for none, Textual would turn each colour into a grey, some of them too dark to read.
-_WITHOUT_COLOUR: Final = {"danger": "bold", "warning": "bold", "good": "", "busy": "", "quiet": "dim"}
+_WITHOUT_COLOUR: Final = {"danger": "bold", "warning": "bold", "good": "", "busy": "", "quiet": "dim", "bar": ""}
 
 
 def _styles(name: str) -> tuple[str, str]:
@@ -324,6 +325,36 @@ def percent(ppm: int) -> str:
     whole, fraction = divmod(abs(ppm), 10_000)
     decimals = f"{fraction:04}".rstrip("0")
     return f"{'-' if ppm < 0 else ''}{whole}{'.' if decimals else ''}{decimals} %"
+
+
+# -- Bars --------------------------------------------------------------------------------------------------------------
+
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_STEPS: Final = " ▁▂▃▄▅▆▇█"
+# Their fonts have few of the block characters, or none.
+_PLAIN_TERMINALS: Final = ("linux", "vt", "ansi", "dumb")
+
+
+def only_ascii() -> bool:
+    """Whether the terminal is one that cannot be trusted to draw parts of a block."""
+    return os.environ.get("TERM", "").startswith(_PLAIN_TERMINALS)
+
+
+def bar(part: int, whole: int, width: int, *, ascii: bool = False) -> str:
+    """`part` of `whole` as a bar in exactly `width` cells; what is more than nothing is seen."""
+    if part <= 0 or whole <= 0 or width <= 0:
+        return " " * max(0, width)
+    if ascii:
+        return ("#" * min(width, max(1, part * width // whole))).ljust(width)
+    full, rest = divmod(min(width * 8, max(1, part * width * 8 // whole)), 8)
+    return ("█" * full + _EIGHTHS[rest].strip()).ljust(width)
+
+
+def column(part: int, whole: int, height: int, *, ascii: bool = False) -> list[str]:
+    """`part` of `whole` as a column of `height` characters, from the top down; what is more than nothing is seen."""
+    steps = 0 if part <= 0 or whole <= 0 else max(1, part * height * 8 // whole)
+    marks = [_STEPS[min(8, max(0, steps - 8 * level))] for level in reversed(range(height))]
+    return ["#" if mark != " " else " " for mark in marks] if ascii else marks
 
 
 # -- States ------------------------------------------------------------------------------------------------------------

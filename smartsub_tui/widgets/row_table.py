@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import BindingType
+from textual.events import Click
 from textual.widgets import DataTable
 
 from smartsub_tui.commands import bindings
@@ -19,6 +20,17 @@ class RowTable(DataTable[Text]):
     def __init__(self, *, show_header: bool = True) -> None:
         super().__init__(cursor_type="row", cell_padding=0, show_header=show_header)
 
+    @property
+    def room(self) -> int:
+        """Cells for columns: the table's own width, or what it will have, less a scroll bar that may come."""
+        return max(1, (self.size.width or self.app.size.width - 1) - 1)
+
+    def on_click(self, event: Click) -> None:
+        """A second click on the row opens it, whatever column it hits."""
+        meta = event.style.meta
+        if self.cursor_type == "row" and meta.get("row") == self.cursor_row:
+            self.move_cursor(column=meta.get("column", 0))
+
     def action_down(self) -> None:
         self.action_cursor_down()
 
@@ -30,3 +42,17 @@ class RowTable(DataTable[Text]):
 
     def action_last(self) -> None:
         self.move_cursor(row=self.row_count - 1)
+
+
+class PanelTable(RowTable):
+    """A few lines beside others: its cursor is seen only while it has the focus."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.show_cursor = False
+
+    def on_focus(self) -> None:
+        self.show_cursor = True
+
+    def on_blur(self) -> None:
+        self.show_cursor = False
