@@ -35,6 +35,7 @@ _ALL: Final = (
     Command("back", "escape", "Esc", "back", "Go back; out of a field, to the table."),
     Command("quit", "q", "q", "quit", "Go back, or from the first screen leave smartsub."),
     Command("help", "question_mark", "?", "help", "The keys of this screen, and what the statuses mean."),
+    Command("messages", "M", "M", "messages", "What was told in this session, with times."),
     Command("filter", "slash", "/", "filter", "Type a filter, such as status:failed type:subscription 0042."),
     Command("refresh", "f5", "F5", "refresh", "Read the screen's data again."),
     Command("down", "j", "j", "down", "One row down."),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -132,6 +133,40 @@ def fit(text: str, width: int, *, align: Literal["left", "right"] = "left") -> s
     return padding + shown if align == "right" else shown + padding
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """block(text) in lines of at most `width` cells (at least 2), parted at spaces; a longer word is parted inside.
+
+    What begins with spaces keeps them on every line that it takes.
+    """
+    width = max(2, width)
+    lines = []
+    for paragraph in block(text).split("\n"):
+        line = indent = " " * min(width - 2, len(paragraph) - len(paragraph.lstrip(" ")))
+        for word in paragraph.split():
+            for piece in _pieces(word, width - len(indent)):
+                if line == indent:
+                    line += piece
+                elif _width(line) + 1 + _width(piece) <= width:
+                    line += f" {piece}"
+                else:
+                    lines.append(line)
+                    line = indent + piece
+        lines.append(line)
+    return lines
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """A word in pieces of at most `width` cells, which are at least 2."""
+    while _width(word) > width:
+        size = end = 0
+        while size + _width_of(word[end]) <= width:
+            size += _width_of(word[end])
+            end += 1
+        yield word[:end]
+        word = word[end:]
+    yield word
+
+
 def _cut(shown: str, width: int) -> tuple[str, int]:
     """The beginning of `shown`, closed with `…`, in `width` cells or one less, and how many these are."""
     if _is_one_cell_each(shown):
@@ -207,6 +242,17 @@ def cell(text: str, style: str = "") -> Text:
 
     rich_style, _ = _styles(style)
     return Text(plain(text), style=rich_style, no_wrap=True, overflow="ellipsis", end="")
+
+
+def cells(text: str, width: int, style: str = "", *, lead: str = "") -> list[Text]:
+    """block(text) as lines of at most `width` cells: the first behind `lead`, the others below its beginning."""
+    room = max(2, width - cell_width(lead))
+    lines = []
+    for place, part in enumerate(wrapped(text, room)):
+        line = cell(lead if place == 0 else " " * cell_width(lead))
+        line.append_text(cell(part, style))
+        lines.append(line)
+    return lines
 
 
 def content(text: str, style: str = "", *, lines: bool = False) -> Content:

@@ -455,3 +455,60 @@ def test_a_status_reads_as_glyph_and_word() -> None:
     assert str(display.status(OrderStatus.TIME_OUT)) == "o Time out"
     assert str(display.status(OrderStatus.PROCESSING, due=True)) == "! Processing, due"
     assert str(display.status(OrderStatus.SUCCEED, due=True, ascii=True)) == "+ Succeed"
+
+
+# Several lines, and bars
+
+
+@given(texts, st.integers(-1, 40))
+def test_wrapped_lines_fit_and_lose_no_letter(text: str, width: int) -> None:
+    lines = display.wrapped(text, width)
+    assert all(display.cell_width(line) <= max(2, width) for line in lines)
+    assert "".join("".join(lines).split()) == "".join(display.block(text).split())
+
+
+def test_wrapped_parts_at_spaces_and_keeps_what_a_line_begins_with() -> None:
+    assert display.wrapped("  one two three\nfour abcdefghijkl", 9) == [
+        "  one two",
+        "  three",
+        "four",
+        "abcdefghi",
+        "jkl",
+    ]
+
+
+def test_cells_hang_below_their_lead() -> None:
+    assert [line.plain for line in display.cells("one two three", 11, lead="at 9  ")] == [
+        "at 9  one",
+        "      two",
+        "      three",
+    ]
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(-1, 60), st.booleans())
+def test_a_bar_is_as_wide_as_it_says_and_grows_with_its_part(part: int, whole: int, width: int, ascii: bool) -> None:
+    drawn = display.bar(part, whole, width, ascii=ascii)
+    assert len(drawn) == max(0, width)
+    assert bool(drawn.strip()) == (part > 0 and whole > 0 and width > 0)
+    if ascii:
+        assert set(drawn) <= {"#", " "}
+    if whole:
+        more = display.bar(part + whole, whole, width, ascii=ascii)
+        assert more == ("#" if ascii else "█") * max(0, width)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 9), st.booleans())
+def test_a_column_stands_on_the_ground(part: int, whole: int, height: int, ascii: bool) -> None:
+    drawn = display.column(part, whole, height, ascii=ascii)
+    assert len(drawn) == height
+    assert (drawn[-1] != " ") == (part > 0 and whole > 0)
+    tops = [mark for mark in drawn if mark != " "]
+    assert all(mark == ("#" if ascii else "█") for mark in tops[1:])
+    if part >= whole > 0:
+        assert " " not in drawn
+
+
+def test_a_half_is_half_a_bar() -> None:
+    assert display.bar(1, 2, 5) == "██▌  "
+    assert display.bar(1, 2, 5, ascii=True) == "##   "
+    assert display.column(1, 4, 2) == [" ", "▄"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar, Protocol, cast
 
 from textual.binding import BindingType
@@ -17,6 +17,7 @@ from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.widgets.frame import KeyLine, Masthead
+from smartsub_tui.widgets.message_line import MessageLine, Told
 
 
 class Host(Protocol):
@@ -25,6 +26,10 @@ class Host(Protocol):
     backend: Backend
     settings: Settings
     who: str
+    told: Told | None  # and not read yet
+
+    @property
+    def messages(self) -> Sequence[Told]: ...
 
     def tell(self, text: str, *, wrong: bool = False) -> None: ...
 
@@ -47,7 +52,7 @@ class BaseScreen(Screen[None]):
     """A whole screen. `COMMANDS` are its commands, in the order of its key line and its help."""
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = ()
-    BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "refresh")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "messages", "refresh")
 
     @property
     def smartsub(self) -> Host:
@@ -102,10 +107,19 @@ class BaseScreen(Screen[None]):
         """Out of a field, to the one table of the screen."""
         self.set_focus(self.query_one(DataTable))
 
+    def on_mount(self) -> None:
+        self.mount(MessageLine(self.smartsub.told))
+
+    def show_told(self, told: Told | None) -> None:
+        """Show what was told; None: it was read."""
+        for line in self.query(MessageLine):
+            line.show(told)
+
     def load(self) -> None:
         """Read what the screen shows; again when it is come back to."""
 
     def on_screen_resume(self) -> None:
+        self.show_told(self.smartsub.told)
         self.load()
 
     def action_refresh(self) -> None:
@@ -116,6 +130,12 @@ class BaseScreen(Screen[None]):
 
     def action_quit(self) -> None:
         self.smartsub.go_back(leave=True)
+
+    def action_messages(self) -> None:
+        from smartsub_tui.screens.messages import MessagesScreen
+
+        self.smartsub.told = None  # it is read there
+        self.app.push_screen(MessagesScreen())
 
     def action_help(self) -> None:
         from smartsub_tui.screens.help import HelpScreen

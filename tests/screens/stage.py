@@ -92,4 +92,4 @@ def drawn(app: SmartSubApp) -> str:
 
 def toasts(app: SmartSubApp) -> list[str]:
     """What was told."""
-    return [note.message for note in app._notifications]
+    return [each.text for each in app.messages]
