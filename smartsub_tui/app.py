@@ -16,7 +16,7 @@ from textual.events import Event, Key, MouseDown
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from smartsub_tui import display
+from smartsub_tui import display, themes
 from smartsub_tui.backend import Backend
 from smartsub_tui.billing import access
 from smartsub_tui.billing.session import Session
@@ -38,7 +38,6 @@ from smartsub_tui.widgets.message_line import Told
 _BESIDE = Path(__file__).with_name("smartsub.tcss")
 # In the wheel the stylesheet lies beside this module, in a checkout at the root of the repository.
 STYLESHEET = _BESIDE if _BESIDE.exists() else _BESIDE.parent.parent / _BESIDE.name
-_THEMES = {"dark": "textual-dark", "light": "textual-light"}
 
 MOST_MESSAGES: Final = 200
 # What was typed ahead, or is held down, does not take away what it could not yet answer.
@@ -77,7 +76,10 @@ class SmartSubApp(App[None]):
         self._messages: deque[Told] = deque(maxlen=MOST_MESSAGES)
         self._start, self._filter_text = start, filter_text
         self.animation_level = "none"
-        self.theme = _THEMES[settings.ui.theme]
+        look = settings.ui.theme
+        self.ansi_theme_dark = self.ansi_theme_light = themes.terminal_theme(look)
+        self.register_theme(themes.theme(look))
+        self.theme = look
 
     async def on_mount(self) -> None:
         try:

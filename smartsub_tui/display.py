@@ -215,19 +215,19 @@ def _within(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
 
 # -- Text for widgets --------------------------------------------------------------------------------------------------
 
-# What a style says, for Rich (table cells) and for Textual (all else). Each works in 16 colours, and is never the only
-# sign: a glyph and a word stand beside it.
+# What a style says, for Rich (table cells) and for Textual (all else); `themes` has the colours. None of them is
+# the only sign: a glyph and a word stand beside it.
 STYLES: Final = {
     "danger": ("bold red", "bold $text-error"),
     "warning": ("yellow", "$text-warning"),
     "good": ("green", "$text-success"),
     "busy": ("cyan", "$text-secondary"),
-    "quiet": ("dim", "dim"),
+    "quiet": ("bright_black", "$text-muted"),
     "bar": ("blue", "$primary"),
 }
 
-# Where NO_COLOR asks for none, Textual would turn each colour into a grey, some of them too dark to read.
-_WITHOUT_COLOUR: Final = {"danger": "bold", "warning": "bold", "good": "", "busy": "", "quiet": "dim", "bar": ""}
+# Where NO_COLOR asks for none, Textual turns each colour into a grey: that which matters is bold instead.
+_WITHOUT_COLOUR: Final = {"danger": "bold", "warning": "bold", "good": "", "busy": "", "bar": ""}
 
 
 def _styles(name: str) -> tuple[str, str]:

@@ -21,7 +21,8 @@ from textual.content import Content
 from textual.widgets import Button, DataTable, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from smartsub_tui import display
+from smartsub_tui import display, themes
+from smartsub_tui.config import THEMES
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
 
@@ -304,10 +305,11 @@ class Palette(App[None]):
             yield Label(display.content("word", name), id=f"style-{name}")
 
     def on_mount(self) -> None:
+        self.register_theme(themes.theme(self.first_theme))
         self.theme = self.first_theme
 
 
-@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark", "ansi-light"])
+@pytest.mark.parametrize("theme", THEMES)
 async def test_every_style_looks_different_from_the_others(theme: str) -> None:
     app = Palette(theme)
     async with app.run_test() as pilot:

@@ -36,7 +36,7 @@ class Masthead(Widget):
         line = Text(" ", no_wrap=True, end="")
         if len(self._trail) == 1:
             for key, mode in enumerate(MODES, 1):
-                line.append(f"{key} {mode}", "bold" if mode == left else "dim")
+                line.append_text(display.cell(f"{key} {mode}", "bold" if mode == left else "quiet"))
                 line.append("   ")
             line.truncate(room + 1, pad=True)
         else:

@@ -22,8 +22,8 @@ class RowTable(DataTable[Text]):
 
     @property
     def room(self) -> int:
-        """Cells for columns: the table's own width, or what it will have, less a scroll bar that may come."""
-        return max(1, (self.size.width or self.app.size.width - 1) - 1)
+        """Cells for columns: the table's width, or what it will be, less a scroll bar that may come, and a gap."""
+        return max(1, (self.size.width or self.app.size.width - 1) - 2)
 
     def on_click(self, event: Click) -> None:
         """A second click on the row opens it, whatever column it hits."""

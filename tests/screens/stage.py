@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,12 @@ async def on_stage(
     filter_text: str = "",
     clock: FixedClock | None = None,
     role: Role = Role.MANAGER,
+    theme: str = "dark",
 ) -> AsyncIterator[tuple[SmartSubApp, Pilot[None]]]:
     """The application over `path`, settled on its first screen."""
+    settings = replace(SETTINGS, ui=SETTINGS.ui._replace(theme=theme))
     app = SmartSubApp(
-        url_of(path), role.value, SETTINGS, clock=clock or FixedClock(), start=start, filter_text=filter_text
+        url_of(path), role.value, settings, clock=clock or FixedClock(), start=start, filter_text=filter_text
     )
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: "updated " in drawn(app))  # both first screens say when they were
