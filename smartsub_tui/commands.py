@@ -51,6 +51,11 @@ _ALL: Final = (
     Command("currency", "dollar_sign", "$", "currency", "The amounts of the next currency; amounts are never mixed."),
     Command("people_or_money", "v", "v", "people/money", "Between the number of people and the money of a month."),
     Command("days_or_months", "t", "t", "days/months", "Between the next days and the next months."),
+    Command(
+        "import", "I", "I", "import", "Import prices, users and orders from CSV files, after a look at what they bring."
+    ),
+    Command("files", "slash", "/", "files", "Type the names of the files."),
+    Command("take", "y", "y", "import", "Import what was looked at: all of it, or nothing.", True),
     Command("choose", "enter", "Enter", "choose", "Work on the office under the cursor."),
     Command("next_field", "tab", "Tab", "next part", "On to the next part of the screen."),
     Command("months", "m", "m", "months", "Type the number of months, 1 to 60."),
@@ -77,7 +82,7 @@ COMMANDS: Final = {command.id: command for command in _ALL}
 OF_TRIGGER: Final = {command.trigger: command for command in _ALL if command.trigger is not None}
 ORDER_ACTIONS: Final = tuple(command.id for command in _ALL if command.trigger is not None)
 # These lead into a field. They run before the next key is looked at, so that what is typed ahead arrives there.
-INTO_FIELDS: Final = ("filter", "months", "until")
+INTO_FIELDS: Final = ("filter", "months", "until", "files")
 
 
 def bindings(*ids: str) -> list[BindingType]:

@@ -9,10 +9,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.content import Content
 from textual.events import Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
+from smartsub_tui.billing import access
+from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.expiring import WINDOWS, Cell, by_currency, expiring
 from smartsub_tui.billing.session import Session
@@ -22,6 +25,7 @@ from smartsub_tui.data.filters import Moment, parse_orders, parse_users, quoted
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.expiring import ExpiringScreen
+from smartsub_tui.screens.import_files import ImportScreen
 from smartsub_tui.widgets.expiring_table import ExpiringTable, summary
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.needs_table import NeedsTable
@@ -48,6 +52,7 @@ NEEDS: Final = (
 _BESIDE: Final = 78
 _STACKED: Final = 27
 _PANELS: Final = 15
+_AIRY: Final = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class _Seen:
     needs: tuple[int, ...] = ()
     people: tuple[int, ...] = ()  # of each of WINDOWS
     money: dict[str, tuple[Cell, ...]] | None = None
+    may_import: bool = False
+    database: str = ""
 
 
 class DashboardScreen(BaseScreen):
@@ -70,9 +77,10 @@ class DashboardScreen(BaseScreen):
         "unpaid",
         "expiring",
         "currency",
+        "import",
         "next_field",
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings("renew", "orders", "unpaid", "expiring", "currency")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("renew", "orders", "unpaid", "expiring", "currency", "import")
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +140,7 @@ class DashboardScreen(BaseScreen):
     def _paint(self) -> None:
         seen = self._seen
         if not seen.offices:
-            self.query_one("#empty", Static).update(display.content(_EMPTY))
+            self.query_one("#empty", Static).update(_welcome(self._seen, airy=self.app.size.height >= _AIRY))
         self.query_one(NeedsTable).show([(need.text, count) for need, count in zip(NEEDS, seen.needs, strict=True)])
         self.query_one(ExpiringTable).show(WINDOWS, seen.people, seen.money or {}, first=self._currency)
         self.query_one("#expiring-line", Static).update(
@@ -153,10 +161,11 @@ class DashboardScreen(BaseScreen):
             ("renew", "expiring", "orders", "unpaid") if self.query_one(OfficeTable).has_focus else ("expiring",)
         )
         currency = ("currency",) if self._seen.money and len(self._seen.money) > 1 else ()
+        bring = ("import",) if self._seen.may_import else ()
         if self._seen.offices:
-            self.key_line.show(("open", *of_office, "next_field", *currency, "payments", "help", "quit"))
+            self.key_line.show(("open", *of_office, "next_field", *currency, *bring, "payments", "help", "quit"))
         else:
-            self.key_line.show(("help", "quit"))
+            self.key_line.show((*bring, "help", "quit"))
 
     def on_descendant_focus(self) -> None:
         self._offer()
@@ -199,16 +208,43 @@ class DashboardScreen(BaseScreen):
         if office is not None:
             self.app.push_screen(ExpiringScreen(office=office.id))
 
+    def action_import(self) -> None:
+        self.app.push_screen(ImportScreen())
+
     def action_currency(self) -> None:
         if self._seen.money:
             self._currency = (self._currency + 1) % len(self._seen.money)
             self._paint()
 
 
-_EMPTY: Final = (
-    "No offices yet. Leave with q, then:  smartsub import prices.csv users.csv orders.csv"
-    "   or look around first:  smartsub demo"
-)
+def _welcome(seen: _Seen, *, airy: bool) -> Content:
+    """What smartsub is, and what to do first; `airy` with space between its parts."""
+    gap = [Content("")] if airy else []
+    bring = (
+        display.content(" import prices, users and orders from CSV files")
+        if seen.may_import
+        else display.content(" is for a manager: ask one to import prices, users and orders")
+    )
+    return Content("\n").join(
+        [
+            display.content("Welcome to smartsub", "bold"),
+            *gap,
+            display.content("Who has which access-control or intercom subscription,"),
+            display.content("until when, and what was paid: renewed, paid and found"),
+            display.content("again by keyboard, in a database of your own."),
+            *gap,
+            display.content("This one has no offices yet:"),
+            display.content(f"  {seen.database}", "quiet"),
+            *gap,
+            Content.assemble(display.content(" I ", "bold"), bring),
+            Content.assemble(display.content(" ? ", "bold"), display.content(" the keys, the statuses, the filters")),
+            Content.assemble(display.content(" q ", "bold"), display.content(" leave")),
+            *gap,
+            Content.assemble(
+                display.content("To look around first, in a shell:  "), display.content("smartsub demo", "bold")
+            ),
+        ]
+    )
 
 
 def _read(session: Session, moment: Moment) -> _Seen:
@@ -222,4 +258,12 @@ def _read(session: Session, moment: Moment) -> _Seen:
     offices = queries.offices(moment.now)
     found = expiring(offices, WINDOWS, moment)
     people = tuple(sum(cells[place].people for cells in found) for place in range(len(WINDOWS)))
-    return _Seen(tuple(offices), needs, people, by_currency(offices, found))
+    role = access.check(session.admin, Permission.READ).role
+    return _Seen(
+        tuple(offices),
+        needs,
+        people,
+        by_currency(offices, found),
+        access.may(role, Permission.IMPORT),
+        str(session.database.database),
+    )

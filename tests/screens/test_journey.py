@@ -351,7 +351,7 @@ async def test_the_orders_of_an_office_are_one_key_away(path: Path) -> None:
 async def test_a_new_database_says_the_next_step(tmp_path: Path) -> None:
     path = make_database(tmp_path, lambda: None)
     async with on_stage(path) as (app, pilot):
-        assert "smartsub import" in drawn(app)
+        assert "I  import" in drawn(app)
         await press(pilot, "3")
         assert "No orders yet" in drawn(app)
         await press(pilot, "2", "enter", "n")
