@@ -16,6 +16,7 @@ from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.frame import KeyLine
 from smartsub_tui.widgets.lines import Lines
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.support import FixedClock
 
 PRICES = "service,action,amount,currency,office_kind,tax_rate,valid_from\napp,month,5.00,EUR,,0.19,2021-01-01\n"
 PLACE = "office,office_kind,timezone,currency,department"
@@ -57,7 +58,8 @@ async def test_files_of_the_folder_are_proposed_looked_at_and_taken(path: Path, 
     (folder / "some users.csv").write_text(users(3))
     (folder / "prices.csv").write_text(PRICES)
     (folder / "notes.csv").write_text("a,b\n")
-    async with on_stage(path) as (app, pilot):
+    clock = FixedClock()
+    async with on_stage(path, clock=clock) as (app, pilot):
         await press(pilot, "I")
         assert isinstance(app.screen, ImportScreen)
         assert app.screen.field.value == "prices.csv 'some users.csv'"
@@ -69,6 +71,7 @@ async def test_files_of_the_folder_are_proposed_looked_at_and_taken(path: Path, 
         await press(pilot, "I", "enter", "y")
         await until(pilot, lambda: "imported 1 price, 3 users" in toasts(app))
         assert "some users.csv: 3 new" in drawn(app)
+        clock.advance(seconds=2)
         await press(pilot, "slash", "enter")
         assert "All of this is here already" in drawn(app)
         assert "y import" not in drawn(app)
