@@ -41,14 +41,13 @@ class PeopleTable(RowTable):
     def show(self, people: Sequence[Person], marked: Collection[str], today: date, department: str) -> None:
         """Show these people; `department` is what their office calls its parts."""
         here = self.current.user.id if self.current else None
-        width = (self.size.width or self.app.size.width) - 1
+        width = self.room
         wide = width >= 100
         service = _SERVICE if wide else 7
         narrow = width < 70  # the name matters more than where and what
         room = width - 3 - service - _EXPIRES - _BECOMES - _PRICE - 5
         place = min(room // 2, max([10, *(display.cell_width(display.plain(each.user.department)) for each in people)]))
-        name = room - place if not narrow else room + service
-        place = 0 if narrow else place
+        name = room - place if not narrow else max(1, room + service + 2)
         with self.prevent(DataTable.RowHighlighted):
             self.clear(columns=True)
             for key, head, size in (
@@ -60,17 +59,21 @@ class PeopleTable(RowTable):
                 ("becomes", "Becomes", _BECOMES + 1),
                 ("price", "Price".rjust(_PRICE), _PRICE),
             ):
-                self.add_column(Text(display.fit(head, size)), key=key, width=size)
+                if not (narrow and key in ("department", "service")):
+                    self.add_column(Text(display.fit(head, size)), key=key, width=size)
             for person in people:
                 user = person.user
                 look = display.user_state(user.state)
                 # There is room for a word; the line below the table says the whole of the current row.
                 last = display.service_date(person.becomes) if person.reason is None else "cannot now"
+                where = (
+                    display.cell(display.fit(user.department, place)),
+                    display.cell(display.fit(user.service.label if wide else user.service.value, service)),
+                )
                 self.add_row(
                     self._mark(user.id in marked),
                     display.cell(display.fit(user.name, name)),
-                    display.cell(display.fit(user.department, place)),
-                    display.cell(display.fit(user.service.label if wide else user.service.value, service)),
+                    *(() if narrow else where),
                     display.cell(display.fit(display.expiry(user.expires_on, today), _EXPIRES), look.style),
                     display.cell(last, "quiet" if person.reason else ""),
                     display.cell(display.fit(person.price, _PRICE, align="right")),
