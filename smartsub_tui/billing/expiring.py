@@ -58,14 +58,23 @@ def months(today: date) -> tuple[Span, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """People, and the net price of a month for those of them who have one, in minor units; the others are unpriced."""
+    """People, and the net price of a month for those of them who have one, in minor units; the others are unpriced.
+
+    `family` of the people are family members, who are renewed apart from the others.
+    """
 
     people: int = 0
     net: int = 0
     unpriced: int = 0
+    family: int = 0
 
     def __add__(self, other: Cell) -> Cell:
-        return Cell(self.people + other.people, self.net + other.net, self.unpriced + other.unpriced)
+        return Cell(
+            self.people + other.people,
+            self.net + other.net,
+            self.unpriced + other.unpriced,
+            self.family + other.family,
+        )
 
 
 def expiring(offices: Sequence[OfficeRecord], spans: Sequence[Span], moment: Moment) -> list[tuple[Cell, ...]]:
@@ -78,10 +87,12 @@ def expiring(offices: Sequence[OfficeRecord], spans: Sequence[Span], moment: Mom
         if office is None:
             continue
         price = _month_price(prices[office.currency], counted.service, office, moment)
-        cells = (
-            Cell(people, 0, people) if price is None else Cell(people, people * price) for people in counted.people
+        apart = counted.service is Service.ADDITIONAL_APP
+        cells = tuple(
+            Cell(people, people * (price or 0), people if price is None else 0, people if apart else 0)
+            for people in counted.people
         )
-        found[office.id] = sums(found[office.id], tuple(cells))
+        found[office.id] = sums(found[office.id], cells)
     return [found[office.id] for office in offices]
 
 

@@ -73,6 +73,9 @@ def test_every_count_is_that_of_its_list_and_all_are_counted_once(
                 assert [cell.unpriced for cell in cells] == [
                     sum(user.service is Service.ADDITIONAL_APP for user in each) for each in lists
                 ]
+                assert [cell.family for cell in cells] == [
+                    sum(user.kind is UserKind.FAMILY for user in each) for each in lists
+                ]
                 onward = [queries.count_users(parse_users(span.onward), moment, office=place.id) for span in spans]
                 assert onward == [sum(cell.people for cell in cells[first:]) for first in range(len(spans))]
             everyone = sum(days is not None and not removed for _, _, days, removed in found)

@@ -92,7 +92,7 @@ async def test_a_line_of_the_panel_opens_its_offices_and_they_its_people(path: P
         assert isinstance(app.screen.focused, ExpiringTable)
         await press(pilot, "enter")
         assert isinstance(app.screen, ExpiringScreen)
-        assert "All offices, 7 days: 6 people" in drawn(app)
+        assert "All offices, 7 days: 6 people (1 family)" in drawn(app)
         await press(pilot, "j")
         assert "Elm Court, 7 days: 2 people, USD 10.00 a month, net" in drawn(app)
         await press(pilot, "enter")
