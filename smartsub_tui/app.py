@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
+from textual.events import Event, Key, MouseDown
 from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
-from smartsub_tui import display, paths
+from smartsub_tui import display, paths, themes
 from smartsub_tui.backend import Backend
 from smartsub_tui.billing import access
 from smartsub_tui.billing.session import Session
@@ -24,16 +27,21 @@ from smartsub_tui.data.records import AdminRecord, OfficeRecord
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
 from smartsub_tui.screens.activate import ActivateScreen
+from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
+from smartsub_tui.widgets.message_line import Told
 
 _BESIDE = Path(__file__).with_name("smartsub.tcss")
 # In the wheel the stylesheet lies beside this module, in a checkout at the root of the repository.
 STYLESHEET = _BESIDE if _BESIDE.exists() else _BESIDE.parent.parent / _BESIDE.name
-_THEMES = {"dark": "textual-dark", "light": "textual-light"}
+
+MOST_MESSAGES: Final = 200
+# What was typed ahead, or is held down, does not take away what it could not yet answer.
+_READ_AFTER: Final = timedelta(seconds=1)
 
 
 class SmartSubApp(App[None]):
@@ -66,9 +74,14 @@ class SmartSubApp(App[None]):
         self.config_file = config_file or paths.default_config()
         self.backend = Backend(url, admin, settings, clock or SystemClock())
         self.who = admin
+        self.told: Told | None = None
+        self._messages: deque[Told] = deque(maxlen=MOST_MESSAGES)
         self._start, self._filter_text = start, filter_text
         self.animation_level = "none"
-        self.theme = _THEMES[settings.ui.theme]
+        look = settings.ui.theme
+        self.ansi_theme_dark = self.ansi_theme_light = themes.terminal_theme(look)
+        self.register_theme(themes.theme(look))
+        self.theme = look
 
     async def on_mount(self) -> None:
         try:
@@ -86,11 +99,28 @@ class SmartSubApp(App[None]):
     def on_unmount(self) -> None:
         self.backend.close()
 
+    @property
+    def messages(self) -> Sequence[Told]:
+        """What was told in this session, in its order; the last ones of very many."""
+        return self._messages
+
     def tell(self, text: str, *, wrong: bool = False) -> None:
-        """A sentence on the screen; what is wrong stays longer."""
-        self.notify(
-            display.plain(text), severity="error" if wrong else "information", timeout=12 if wrong else 5, markup=False
-        )
+        """A sentence on the screen, until the next key; the messages keep it."""
+        self.told = Told(self.backend.clock.now(), text, wrong)
+        self._messages.append(self.told)
+        self._show_told()
+
+    def _show_told(self) -> None:
+        if isinstance(self.screen, BaseScreen):  # a question is answered first; what is behind it shows it then
+            self.screen.show_told(self.told)
+
+    async def on_event(self, event: Event) -> None:
+        """Any key, or the mouse, says that what was told was read."""
+        pressed = isinstance(event, Key | MouseDown) and not event.is_forwarded
+        if pressed and self.told is not None and self.backend.clock.now() - self.told.at >= _READ_AFTER:
+            self.told = None
+            self._show_told()
+        await super().on_event(event)
 
     def shows(self, screen: Screen[None]) -> bool:
         """Whether a screen is still on the way to somewhere: shown, or behind what is shown."""

@@ -35,17 +35,30 @@ _ALL: Final = (
     Command("back", "escape", "Esc", "back", "Go back; out of a field, to the table."),
     Command("quit", "q", "q", "quit", "Go back, or from the first screen leave smartsub."),
     Command("help", "question_mark", "?", "help", "The keys of this screen, and what the statuses mean."),
+    Command("messages", "M", "M", "messages", "What was told in this session, with times."),
     Command("filter", "slash", "/", "filter", "Type a filter, such as status:failed type:subscription 0042."),
     Command("by_status", "S", "S", "status", "Only orders of the next status; behind the last, of all."),
     Command("by_type", "t", "t", "type", "Only orders of the next type; behind the last, of all."),
     Command("refresh", "f5", "F5", "refresh", "Read the screen's data again."),
     Command("down", "j", "j", "down", "One row down."),
     Command("up", "k", "k", "up", "One row up."),
+    Command("left", "h", "h", "left", "One column to the left."),
+    Command("right", "l", "l", "right", "One column to the right."),
     Command("first", "g", "g", "first", "To the first row."),
     Command("last", "G", "G", "last", "To the last row."),
     Command("activate", "a", "a", "activate", "Activate departments of the office."),
     Command("renew", "n", "n", "renew", "Renew people of the office."),
     Command("orders", "o", "o", "orders", "The orders of the office under the cursor."),
+    Command("unpaid", "U", "U", "unpaid", "The unpaid orders of the office under the cursor."),
+    Command("expiring", "E", "E", "expiring", "Whose subscription runs out when, by office and month, and its money."),
+    Command("currency", "dollar_sign", "$", "currency", "The amounts of the next currency; amounts are never mixed."),
+    Command("people_or_money", "v", "v", "people/money", "Between the number of people and the money of a month."),
+    Command("days_or_months", "t", "t", "days/months", "Between the next days and the next months."),
+    Command(
+        "import", "I", "I", "import", "Import prices, users and orders from CSV files, after a look at what they bring."
+    ),
+    Command("files", "slash", "/", "files", "Type the names of the files."),
+    Command("take", "y", "y", "import", "Import what was looked at: all of it, or nothing.", True),
     Command("choose", "enter", "Enter", "choose", "Renew people of the office under the cursor."),
     Command("next_field", "tab", "Tab", "next part", "On to the next part of the screen."),
     Command("way_after", "down", "Up Down", "way", "Another way to pay."),
@@ -79,7 +92,7 @@ COMMANDS: Final = {command.id: command for command in _ALL}
 OF_TRIGGER: Final = {command.trigger: command for command in _ALL if command.trigger is not None}
 ORDER_ACTIONS: Final = tuple(command.id for command in _ALL if command.trigger is not None)
 # These lead into a field. They run before the next key is looked at, so that what is typed ahead arrives there.
-INTO_FIELDS: Final = ("filter", "months", "until")
+INTO_FIELDS: Final = ("filter", "months", "until", "files")
 
 
 def bindings(*ids: str) -> list[BindingType]:

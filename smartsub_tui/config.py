@@ -219,7 +219,7 @@ def _theme(value: object) -> str:
     return str(value)
 
 
-THEMES: Final = ("dark", "light")
+THEMES: Final = ("dark", "light", "contrast")
 
 # Section -> key -> how its value is read. A key that is not here is unknown.
 _READERS: Final[dict[str, dict[str, Callable[[object], Any]]]] = {

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -132,19 +133,38 @@ def fit(text: str, width: int, *, align: Literal["left", "right"] = "left") -> s
     return padding + shown if align == "right" else shown + padding
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """plain(text) in lines of at most `width` cells, parted at spaces; a longer word is cut where the line ends."""
-    lines: list[str] = []
-    rest = plain(text)
-    while _width(rest) > width:
+def wrapped(text: str, width: int) -> list[str]:
+    """block(text) in lines of at most `width` cells (at least 2), parted at spaces; a longer word is parted inside.
+
+    What begins with spaces keeps them on every line that it takes.
+    """
+    width = max(2, width)
+    lines = []
+    for paragraph in block(text).split("\n"):
+        line = indent = " " * min(width - 2, len(paragraph) - len(paragraph.lstrip(" ")))
+        for word in paragraph.split():
+            for piece in _pieces(word, width - len(indent)):
+                if line == indent:
+                    line += piece
+                elif _width(line) + 1 + _width(piece) <= width:
+                    line += f" {piece}"
+                else:
+                    lines.append(line)
+                    line = indent + piece
+        lines.append(line)
+    return lines
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """A word in pieces of at most `width` cells, which are at least 2."""
+    while _width(word) > width:
         size = end = 0
-        while (after := size + _width_of(rest[end])) <= width:
-            size, end = after, end + 1
-        space = rest.rfind(" ", 0, end + 1)
-        end = space if space > 0 else max(end, 1)
-        lines.append(rest[:end])
-        rest = rest[end:].lstrip(" ")
-    return [*lines, rest]
+        while size + _width_of(word[end]) <= width:
+            size += _width_of(word[end])
+            end += 1
+        yield word[:end]
+        word = word[end:]
+    yield word
 
 
 def _cut(shown: str, width: int) -> tuple[str, int]:
@@ -195,18 +215,19 @@ def _within(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
 
 # -- Text for widgets --------------------------------------------------------------------------------------------------
 
-# What a style says, for Rich (table cells) and for Textual (all else). Each works in 16 colours, and is never the only
-# sign: a glyph and a word stand beside it.
+# What a style says, for Rich (table cells) and for Textual (all else); `themes` has the colours. None of them is
+# the only sign: a glyph and a word stand beside it.
 STYLES: Final = {
     "danger": ("bold red", "bold $text-error"),
     "warning": ("yellow", "$text-warning"),
     "good": ("green", "$text-success"),
     "busy": ("cyan", "$text-secondary"),
-    "quiet": ("dim", "dim"),
+    "quiet": ("bright_black", "$text-muted"),
+    "bar": ("blue", "$primary"),
 }
 
-# Where NO_COLOR asks for none, Textual would turn each colour into a grey, some of them too dark to read.
-_WITHOUT_COLOUR: Final = {"danger": "bold", "warning": "bold", "good": "", "busy": "", "quiet": "dim"}
+# Where NO_COLOR asks for none, Textual turns each colour into a grey: that which matters is bold instead.
+_WITHOUT_COLOUR: Final = {"danger": "bold", "warning": "bold", "good": "", "busy": "", "bar": ""}
 
 
 def _styles(name: str) -> tuple[str, str]:
@@ -221,6 +242,17 @@ def cell(text: str, style: str = "") -> Text:
 
     rich_style, _ = _styles(style)
     return Text(plain(text), style=rich_style, no_wrap=True, overflow="ellipsis", end="")
+
+
+def cells(text: str, width: int, style: str = "", *, lead: str = "") -> list[Text]:
+    """block(text) as lines of at most `width` cells: the first behind `lead`, the others below its beginning."""
+    room = max(2, width - cell_width(lead))
+    lines = []
+    for place, part in enumerate(wrapped(text, room)):
+        line = cell(lead if place == 0 else " " * cell_width(lead))
+        line.append_text(cell(part, style))
+        lines.append(line)
+    return lines
 
 
 def content(text: str, style: str = "", *, lines: bool = False) -> Content:
@@ -352,6 +384,36 @@ def percent(ppm: int) -> str:
     whole, fraction = divmod(abs(ppm), 10_000)
     decimals = f"{fraction:04}".rstrip("0")
     return f"{'-' if ppm < 0 else ''}{whole}{'.' if decimals else ''}{decimals} %"
+
+
+# -- Bars --------------------------------------------------------------------------------------------------------------
+
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+_STEPS: Final = " ▁▂▃▄▅▆▇█"
+# Their fonts have few of the block characters, or none.
+_PLAIN_TERMINALS: Final = ("linux", "vt", "ansi", "dumb")
+
+
+def only_ascii() -> bool:
+    """Whether the terminal is one that cannot be trusted to draw parts of a block."""
+    return os.environ.get("TERM", "").startswith(_PLAIN_TERMINALS)
+
+
+def bar(part: int, whole: int, width: int, *, ascii: bool = False) -> str:
+    """`part` of `whole` as a bar in exactly `width` cells; what is more than nothing is seen."""
+    if part <= 0 or whole <= 0 or width <= 0:
+        return " " * max(0, width)
+    if ascii:
+        return ("#" * min(width, max(1, part * width // whole))).ljust(width)
+    full, rest = divmod(min(width * 8, max(1, part * width * 8 // whole)), 8)
+    return ("█" * full + _EIGHTHS[rest].strip()).ljust(width)
+
+
+def column(part: int, whole: int, height: int, *, ascii: bool = False) -> list[str]:
+    """`part` of `whole` as a column of `height` characters, from the top down; what is more than nothing is seen."""
+    steps = 0 if part <= 0 or whole <= 0 else max(1, part * height * 8 // whole)
+    marks = [_STEPS[min(8, max(0, steps - 8 * level))] for level in reversed(range(height))]
+    return ["#" if mark != " " else " " for mark in marks] if ascii else marks
 
 
 # -- States ------------------------------------------------------------------------------------------------------------

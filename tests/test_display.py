@@ -22,7 +22,8 @@ from textual.style import Style
 from textual.widgets import Button, DataTable, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from smartsub_tui import display
+from smartsub_tui import display, themes
+from smartsub_tui.config import THEMES
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
 
@@ -204,19 +205,6 @@ def test_fitted_text_is_padded_on_the_side_that_it_does_not_lean_to() -> None:
     assert display.fit("abc", 0) == ""
 
 
-@given(texts, st.integers(2, 40))
-def test_wrapped_text_is_all_of_it_in_lines_that_fit(text: str, width: int) -> None:
-    lines = display.wrap(text, width)
-    assert "".join(lines).replace(" ", "") == display.plain(text).replace(" ", "")
-    assert all(cell_len(line) <= width for line in lines)
-
-
-def test_text_is_parted_at_spaces() -> None:
-    assert display.wrap("to be paid until tomorrow", 12) == ["to be paid", "until", "tomorrow"]
-    assert display.wrap("abcdefgh", 3) == ["abc", "def", "gh"]
-    assert display.wrap("", 3) == [""]
-
-
 def test_a_name_of_a_megabyte_is_fitted_at_once() -> None:
     looked_at: list[int] = []
 
@@ -318,6 +306,7 @@ class Palette(App[None]):
             yield Label(display.content("word", name), id=f"style-{name}")
 
     def on_mount(self) -> None:
+        self.register_theme(themes.theme(self.first_theme))
         self.theme = self.first_theme
 
 
@@ -341,7 +330,7 @@ def test_only_a_web_address_in_ascii_becomes_a_link(url: str, linked: bool) -> N
     assert links == ([url] if linked else [])
 
 
-@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark", "ansi-light"])
+@pytest.mark.parametrize("theme", THEMES)
 async def test_every_style_looks_different_from_the_others(theme: str) -> None:
     app = Palette(theme)
     async with app.run_test() as pilot:
@@ -489,3 +478,60 @@ def test_a_status_reads_as_glyph_and_word() -> None:
     assert str(display.status(OrderStatus.TIME_OUT)) == "o Time out"
     assert str(display.status(OrderStatus.PROCESSING, due=True)) == "! Processing, due"
     assert str(display.status(OrderStatus.SUCCEED, due=True, ascii=True)) == "+ Succeed"
+
+
+# Several lines, and bars
+
+
+@given(texts, st.integers(-1, 40))
+def test_wrapped_lines_fit_and_lose_no_letter(text: str, width: int) -> None:
+    lines = display.wrapped(text, width)
+    assert all(display.cell_width(line) <= max(2, width) for line in lines)
+    assert "".join("".join(lines).split()) == "".join(display.block(text).split())
+
+
+def test_wrapped_parts_at_spaces_and_keeps_what_a_line_begins_with() -> None:
+    assert display.wrapped("  one two three\nfour abcdefghijkl", 9) == [
+        "  one two",
+        "  three",
+        "four",
+        "abcdefghi",
+        "jkl",
+    ]
+
+
+def test_cells_hang_below_their_lead() -> None:
+    assert [line.plain for line in display.cells("one two three", 11, lead="at 9  ")] == [
+        "at 9  one",
+        "      two",
+        "      three",
+    ]
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(-1, 60), st.booleans())
+def test_a_bar_is_as_wide_as_it_says_and_grows_with_its_part(part: int, whole: int, width: int, ascii: bool) -> None:
+    drawn = display.bar(part, whole, width, ascii=ascii)
+    assert len(drawn) == max(0, width)
+    assert bool(drawn.strip()) == (part > 0 and whole > 0 and width > 0)
+    if ascii:
+        assert set(drawn) <= {"#", " "}
+    if whole:
+        more = display.bar(part + whole, whole, width, ascii=ascii)
+        assert more == ("#" if ascii else "█") * max(0, width)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 9), st.booleans())
+def test_a_column_stands_on_the_ground(part: int, whole: int, height: int, ascii: bool) -> None:
+    drawn = display.column(part, whole, height, ascii=ascii)
+    assert len(drawn) == height
+    assert (drawn[-1] != " ") == (part > 0 and whole > 0)
+    tops = [mark for mark in drawn if mark != " "]
+    assert all(mark == ("#" if ascii else "█") for mark in tops[1:])
+    if part >= whole > 0:
+        assert " " not in drawn
+
+
+def test_a_half_is_half_a_bar() -> None:
+    assert display.bar(1, 2, 5) == "██▌  "
+    assert display.bar(1, 2, 5, ascii=True) == "##   "
+    assert display.column(1, 4, 2) == [" ", "▄"]

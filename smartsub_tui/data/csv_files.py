@@ -147,6 +147,32 @@ def read_file(path: str | os.PathLike[str]) -> CsvFile:
     return read_bytes(shown, data)
 
 
+_LONGEST_HEADER: Final = 4096  # bytes
+_MOST_LOOKED_AT: Final = 200
+
+
+def importable(folder: Path) -> list[str]:
+    """The names of the .csv files in `folder` whose header is one of ours: prices, then users, then orders.
+
+    Only headers are read, and of very many files only the first; what cannot be read is none.
+    """
+    found: list[tuple[int, str]] = []
+    try:
+        names = sorted(each.name for each in folder.iterdir() if each.suffix.lower() == ".csv")
+    except OSError:
+        return []
+    for name in names[:_MOST_LOOKED_AT]:
+        try:
+            with (folder / name).open("rb") as file:
+                line = file.readline(_LONGEST_HEADER).decode("utf-8-sig").strip()
+        except (OSError, ValueError):
+            continue
+        columns = line.replace('"', "").split(",")
+        kinds = [place for place, kind in enumerate(COLUMNS) if set(columns) <= set(COLUMNS[kind])]
+        found.extend((place, name) for place in kinds)
+    return [name for _, name in sorted(found)]
+
+
 def shown_name(path: str | os.PathLike[str]) -> str:
     """A file's name for messages and the audit trail: as it was written, unless it could mislead a terminal."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")

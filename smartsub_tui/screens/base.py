@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
@@ -20,6 +20,7 @@ from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.widgets.frame import KeyLine, Masthead
+from smartsub_tui.widgets.message_line import MessageLine, Told
 
 
 class Host(Protocol):
@@ -29,6 +30,10 @@ class Host(Protocol):
     settings: Settings
     config_file: Path
     who: str
+    told: Told | None  # and not read yet
+
+    @property
+    def messages(self) -> Sequence[Told]: ...
 
     def tell(self, text: str, *, wrong: bool = False) -> None: ...
 
@@ -53,7 +58,7 @@ class BaseScreen(Screen[None]):
     """A whole screen. `COMMANDS` are its commands, in the order of its key line and its help."""
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = ()
-    BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "refresh")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "messages", "refresh")
     # Each screen gives the focus itself: coming back to an empty list, Textual would give it to the filter.
     AUTO_FOCUS = ""
 
@@ -118,10 +123,19 @@ class BaseScreen(Screen[None]):
         self.app.copy_to_clipboard(display.plain(text))
         self.smartsub.tell(f"sent {name} to the terminal's clipboard")
 
+    def on_mount(self) -> None:
+        self.mount(MessageLine(self.smartsub.told))
+
+    def show_told(self, told: Told | None) -> None:
+        """Show what was told; None: it was read."""
+        for line in self.query(MessageLine):
+            line.show(told)
+
     def load(self) -> None:
         """Read what the screen shows; again when it is come back to."""
 
     def on_screen_resume(self) -> None:
+        self.show_told(self.smartsub.told)
         self.load()
 
     def action_refresh(self) -> None:
@@ -132,6 +146,12 @@ class BaseScreen(Screen[None]):
 
     def action_quit(self) -> None:
         self.smartsub.go_back(leave=True)
+
+    def action_messages(self) -> None:
+        from smartsub_tui.screens.messages import MessagesScreen
+
+        self.smartsub.told = None  # it is read there
+        self.app.push_screen(MessagesScreen())
 
     def action_help(self) -> None:
         from smartsub_tui.screens.help import HelpScreen

@@ -8,17 +8,25 @@ from typing import ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Container
+from textual.content import Content
 from textual.events import Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
+from smartsub_tui.billing import access
+from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import time_out_due
+from smartsub_tui.billing.expiring import WINDOWS, Cell, by_currency, expiring
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users, quoted
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.screens.base import BaseScreen
+from smartsub_tui.screens.expiring import ExpiringScreen
+from smartsub_tui.screens.import_files import ImportScreen
+from smartsub_tui.widgets.expiring_table import ExpiringTable, summary
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.needs_table import NeedsTable
 from smartsub_tui.widgets.office_table import OfficeTable
@@ -38,26 +46,58 @@ NEEDS: Final = (
     Need("money to apply", "is:unapplied"),
     Need("failed", "is:retry"),
     Need("time out within 2 hours", "status:processing payby:<2h"),
-    Need("people expire in 30 days, no order", "state:expiring order:none", of_users=True),
+    Need("expire in 30 days, no order", "state:expiring order:none", of_users=True),
 )
+# From these sizes on both panels stand side by side; below, one over the other; else the second is one line.
+_BESIDE: Final = 78
+_STACKED: Final = 27
+_PANELS: Final = 15
+_AIRY: Final = 22
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look at the database said."""
+
+    offices: tuple[OfficeRecord, ...] = ()
+    needs: tuple[int, ...] = ()
+    people: tuple[int, ...] = ()  # of each of WINDOWS
+    money: dict[str, tuple[Cell, ...]] | None = None
+    may_import: bool = False
+    database: str = ""
 
 
 class DashboardScreen(BaseScreen):
-    """The triage panel over the offices."""
+    """The triage panel and who expires, over the offices."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("open", "activate", "renew", "orders", "next_field")
-    BINDINGS: ClassVar[list[BindingType]] = bindings("activate", "renew", "orders")
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
+        "open",
+        "activate",
+        "renew",
+        "orders",
+        "unpaid",
+        "expiring",
+        "currency",
+        "import",
+        "next_field",
+    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "activate", "renew", "orders", "unpaid", "expiring", "currency", "import"
+    )
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: tuple[list[OfficeRecord], list[int]] = ([], [])
+        self._seen = _Seen()
+        self._currency = 0  # the place of the first of those shown
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
         yield Rule()
-        yield Static(display.content(" NEEDS YOU", "bold"))
-        yield NeedsTable()
-        yield Rule()
+        with Container(id="panels"):
+            yield NeedsTable()
+            yield ExpiringTable()
+        yield Static("", id="expiring-line")
+        yield Rule(id="panels-rule")
         yield OfficeTable()
         yield Static("", id="empty")
         yield Rule()
@@ -68,40 +108,74 @@ class DashboardScreen(BaseScreen):
         self.masthead.show("Dashboard")
         self.query_one("#empty").display = False
         self.set_focus(self.query_one(OfficeTable))
+        self._arrange()
+
+    # What is shown
 
     def load(self) -> None:
         moment = self.moment()
 
         async def load() -> None:
-            offices, counts = self._seen = await self.backend.latest("dashboard", _read, moment)
-            self.query_one(NeedsTable).show([(need.text, count) for need, count in zip(NEEDS, counts, strict=True)])
-            self._paint_offices()
+            self._seen = await self.backend.latest("dashboard", _read, moment)
             seen_at = display.instant_full(self.backend.clock.now(), self.timezone)[11:19]
             self.query_one("#updated", Static).update(
-                display.content(f"{display.count(len(offices))} offices, updated {seen_at}")
+                display.content(f"{display.count(len(self._seen.offices))} offices, updated {seen_at}")
             )
-            empty = self.query_one("#empty", Static)
-            empty.display = not offices
-            self.query_one(OfficeTable).display = bool(offices)
-            empty.update(display.content(_EMPTY))
-            self._offer()
+            self._arrange()
+            self._paint()
 
         self.work("dashboard", load)
 
-    def _paint_offices(self) -> None:
-        self.query_one(OfficeTable).show(self._seen[0])
+    def _arrange(self) -> None:
+        """Which parts there is room for, and whether there is anything to show in them."""
+        width, height = self.app.size
+        filled = bool(self._seen.offices) or not self._seen.needs
+        panels = self.query_one("#panels")
+        panels.display = filled and height >= _PANELS
+        panels.set_class(width < _BESIDE, "-stacked")
+        table, line = self.query_one(ExpiringTable), self.query_one("#expiring-line")
+        table.display = width >= _BESIDE or height >= _STACKED
+        line.display = filled and not (table.display and panels.display)
+        self.query_one("#panels-rule").display = filled
+        self.query_one(OfficeTable).display = filled
+        self.query_one("#empty").display = not filled
+
+    def _paint(self) -> None:
+        seen = self._seen
+        if not seen.offices:
+            self.query_one("#empty", Static).update(_welcome(self._seen, airy=self.app.size.height >= _AIRY))
+        self.query_one(NeedsTable).show([(need.text, count) for need, count in zip(NEEDS, seen.needs, strict=True)])
+        self.query_one(ExpiringTable).show(WINDOWS, seen.people, seen.money or {}, first=self._currency)
+        self.query_one("#expiring-line", Static).update(
+            display.content(f" {summary(WINDOWS, seen.people, self.app.size.width - 2)}")
+        )
+        self.query_one(OfficeTable).show(seen.offices)
+        self._offer()
 
     @on(Resize)
     def _resized(self) -> None:
-        if self._seen[0]:
-            self._paint_offices()
+        self._arrange()
+        if self._seen.needs:
+            # The tables learn their new widths only with the layout that follows.
+            self.call_after_refresh(self._paint)
 
     def _offer(self) -> None:
-        here = ("open", "activate", "renew", "orders") if self.query_one(OfficeTable).has_focus else ("open",)
-        self.key_line.show((*here, "next_field", "payments", "help", "quit"))
+        of_office = (
+            ("activate", "renew", "expiring", "orders", "unpaid")
+            if self.query_one(OfficeTable).has_focus
+            else ("expiring",)
+        )
+        currency = ("currency",) if self._seen.money and len(self._seen.money) > 1 else ()
+        bring = ("import",) if self._seen.may_import else ()
+        if self._seen.offices:
+            self.key_line.show(("open", *of_office, "next_field", *currency, *bring, "payments", "help", "quit"))
+        else:
+            self.key_line.show((*bring, "help", "quit"))
 
     def on_descendant_focus(self) -> None:
         self._offer()
+
+    # Doors
 
     @on(DataTable.RowSelected)
     def _selected(self, event: DataTable.RowSelected) -> None:
@@ -111,37 +185,95 @@ class DashboardScreen(BaseScreen):
                 self.smartsub.open_expiring(need.filter)
             else:
                 self.smartsub.open_payments(need.filter)
+        elif isinstance(event.data_table, ExpiringTable):
+            self.app.push_screen(ExpiringScreen(by_month=False, column=event.cursor_row))
         else:
             self.action_renew()
 
+    def _office(self) -> OfficeRecord | None:
+        return self.query_one(OfficeTable).current
+
     def action_activate(self) -> None:
-        office = self.query_one(OfficeTable).current
+        office = self._office()
         if office is not None:
             self.smartsub.open_activate(office)
 
     def action_renew(self) -> None:
-        office = self.query_one(OfficeTable).current
+        office = self._office()
         if office is not None:
             self.smartsub.open_renew(office)
 
     def action_orders(self) -> None:
-        office = self.query_one(OfficeTable).current
+        office = self._office()
         if office is not None:
             self.smartsub.open_payments(f"office:{quoted(office.name)}")
 
+    def action_unpaid(self) -> None:
+        office = self._office()
+        if office is not None:
+            self.smartsub.open_payments(f"office:{quoted(office.name)} status:processing")
 
-_EMPTY: Final = (
-    "No offices yet. Leave with q, then:  smartsub import prices.csv users.csv orders.csv"
-    "   or look around first:  smartsub demo"
-)
+    def action_expiring(self) -> None:
+        office = self._office()
+        if office is not None:
+            self.app.push_screen(ExpiringScreen(office=office.id))
+
+    def action_import(self) -> None:
+        self.app.push_screen(ImportScreen())
+
+    def action_currency(self) -> None:
+        if self._seen.money:
+            self._currency = (self._currency + 1) % len(self._seen.money)
+            self._paint()
 
 
-def _read(session: Session, moment: Moment) -> tuple[list[OfficeRecord], list[int]]:
+def _welcome(seen: _Seen, *, airy: bool) -> Content:
+    """What smartsub is, and what to do first; `airy` with space between its parts."""
+    gap = [Content("")] if airy else []
+    bring = (
+        display.content(" import prices, users and orders from CSV files")
+        if seen.may_import
+        else display.content(" is for a manager: ask one to import prices, users and orders")
+    )
+    return Content("\n").join(
+        [
+            display.content("Welcome to smartsub", "bold"),
+            *gap,
+            display.content("Who has which access-control or intercom subscription,"),
+            display.content("until when, and what was paid: renewed, paid and found"),
+            display.content("again by keyboard, in a database of your own."),
+            *gap,
+            display.content("This one has no offices yet:"),
+            display.content(f"  {seen.database}", "quiet"),
+            *gap,
+            Content.assemble(display.content(" I ", "bold"), bring),
+            Content.assemble(display.content(" ? ", "bold"), display.content(" the keys, the statuses, the filters")),
+            Content.assemble(display.content(" q ", "bold"), display.content(" leave")),
+            *gap,
+            Content.assemble(
+                display.content("To look around first, in a shell:  "), display.content("smartsub demo", "bold")
+            ),
+        ]
+    )
+
+
+def _read(session: Session, moment: Moment) -> _Seen:
     time_out_due(session)
-    counts = [
+    needs = tuple(
         queries.count_users(parse_users(need.filter), moment)
         if need.of_users
         else queries.count_orders(parse_orders(need.filter), moment)
         for need in NEEDS
-    ]
-    return queries.offices(moment.now), counts
+    )
+    offices = queries.offices(moment.now)
+    found = expiring(offices, WINDOWS, moment)
+    people = tuple(sum(cells[place].people for cells in found) for place in range(len(WINDOWS)))
+    role = access.check(session.admin, Permission.READ).role
+    return _Seen(
+        tuple(offices),
+        needs,
+        people,
+        by_currency(offices, found),
+        access.may(role, Permission.IMPORT),
+        str(session.database.database),
+    )

@@ -1,34 +1,59 @@
-"""Help: the keys of a screen, from the table of commands, and what the six statuses mean."""
+"""Help: the keys of a screen, from the table of commands; what statuses and states mean; how a filter is written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Final
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
+from textual.events import Resize
 
 from smartsub_tui import display
 from smartsub_tui.commands import COMMANDS
-from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.data.filters import ORDER_KEYS, USER_KEYS, Key, OrderMark
+from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.lines import Lines
 
-_EVERYWHERE = ("dashboard", "subscriptions", "payments", "down", "up", "first", "last", "refresh", "back", "quit")
-
-_FILTER = (
-    "status:failed,timeout   one of several          -status:cancel    not",
-    'office:"Oak*"           * stands for anything   created:2026-11   a month, a day, a..b, <7d',
-    "total:>100              in major units          is:problem        what needs someone",
-    "000123                  a part of the order number",
+_EVERYWHERE: Final = (
+    "dashboard",
+    "subscriptions",
+    "payments",
+    "down",
+    "up",
+    "first",
+    "last",
+    "messages",
+    "refresh",
+    "help",
+    "back",
+    "quit",
 )
+_STATES: Final = {
+    SubscriptionState.INACTIVE: "never activated",
+    SubscriptionState.ACTIVE: "runs for 30 days or more",
+    SubscriptionState.EXPIRING: "runs out within 30 days, today included",
+    SubscriptionState.EXPIRED: "ran out before today",
+    SubscriptionState.REMOVED: "left the office",
+}
+_FILTER: Final = (
+    ("status:failed,timeout", "one of several; words beside each other must all hold"),
+    ("-status:cancel", "not"),
+    ('office:"Oak*"', "a text, in quotes where it holds a space; * stands for anything"),
+    ("created:2026-11", "a month, a day, today, 2026-11-01..2026-11-15, <7d"),
+    ("total:>100", "in major units: >, <, 100..200"),
+    ("000123", "without a key: any part of the order number, or of a person's name or id"),
+)
+_MOUSE: Final = "A click moves the cursor, a second one opens. Modes above and keys below can be clicked."
 
 
 class HelpScreen(BaseScreen):
     """Shows the commands of the screen it was called from."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("down", "up", "back")
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("down", "up", "first", "last", "back")
 
     def __init__(self, title: str, commands: Sequence[str]) -> None:
         super().__init__()
@@ -44,32 +69,66 @@ class HelpScreen(BaseScreen):
     def on_mount(self) -> None:
         self.masthead.show(self._title, "Help")
         self.key_line.show(self.COMMANDS_HERE)
-        self.query_one(Lines).show(list(self._lines()))
         self.set_focus(self.query_one(Lines))
 
-    def _lines(self) -> Iterator[Text]:
-        yield display.cell(f" Keys of {self._title}", "bold")
-        yield from self._keys(self._ids)
-        yield Text("")
-        yield display.cell(" Keys everywhere", "bold")
-        yield from self._keys(each for each in _EVERYWHERE if each not in self._ids)
-        yield Text("")
-        yield display.cell(" Statuses of an order", "bold")
-        for status in OrderStatus:
-            look = display.status(status)
-            line = Text("   ")
-            line.append_text(display.cell(display.fit(str(look), 22), look.style))
-            line.append_text(display.cell(status.definition))
-            yield line
-        yield Text("")
-        yield display.cell(" Filters", "bold")
-        for line_text in _FILTER:
-            yield display.cell(f"   {line_text}")
+    def load(self) -> None:
+        self.query_one(Lines).show(list(self._lines(self.app.size.width - 2)))
 
-    def _keys(self, ids: Sequence[str] | Iterator[str]) -> Iterator[Text]:
-        for each in ids:
-            command = COMMANDS[each]
-            line = Text("   ")
-            line.append(f"{command.shown:<8}", "bold")
-            line.append_text(display.cell(command.help))
-            yield line
+    @on(Resize)
+    def _resized(self) -> None:
+        self.load()
+
+    def action_help(self) -> None:
+        self.action_back()
+
+    def _lines(self, width: int) -> Iterator[Text]:
+        yield display.cell(f" Keys of {self._title}", "bold")
+        yield from _keys(self._ids, width)
+        yield from _head("Keys everywhere")
+        yield from _keys((each for each in _EVERYWHERE if each not in self._ids), width)
+        yield from display.cells(_MOUSE, width, lead=" " * 11)
+        yield from _head("Statuses of an order")
+        for status in OrderStatus:
+            yield from _look(display.status(status), status.definition, width)
+        yield from _head("States of a subscription")
+        for state, meaning in _STATES.items():
+            yield from _look(display.user_state(state), meaning, width)
+        yield from _head("Filters")
+        for example, meaning in _FILTER:
+            yield from _behind(display.cell(f"   {example:<23}", "bold"), meaning, width)
+        yield from _head("Filters of orders: each key with a colon, then")
+        yield from _filter_keys(ORDER_KEYS, width)
+        for mark in OrderMark:
+            yield from _behind(display.cell(f"   is:{mark.value:<11}", "bold"), mark.label, width)
+        yield from _head("Filters of people")
+        yield from _filter_keys(USER_KEYS, width)
+
+
+def _head(title: str) -> Iterable[Text]:
+    return Text(""), display.cell(f" {title}", "bold")
+
+
+def _keys(ids: Iterable[str], width: int) -> Iterator[Text]:
+    """A line a key; what changes something says that it asks first."""
+    for command in (COMMANDS[each] for each in ids):
+        help_text = command.help + (" Asks first." if command.danger else "")
+        yield from _behind(display.cell(f"   {command.shown:<8}", "bold"), help_text, width)
+
+
+def _look(look: display.Look, meaning: str, width: int) -> Iterator[Text]:
+    return _behind(display.cell(f"   {display.fit(str(look), 21)} ", look.style), meaning, width)
+
+
+def _behind(lead: Text, text: str, width: int) -> Iterator[Text]:
+    """A text behind its lead, and below itself where it takes more than a line."""
+    first, *more = display.cells(text, width - lead.cell_len)
+    yield Text.assemble(lead, first)
+    yield from (Text.assemble(" " * lead.cell_len, each) for each in more)
+
+
+def _filter_keys(keys: Mapping[str, Key], width: int) -> Iterator[Text]:
+    for key in keys.values():
+        # Currencies are too many to be listed.
+        values = ", ".join(key.values if len(key.values) < 20 else key.values[:0])
+        meaning = f"{key.help}: {values}" if values and key.name != "is" else key.help
+        yield from _behind(display.cell(f"   {key.name:<14}", "bold"), meaning, width)

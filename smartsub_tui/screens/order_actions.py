@@ -109,7 +109,6 @@ class OrderActions(BaseScreen):
                 verb, happens = "Record", "It is paid already: second money is recorded and waits."
             if trigger is Trigger.DELETE and found.status is OrderStatus.PROCESSING:
                 happens = "It is cancelled, then hidden. D brings it back as Cancel, is:deleted shows it."
-            self.app.clear_notifications()
             said: str | Paying | None
             if trigger in (Trigger.PAY, Trigger.CONFIRM):
                 said = await self.app.push_screen_wait(

@@ -134,7 +134,7 @@ class OrderInfoScreen(OrderActions):
         yield _rule(room)
         for event in found.events:
             begin = f" {display.fit(self._when(event.at), 12)}  {display.fit(event.by, 10)}  "
-            for line in display.wrap(sentence(event), room - len(_EVENT_INDENT)):
+            for line in display.wrapped(sentence(event), room - len(_EVENT_INDENT)):
                 yield display.cell(f"{begin}{line}")
                 begin = _EVENT_INDENT
         if found.history:

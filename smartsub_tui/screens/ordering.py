@@ -84,7 +84,6 @@ class OrderingScreen(BaseScreen):
         ]
 
         async def order() -> None:
-            self.app.clear_notifications()
             said = await self.app.push_screen_wait(
                 ConfirmScreen(question, lines, "Yes, make the order (paying comes next)")
             )

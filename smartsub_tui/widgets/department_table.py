@@ -34,7 +34,7 @@ class DepartmentTable(RowTable):
     def show(self, departments: Sequence[DepartmentPlan], marked: Collection[str], kind: OfficeKind) -> None:
         """Show these departments; `kind` says what their office calls them."""
         here = self.current.name if self.current else None
-        width = (self.size.width or self.app.size.width) - 1
+        width = self.room
         # The name matters more than who is active already.
         counts = _COUNTS if width >= 2 + _NAME + sum(size for _, size in _COUNTS) + _PRICE else _COUNTS[:1]
         name = max(8, width - 2 - sum(size for _, size in counts) - _PRICE)

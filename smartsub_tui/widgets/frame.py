@@ -1,10 +1,15 @@
-"""The first and the last line of every screen: where I am and who I am; what I can do here, only what is legal now."""
+"""The first and the last line of every screen: where I am and who I am; what I can do here, only what is legal now.
+
+What they name can be clicked: a mode or the way back on the first line, a key on the last.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from rich.text import Text
+from textual.events import Click
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -12,9 +17,41 @@ from smartsub_tui import display
 from smartsub_tui.commands import COMMANDS
 
 MODES = ("Dashboard", "Subscriptions", "Payments")
+_BETWEEN: Final = " > "
+_LEAST_PART: Final = 8  # cells of a part of the trail that gives way to the others
 
 
-class Masthead(Widget):
+class _Spot(NamedTuple):
+    """Cells of a line, from the first up to but not including the second, that do something."""
+
+    start: int
+    end: int
+    command: str
+
+
+class _Clickable(Widget):
+    """A line of which parts are commands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spots: list[_Spot] = []
+
+    async def on_click(self, event: Click) -> None:
+        event.stop()
+        for spot in self._spots:
+            if spot.start <= event.x < spot.end:
+                await self._run(spot.command)
+
+    async def _run(self, command: str) -> None:
+        """Do what the key does, wherever the focus is: a field would take the key as a letter."""
+        for owner in (self.screen, self.app):
+            if hasattr(owner, f"action_{command}"):
+                await self.app.run_action(command, owner)
+                return
+        self.app.simulate_key(COMMANDS[command].key)
+
+
+class Masthead(_Clickable):
     """One line: the trail to this screen on the left, or on a mode's first screen the modes; the admin on the right."""
 
     def __init__(self, who: str) -> None:
@@ -30,19 +67,61 @@ class Masthead(Widget):
 
     def render(self) -> Text:
         width = self.size.width
-        right = display.plain("  ".join(part for part in (self._note, self._who) if part))
-        left = display.plain(" > ".join(self._trail))
-        room = max(0, width - display.cell_width(right) - 3)
-        line = Text(" ", no_wrap=True, end="")
-        if len(self._trail) == 1:
-            for key, mode in enumerate(MODES, 1):
-                line.append(f"{key} {mode}", "bold" if mode == left else "dim")
-                line.append("   ")
-            line.truncate(room + 1, pad=True)
-        else:
-            line.append(display.fit(left, room), "bold")
-        line.append(f" {right} ")
+        parts = self._parts()
+        needed = 1 + sum(display.cell_width(text) for text, _, _ in parts)
+        right = next((each for each in self._rights() if needed + display.cell_width(each) + 2 <= width), "")
+        if small := self._too_small():
+            right = small
+        room = max(0, width - 1 - (display.cell_width(right) + 2 if right else 0))
+        if needed - 1 > room:
+            parts = self._short(room)
+        line, self._spots = Text(" ", no_wrap=True, end=""), []
+        for text, style, command in parts:
+            start = line.cell_len
+            line.append_text(display.cell(text, style))
+            if command:
+                self._spots.append(_Spot(start, line.cell_len, command))
+        line.truncate(room + 1, pad=True)
+        line.append_text(display.cell(f" {right} " if right else ""))
         return line
+
+    def _parts(self) -> list[tuple[str, str, str]]:
+        """Text, style and command of what stands on the left."""
+        if len(self._trail) == 1 and self._trail[0] in MODES:
+            here = self._trail[0]
+            modes = [
+                (f"{key} {mode}", "bold" if mode == here else "quiet", mode.lower())
+                for key, mode in enumerate(MODES, 1)
+            ]
+            return [part for mode in modes for part in (mode, ("   ", "", ""))][:-1]
+        parts = []
+        for place, name in enumerate(self._trail):
+            last = place == len(self._trail) - 1
+            command = name.lower() if place == 0 and name in MODES else "" if last else "back"
+            parts += [(_BETWEEN, "bold", ""), (name, "bold", command)]
+        return parts[1:]
+
+    def _short(self, room: int) -> list[tuple[str, str, str]]:
+        """The left side where it is too wide: the mode alone, or the trail with its longest part cut."""
+        parts = self._parts()
+        if len(self._trail) == 1:
+            return [part for part in parts if part[1] == "bold"]
+        widths = [display.cell_width(text) for text, _, _ in parts]
+        longest = widths.index(max(widths))
+        left = max(_LEAST_PART, room - sum(widths) + widths[longest])
+        text, style, command = parts[longest]
+        parts[longest] = (display.fit(text, left), style, command)
+        return parts
+
+    def _rights(self) -> list[str]:
+        """What may stand on the right, the best first: the role, then the name give way."""
+        name = self._who.partition(" · ")[0]
+        return ["  ".join(part for part in (self._note, who) if part) for who in (self._who, name, "")]
+
+    def _too_small(self) -> str:
+        """What to say where the terminal is smaller than the screens are made for; else nothing."""
+        width, height = self.app.size
+        return f"{width}x{height}, needs 60x18" if width < 60 or height < 18 else ""
 
 
 class Rule(Static):
@@ -52,7 +131,7 @@ class Rule(Static):
         return Text("─" * self.size.width, no_wrap=True, end="")
 
 
-class KeyLine(Widget):
+class KeyLine(_Clickable):
     """The footer: the keys of the commands that are possible now, in the order given, as many as there is room for."""
 
     def __init__(self) -> None:
@@ -72,6 +151,7 @@ class KeyLine(Widget):
 
     def render(self) -> Text:
         line, room = Text(" ", no_wrap=True, end=""), self.size.width + 1  # the last needs no gap behind it
+        self._spots = []
         need = {each: len(COMMANDS[each].shown) + len(COMMANDS[each].label) + 3 for each in self._ids}
         # Help stands last and never falls off the edge: it names the keys that do.
         room -= need.get("help", 0) + 1
@@ -80,6 +160,8 @@ class KeyLine(Widget):
                 if need[each] > room:
                     continue
                 room -= need[each]
+            self._spots.append(_Spot(line.cell_len, line.cell_len + need[each] - 2, each))
             line.append(COMMANDS[each].shown, "bold")
             line.append(f" {COMMANDS[each].label}  ")
+        line.rstrip()
         return line

@@ -46,7 +46,10 @@ class Lines(ScrollView, can_focus=True):
         width = self.size.width
         if index >= len(self._lines):
             return Strip.blank(width, base)
-        segments = self._lines[index].render(self.app.console)
+        line = self._lines[index]
+        # Where no part has a style of its own, Rich leaves that of the whole out.
+        base += self.app.console.get_style(line.style)
+        segments = line.render(self.app.console)
         strip = Strip([Segment(text, base + style if style else base) for text, style, _ in segments])
         return strip.crop_extend(0, width, base)
 

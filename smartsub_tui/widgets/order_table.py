@@ -34,6 +34,8 @@ _HEADS: Final = {
 SORTABLE: Final = ("created", "number", "type", "status")
 _WIDE: Final = 110
 _TODAY: Final = 5
+_SHORT_TYPE: Final = 4
+_SHORT_NUMBER: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
     """The columns of a window of rows in `width` cells, gaps of one between them.
 
     Money is never cut, nor are order numbers of our own. Where there is no room for all, the created time gets
-    shorter, then the type, then the created time goes: the order number begins with it. From 110 cells on office and
-    Next Expiration Date come in.
+    shorter, then the type, then the created time goes: the order number begins with it. On narrow terminals the
+    apartments and the type follow; number, total and status stay. From 110 cells on office and Next Expiration Date
+    come in.
     """
     one_currency = len({row.total.currency for row in rows}) <= 1
     created = [display.instant(row.created_at, now, timezone) for row in rows]
@@ -93,6 +96,17 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
         need["type"] = max(10, need["type"] - over())
     if over() > 0:
         del need["created"]
+    if over() > 0:
+        need["type"] = max(_SHORT_TYPE, need["type"] - over())
+    for key in ("apartments", "type"):
+        if over() > 0:
+            del need[key]
+    if over() > 0:
+        # Its end tells an order from its neighbours.
+        need["number"] = max(_SHORT_NUMBER, need["number"] - over())
+        texts["number"] = [
+            text if len(text) <= need["number"] else f"…{text[1 - need['number'] :]}" for text in texts["number"]
+        ]
     return [Column(key, heads[key], need[key], _HEADS[key][1], tuple(texts[key])) for key in need]
 
 

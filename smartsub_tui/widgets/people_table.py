@@ -51,7 +51,7 @@ class PeopleTable(RowTable):
     def show(self, people: Sequence[Person], marked: Collection[str], today: date, kind: OfficeKind) -> None:
         """Show these people; `kind` says what their office calls its parts."""
         here = self.current.user.id if self.current else None
-        width = (self.size.width or self.app.size.width) - 1
+        width = self.room
         sizes = self._widths(people, width)
         heads = {
             "department": kind.department_label,

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import BindingType
+from textual.events import Click
 from textual.widgets import DataTable
 
 from smartsub_tui import display
@@ -19,6 +20,17 @@ class RowTable(DataTable[Text]):
 
     def __init__(self, *, show_header: bool = True) -> None:
         super().__init__(cursor_type="row", cell_padding=0, show_header=show_header)
+
+    @property
+    def room(self) -> int:
+        """Cells for columns: the table's width, or what it will be, less a scroll bar that may come, and a gap."""
+        return max(1, (self.size.width or self.app.size.width - 1) - 2)
+
+    def on_click(self, event: Click) -> None:
+        """A second click on the row opens it, whatever column it hits."""
+        meta = event.style.meta
+        if self.cursor_type == "row" and meta.get("row") == self.cursor_row:
+            self.move_cursor(column=meta.get("column", 0))
 
     def action_down(self) -> None:
         self.action_cursor_down()
@@ -36,3 +48,17 @@ class RowTable(DataTable[Text]):
 def mark_cell(marked: bool) -> Text:
     """The first cell of a row that can be marked."""
     return display.cell("* " if marked else "  ", "bold")
+
+
+class PanelTable(RowTable):
+    """A few lines beside others: its cursor is seen only while it has the focus."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.show_cursor = False
+
+    def on_focus(self) -> None:
+        self.show_cursor = True
+
+    def on_blur(self) -> None:
+        self.show_cursor = False

@@ -65,3 +65,37 @@ def test_renew_pay_find_and_open(tmp_path: Path) -> None:
     assert {line["user_id"]: line["new_expiry"] for line in details["lines"]} == {
         key: day.isoformat() for key, day in expected.expiries.items()
     }
+
+
+def click(text: str, terminal: Terminal) -> str:
+    """What a terminal sends for a click with the left button on the first place that shows `text`."""
+    lines = terminal.text.splitlines()
+    row = next(place for place, line in enumerate(lines) if text in line)
+    at = f"{lines[row].index(text) + 1};{row + 1}"
+    return f"\x1b[<0;{at}M\x1b[<0;{at}m"
+
+
+@pytest.mark.pty
+def test_a_first_run_brings_files_in_and_the_mouse_finds_its_way(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    env = environment(tmp_path)
+    with Terminal(SMARTSUB, cwd=tmp_path, env=env) as terminal:
+        terminal.wait_for("Welcome to smartsub")
+        terminal.type("I")
+        terminal.wait_for("prices.csv users.csv orders.csv")
+        terminal.type("\r")
+        terminal.wait_for("6 prices, 28 users, 2 orders: y imports")
+        terminal.type("y")
+        terminal.wait_for("imported 6 prices, 28 users, 2 orders")
+        terminal.type("\x1b")
+        terminal.wait_for("NEEDS YOU")
+        terminal.wait_for(OFFICE)
+        terminal.type(click("3 Payments", terminal))
+        terminal.wait_for("2 of 2")
+        terminal.type(click("? help", terminal))
+        terminal.wait_for("Keys of Payments")
+        terminal.type("q1")
+        terminal.wait_for("NEEDS YOU")
+        terminal.type("q")
+        assert terminal.wait_for_exit() == 0
+    assert sum(office["users"] for office in smartsub_json(env, "offices")) == 28

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,10 @@ async def on_stage(
     clock: FixedClock | None = None,
     role: Role = Role.MANAGER,
     settings: Settings = SETTINGS,
+    theme: str = "dark",
 ) -> AsyncIterator[tuple[SmartSubApp, Pilot[None]]]:
     """The application over `path`, settled on its first screen."""
+    settings = replace(settings, ui=settings.ui._replace(theme=theme))
     app = SmartSubApp(
         url_of(path), role.value, settings, clock=clock or FixedClock(), start=start, filter_text=filter_text
     )
@@ -94,4 +97,4 @@ def drawn(app: SmartSubApp) -> str:
 
 def toasts(app: SmartSubApp) -> list[str]:
     """What was told."""
-    return [note.message for note in app._notifications]
+    return [each.text for each in app.messages]

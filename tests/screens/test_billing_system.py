@@ -131,7 +131,6 @@ async def test_what_fits_no_screen_is_said_with_both_sizes(path: Path, url: str,
         assert offered(app) == ("copy", "back", "help")
         said = f"This QR needs {needed}, the terminal has 80x24."
         assert toasts(app) == [said]
-        app.clear_notifications()
         await settle(pilot)
         seen = [written(app)]
         await press(pilot, "end")
@@ -168,7 +167,6 @@ async def test_the_address_is_copied_and_stays_on_the_screen(path: Path) -> None
         assert app.clipboard == SHORT
         assert toasts(app) == ["sent the address to the terminal's clipboard"]
         assert isinstance(app.screen, BillingSystemScreen)
-        app.clear_notifications()
         await settle(pilot)
         assert SHORT in written(app)
 

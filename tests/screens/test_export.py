@@ -20,7 +20,7 @@ from smartsub_tui.screens.export import ExportScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.widgets.field import Field
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
 from tests.support import NOW, TODAY, add_community, add_office, add_order, add_people, add_person
 
 STATUSES = (OrderStatus.SUCCEED, OrderStatus.FAILED, OrderStatus.TIME_OUT, OrderStatus.CANCEL)
@@ -203,7 +203,7 @@ async def test_esc_stops_it_and_nothing_is_left(path: Path, here: Path, monkeypa
         await ask(pilot, "o.csv")
         await press(pilot, "enter")
         await until(pilot, lambda: isinstance(app.screen, PaymentsScreen))
-        assert any("stopped: no file was written" in note.message for note in app._notifications)
+        assert any("stopped: no file was written" in each for each in toasts(app))
     assert len(seen) == 1
     assert seen[0] != "o.csv"
     assert left(here) == []

@@ -18,7 +18,7 @@ from tests.screens.test_journey import fill
 from tests.support import FixedClock
 
 Compare = Callable[..., bool]
-HOME, WIDE = (80, 24), (120, 40)
+NARROW, HOME, WIDE = (60, 18), (80, 24), (120, 40)
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +60,9 @@ class TestDark:
     def test_dashboard(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
         assert snap_compare(app_over(path), terminal_size=size, run_before=typing())
 
+    def test_expiring(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
+        assert snap_compare(app_over(path), terminal_size=size, run_before=typing("j", "E", "l", "v"))
+
     def test_renew(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
         keys = ("j", "n", "space", "space", "j", "plus")
         assert snap_compare(app_over(path), terminal_size=size, run_before=typing(*keys))
@@ -84,6 +87,38 @@ class TestDark:
 def test_a_wrong_filter(path: Path, snap_compare: Compare) -> None:
     run_before = typing("slash", text="status:faild")
     assert snap_compare(app_over(path, "payments"), terminal_size=HOME, run_before=run_before)
+
+
+def test_help(path: Path, snap_compare: Compare) -> None:
+    assert snap_compare(app_over(path), terminal_size=HOME, run_before=typing("question_mark"))
+
+
+def test_first_run(tmp_path: Path, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = make_database(tmp_path, lambda: None)
+    # A relative name: the picture must not hold a folder of this machine.
+    assert snap_compare(app_over(path.relative_to(tmp_path)), terminal_size=HOME, run_before=typing())
+
+
+def test_import(tmp_path: Path, path: Path, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "prices.csv").write_text(
+        "service,action,amount,currency,office_kind,tax_rate,valid_from\napp,year,5,EUR,,,\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert snap_compare(app_over(path), terminal_size=HOME, run_before=typing("I", "enter"))
+
+
+def test_a_message(path: Path, snap_compare: Compare) -> None:
+    run_before = typing("slash", "escape", "p")
+    assert snap_compare(app_over(path, "payments"), terminal_size=HOME, run_before=run_before)
+
+
+def test_narrow(path: Path, snap_compare: Compare) -> None:
+    assert snap_compare(app_over(path), terminal_size=NARROW, run_before=typing())
+
+
+def test_high_contrast(path: Path, snap_compare: Compare) -> None:
+    assert snap_compare(app_over(path, theme="contrast"), terminal_size=HOME, run_before=typing())
 
 
 def test_light(path: Path, snap_compare: Compare) -> None:

@@ -1,0 +1,167 @@
+"""Every screen from 60x18 to 200x60: nothing beyond the edge, nothing essential cut; smaller ones do no harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import DataTable
+
+from smartsub_tui import display
+from smartsub_tui.app import SmartSubApp
+from smartsub_tui.commands import COMMANDS
+from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.screens.question import Question
+from smartsub_tui.widgets.frame import KeyLine
+from smartsub_tui.widgets.order_table import OrderTable
+from tests.screens.stage import drawn, make_database, on_stage, press, settle, until, write
+from tests.screens.test_journey import fill
+from tests.support import TODAY, add_community, add_order, add_person
+
+SIZES: Final = ((60, 18), (80, 24), (100, 30), (120, 40), (200, 60))
+LONG: Final = "The Serviced Offices and Studios at the Old Harbour Exchange, Signal Hill"
+
+
+class Way(NamedTuple):
+    """Keys from the dashboard on, what is typed in a field then, and what must be read at any size."""
+
+    keys: tuple[str, ...]
+    words: tuple[str, ...]
+    text: str = ""
+
+
+WAYS: Final = {
+    "dashboard": Way(
+        (), ("1 Dashboard", "3 Payments", "NEEDS YOU", "expire in 30 days, no order", "EXPIRING", "Unpaid")
+    ),
+    "expiring": Way(("E",), ("Dashboard > Expiring", "Office", "overdue", "then", "people")),
+    "expiring money": Way(("E", "v", "t"), ("A month of renewal, net", "overdue", "then", "EUR")),
+    "import": Way(("I",), ("Dashboard > Import", "Files", "prices", "users", "orders")),
+    "subscriptions": Way(("2",), ("2 Subscriptions", "Office", "Expired", "Unpaid")),
+    "renew": Way(("j", "n", "A"), ("Renew", "User", "Expires", "Becomes", "marked")),
+    "payments": Way(
+        ("3",), ("3 Payments", "Order Number", "Total EUR", "Status", "20261101000000000001", "» System Processing")
+    ),
+    "order": Way(("3", "enter"), ("Payments > 2026110", "» System Processing", "EUR")),
+    "help": Way(("question_mark",), ("Dashboard > Help", "Keys of Dashboard", "Open what the cursor is on.")),
+    "messages": Way(("M",), ("Messages", "Nothing was told in this session yet.")),
+}
+
+
+def more() -> None:
+    """Beside what the journeys have: a name that is too long everywhere, and a status with all that it may carry."""
+    fill()
+    place = add_community(LONG)
+    people = [add_person(place, "long", name="N" * 90, department="D" * 90, expires_on=TODAY)]
+    add_order(place, people, OrderStatus.SYSTEM_PROCESSING, number="20261102000000000001", amount=123_456_789)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_database(tmp_path_factory.mktemp("sizes"), more)
+
+
+async def go(app: SmartSubApp, pilot: Pilot[None], way: Way) -> None:
+    await press(pilot, *way.keys)
+    await write(pilot, way.text)
+    await settle(pilot)
+
+
+def assert_inside(app: SmartSubApp) -> None:
+    """No part stands beyond an edge, no table has columns beyond its own, and no key is cut."""
+    width, height = app.size
+    for widget in app.screen.query(Widget):
+        if widget.is_on_screen and widget.region.area:
+            assert widget.region.right <= width, widget
+            assert widget.region.bottom <= height, widget
+    for table in (each for each in app.screen.query(DataTable) if each.region.area):
+        assert table.max_scroll_x == 0, table
+        assert sum(column.get_render_width(table) for column in table.columns.values()) <= table.size.width, table
+    for line in app.screen.query(KeyLine):
+        shown = line.render()
+        assert shown.cell_len <= width
+        assert any(f"{COMMANDS[each].shown} {COMMANDS[each].label}" in shown.plain for each in line.shown)
+        if "help" in line.shown:
+            assert shown.plain.endswith("? help")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", WAYS)
+async def test_a_screen_fits(path: Path, name: str, size: tuple[int, int]) -> None:
+    way = WAYS[name]
+    async with on_stage(path, size=size) as (app, pilot):
+        await go(app, pilot, way)
+        assert_inside(app)
+        seen = drawn(app)
+        for word in way.words:
+            assert word in seen, seen
+        assert "needs 60x18" not in seen
+
+
+@pytest.mark.parametrize("name", WAYS)
+async def test_a_screen_fits_after_every_resize(path: Path, name: str) -> None:
+    async with on_stage(path) as (app, pilot):
+        await go(app, pilot, WAYS[name])
+        for size in (*reversed(SIZES), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+            assert_inside(app)
+            for word in WAYS[name].words:
+                assert word in drawn(app), drawn(app)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_all_counts_of_an_office_are_seen(path: Path, size: tuple[int, int]) -> None:
+    async with on_stage(path, size=size) as (app, _):
+        line = next(line for line in drawn(app).splitlines() if line.startswith(" Oak House"))
+        # Inactive, expiring, expired, unpaid: what asks for something to be done.
+        assert line.split()[-4:] == ["1", "1", "1", "."]
+        cut = next(line for line in drawn(app).splitlines() if line.startswith(" The Serviced"))
+        assert ("…" in cut) is (size[0] < 150)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 3), (20, 5), (40, 10), (59, 17), (300, 2), (3, 100)])
+@pytest.mark.parametrize("name", WAYS)
+async def test_too_small_a_terminal_does_no_harm(path: Path, name: str, size: tuple[int, int]) -> None:
+    async with on_stage(path) as (app, pilot):
+        await go(app, pilot, WAYS[name])
+        await pilot.resize_terminal(*size)
+        await settle(pilot)
+        await press(pilot, "j", "k", "G", "g", "f5", "tab")
+        app.tell("a sentence that is longer than the terminal is wide", wrong=True)
+        await settle(pilot)
+        if size == (59, 17):
+            assert "59x17, needs 60x18" in drawn(app)
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert_inside(app)
+
+
+@pytest.mark.parametrize("size", [(20, 5), (60, 18)])
+async def test_a_question_can_be_answered_in_little_room(path: Path, size: tuple[int, int]) -> None:
+    async with on_stage(path, start="payments", filter_text="status:system") as (app, pilot):
+        await pilot.resize_terminal(*size)
+        await settle(pilot)
+        await press(pilot, "c")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await press(pilot, "escape")
+        assert not isinstance(app.screen, Question)
+
+
+async def test_order_numbers_totals_and_statuses_stay_at_any_width(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        for width in range(30, 130, 3):
+            await pilot.resize_terminal(width, 24)
+            await settle(pilot)
+            table = app.screen.query_one(OrderTable)
+            keys = [str(column.key.value) for column in table.columns.values()]
+            assert [key for key in keys if key in ("number", "total", "status")] == ["number", "total", "status"]
+            number = table.get_cell_at(table.cursor_coordinate).plain.strip()
+            assert number in ("20261102000000000001", f"…{'20261102000000000001'[1 - len(number) :]}")
+            assert (number[0] != "…") or width < 60
+            if width >= 60:
+                total = display.money(table.orders[0].total, with_currency=False)
+                assert total in drawn(app)
