@@ -34,6 +34,7 @@ from smartsub_tui.errors import Refused, SmartsubError, WrongUsage
 
 if TYPE_CHECKING:
     from smartsub_tui.billing import orders, payments
+    from smartsub_tui.billing.invoices import BuyerReferences
     from smartsub_tui.data.order_records import OrderDetails
 
 # What only some commands need is imported by them: a list of orders must be there at once.
@@ -459,7 +460,7 @@ def export(
     from smartsub_tui.billing import exports
     from smartsub_tui.data.csv_files import shown_name
     from smartsub_tui.data.exports import ExportFormat, ExportKind, Wanted
-    from smartsub_tui.data.new_file import FileExists
+    from smartsub_tui.data.files import FileExists
 
     kind = ExportKind(what)
     if kind is ExportKind.AUDIT and words:
@@ -511,6 +512,35 @@ def _to_output(pages: Iterator[str]) -> None:
                 sys.stdout.buffer.write(page.encode())
 
 
+@cli.command()
+@_number
+@click.option(
+    "-o", "target", metavar="FILE|DIR|-", help="Where to; else [invoice] folder, or here. - is standard output."
+)
+@click.option("--force", is_flag=True, help="Replace FILE, where it is there with other content.")
+@_invocation
+def invoice(run: Invocation, number: str, target: str | None, force: bool) -> None:
+    """Save the invoice of an order as PDF; NUMBER is the order's or the invoice's."""
+    from smartsub_tui.billing import invoice_files
+
+    folder = Path(target) if target and (target.endswith("/") or Path(target).is_dir()) else None
+    file = Path(target) if target and folder is None and target != "-" else None
+    if force and file is None:
+        raise click.UsageError("--force goes with -o FILE, and replaces that file")
+    if target == "-":
+        if run.globals.json:
+            raise click.UsageError("-o - prints the PDF itself: --json goes with a file")
+        if sys.stdout.isatty():
+            raise click.UsageError("a terminal cannot show a PDF: send it on, or name a file with -o FILE")
+        with run.reading() as session:
+            content = invoice_files.draw(session, number).content
+        sys.stdout.buffer.write(content)
+        return
+    with run.reading() as session:
+        saved = invoice_files.save(session, number, file=file, folder=folder, replace=force)
+    run.print(saved, lambda: saved.told)
+
+
 def _moment(session: Session) -> Moment:
     return Moment(session.clock.now(), session.settings.ui.timezone)
 
@@ -524,6 +554,19 @@ _additional = click.option("--additional", is_flag=True, help="The family member
 def _paying(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--reference", metavar="TEXT", help="What says that the money is here.")(command)
     return click.option("--pay", "provider", type=click.Choice(["manual", "bank"]), help="Pay at once.")(command)
+
+
+def _references(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--buyer-reference", metavar="TEXT", help="The buyer's own reference; on the invoice.")(
+        command
+    )
+    return click.option("--po-number", metavar="TEXT", help="The buyer's purchase order; on the invoice.")(command)
+
+
+def _said(po_number: str | None, buyer_reference: str | None) -> BuyerReferences:
+    from smartsub_tui.billing.invoices import BuyerReferences
+
+    return BuyerReferences(po_number, buyer_reference)
 
 
 def _how(provider: str | None, reference: str | None) -> payments.Paying | None:
@@ -547,6 +590,7 @@ def _how(provider: str | None, reference: str | None) -> payments.Paying | None:
 @click.option("--department", "departments", multiple=True, required=True, metavar="NAME", help="May be repeated.")
 @_additional
 @_paying
+@_references
 @_write
 @_invocation
 def activate(
@@ -556,6 +600,8 @@ def activate(
     additional: bool,
     provider: str | None,
     reference: str | None,
+    po_number: str | None,
+    buyer_reference: str | None,
     dry_run: bool,
     request_id: str | None,
 ) -> None:
@@ -570,6 +616,7 @@ def activate(
             departments,
             additional=additional,
             paying=paying,
+            references=_said(po_number, buyer_reference),
             request_id=request_id,
             dry_run=dry_run,
         )
@@ -583,6 +630,7 @@ def activate(
 @click.option("--until", metavar="DATE", help="YYYY-MM-DD: renew by the day; communities only.")
 @_additional
 @_paying
+@_references
 @_write
 @_invocation
 def renew(
@@ -594,6 +642,8 @@ def renew(
     additional: bool,
     provider: str | None,
     reference: str | None,
+    po_number: str | None,
+    buyer_reference: str | None,
     dry_run: bool,
     request_id: str | None,
 ) -> None:
@@ -617,6 +667,7 @@ def renew(
             term,
             additional=additional,
             paying=paying,
+            references=_said(po_number, buyer_reference),
             request_id=request_id,
             dry_run=dry_run,
         )
@@ -625,14 +676,24 @@ def renew(
 
 @cli.command()
 @_number
+@_references
 @_write
 @_invocation
-def again(run: Invocation, number: str, dry_run: bool, request_id: str | None) -> None:
+def again(
+    run: Invocation,
+    number: str,
+    po_number: str | None,
+    buyer_reference: str | None,
+    dry_run: bool,
+    request_id: str | None,
+) -> None:
     """Order once more, at today's price, what timed out, failed or was cancelled."""
     from smartsub_tui.billing import orders
 
+    references = _said(po_number, buyer_reference)
     with run.session() as session:
-        _print_new(run, session, orders.again(session, number, request_id=request_id, dry_run=dry_run), dry_run)
+        made = orders.again(session, number, references=references, request_id=request_id, dry_run=dry_run)
+        _print_new(run, session, made, dry_run)
 
 
 def _print_new(run: Invocation, session: Session, made: orders.NewOrder, dry_run: bool) -> None:
@@ -655,6 +716,7 @@ def _print_new(run: Invocation, session: Session, made: orders.NewOrder, dry_run
 @click.option("--reference", metavar="TEXT", help="What says that the money is here.")
 @click.option("--amount", metavar="A", help="Where it is not the total: it is recorded and waits.")
 @click.option("--provider", type=click.Choice(["manual", "bank"]), help="bank: print the details and wait for it.")
+@_references
 @_write
 @_invocation
 def pay(
@@ -663,23 +725,30 @@ def pay(
     reference: str | None,
     amount: str | None,
     provider: str | None,
+    po_number: str | None,
+    buyer_reference: str | None,
     dry_run: bool,
     request_id: str | None,
 ) -> None:
     """Pay an order with money that is here, or choose bank transfer."""
     from smartsub_tui.billing import payments
 
+    options: dict[str, Any] = {
+        "references": _said(po_number, buyer_reference),
+        "request_id": request_id,
+        "dry_run": dry_run,
+    }
     with run.session() as session:
         if provider == "bank":
             if reference is not None or amount is not None:
                 raise click.UsageError("--provider bank takes no --reference: give it alone when the money came")
-            paid = payments.pay(session, number, payments.BankTransfer(), request_id=request_id, dry_run=dry_run)
+            paid = payments.pay(session, number, payments.BankTransfer(), **options)
             _print_paid(run, session, paid, dry_run, bank=True)
             return
         money = payments.Manual(reference or "", _amount(session, number, amount))
         if reference is None and not _is_free(session, number):
             raise click.UsageError("say --reference TEXT if the money is here, or --provider bank")
-        paid = payments.pay(session, number, money, request_id=request_id, dry_run=dry_run)
+        paid = payments.pay(session, number, money, **options)
         _print_paid(run, session, paid, dry_run)
 
 
@@ -688,6 +757,7 @@ def pay(
 @click.option("--reference", required=True, metavar="TEXT", help="What says that the money came.")
 @click.option("--amount", metavar="A", help="Where it is not the total: it is recorded and waits.")
 @click.option("--second", is_flag=True, help="It is money beside what the order was paid with.")
+@_references
 @_write
 @_invocation
 def confirm(
@@ -696,6 +766,8 @@ def confirm(
     reference: str,
     amount: str | None,
     second: bool,
+    po_number: str | None,
+    buyer_reference: str | None,
     dry_run: bool,
     request_id: str | None,
 ) -> None:
@@ -704,7 +776,15 @@ def confirm(
 
     with run.session() as session:
         money = payments.Manual(reference, _amount(session, number, amount))
-        paid = payments.confirm(session, number, money, second=second, request_id=request_id, dry_run=dry_run)
+        paid = payments.confirm(
+            session,
+            number,
+            money,
+            second=second,
+            references=_said(po_number, buyer_reference),
+            request_id=request_id,
+            dry_run=dry_run,
+        )
         _print_paid(run, session, paid, dry_run)
 
 

@@ -87,10 +87,11 @@ _ALL: Final = (
     Command("delete", "d", "d", "delete", "Hide the order; D brings it back.", True, Trigger.DELETE),
     Command("restore", "D", "D", "restore", "Bring a deleted order back.", True, Trigger.RESTORE),
     Command("apply", "A", "A", "apply", "Settle the order with the money that waits on it.", True, Trigger.APPLY),
+    Command("invoice", "i", "i", "invoice", "Save the invoice of the order as PDF."),
 )
 COMMANDS: Final = {command.id: command for command in _ALL}
 OF_TRIGGER: Final = {command.trigger: command for command in _ALL if command.trigger is not None}
-ORDER_ACTIONS: Final = tuple(command.id for command in _ALL if command.trigger is not None)
+ORDER_ACTIONS: Final = (*(command.id for command in _ALL if command.trigger is not None), "invoice")
 # These lead into a field. They run before the next key is looked at, so that what is typed ahead arrives there.
 INTO_FIELDS: Final = ("filter", "months", "until", "files")
 

@@ -156,6 +156,7 @@ def order(found: OrderDetails, timezone: str) -> str:
         fields.append(("Paid", display.instant_full(found.paid_at, timezone)))
     if found.next_expiration is not None:
         fields.append(("Next Expiration Date", found.next_expiration.isoformat()))
+    fields += [("PO number", found.po_number or ""), ("Buyer reference", found.buyer_reference or "")]
     if found.invoice is not None:
         fields.append(("Invoice", f"{found.invoice.number} of {found.invoice.issued_on.isoformat()}"))
     if found.unapplied:

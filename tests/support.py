@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import apsw
+import pytest
 
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import InterfaceSettings, Seller, Settings
@@ -44,6 +46,7 @@ from smartsub_tui.data.vocabulary import (
     Service,
     UserKind,
 )
+from smartsub_tui.errors import Refused
 
 # A Sunday: 10:00 in Berlin, 01:00 in Los Angeles, 18:00 in Tokyo; the same day in all of them.
 NOW: Final = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -75,6 +78,21 @@ class FixedClock:
 
     def put(self, now: datetime) -> None:
         self._now = now
+
+
+# Fonts
+
+
+def fonts_for(*texts: str) -> None:
+    """Go on where this machine has a font for these texts; else skip, but where everything must be tested, fail."""
+    from smartsub_tui.billing.fonts import Fonts
+
+    try:
+        Fonts().check(texts)
+    except Refused as refused:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(refused.message)
 
 
 # Databases

@@ -38,6 +38,10 @@ def sentence(event: EventRecord) -> str:
         parts.append(str(Money(amount["amount"], amount["currency"])))
     if after.get("reference"):
         parts.append(f"reference {after['reference']}")
+    if after.get("po_number"):
+        parts.append(f"PO number {after['po_number']}")
+    if after.get("buyer_reference"):
+        parts.append(f"buyer reference {after['buyer_reference']}")
     if after.get("recorded"):
         parts.append(f"recorded, it waits: {after['recorded']}")
     if after.get("late"):
@@ -68,6 +72,7 @@ _SAID = {
     "delete": "deleted",
     "restore": "restored",
     "bank": "bank transfer chosen",
+    "references": "the buyer's references noted",
     "link": "payment link opened",
     "under_way": "money is under way, the answer is awaited",
 }

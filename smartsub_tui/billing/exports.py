@@ -17,8 +17,8 @@ from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.exports import PAGE, ExportFormat, ExportKind, Wanted, head, lines, row_ids
+from smartsub_tui.data.files import NewFile
 from smartsub_tui.data.filters import Moment
-from smartsub_tui.data.new_file import NewFile
 
 SLICE_SECONDS: Final = 0.05
 PERMISSIONS: Final = {

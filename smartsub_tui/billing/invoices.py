@@ -4,18 +4,52 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final
 
-from smartsub_tui.billing.changes import Change
+from smartsub_tui.billing.changes import Change, check_text
 from smartsub_tui.billing.pricing import Totals
 from smartsub_tui.clock import local_date
 from smartsub_tui.config import Seller
 from smartsub_tui.data.models import Counter, Invoice, Order
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.records import InvoiceRecord, instant_text
+from smartsub_tui.data.records import InvoiceRecord, OrderSummary, instant_text
 from smartsub_tui.data.vocabulary import InvoiceKind, LineAction, OfficeKind, OrderType, Service
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerReferences:
+    """The buyer's own words for an order: what its invoice repeats, so that it is found in the buyer's books."""
+
+    po_number: str | None = None
+    buyer_reference: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.po_number is not None or self.buyer_reference is not None
+
+    def columns(self) -> dict[str, str]:
+        """What was given, checked, by the order's columns; raises WrongUsage."""
+        given = (
+            ("po_number", "PO number", self.po_number),
+            ("buyer_reference", "buyer reference", self.buyer_reference),
+        )
+        return {column: check_text(name, text) for column, name, text in given if text is not None}
+
+    def arguments(self) -> dict[str, BuyerReferences]:
+        """What a request's arguments say of it: nothing where nothing was given."""
+        return {"references": self} if self else {}
+
+
+NO_REFERENCES: Final = BuyerReferences()
+
+
+def objection(order: OrderSummary) -> str:
+    """Why an order has no invoice that could be drawn, in a few words; nothing where it has one."""
+    if order.invoice is not None:
+        return ""
+    return "imported history has no invoice of ours" if order.history else "it is not paid"
 
 
 def next_number(series: str, year: int) -> tuple[str, int]:
@@ -45,6 +79,7 @@ def snapshot_line(
     tax_rate_ppm: int,
     previous_expiry: date | None,
     new_expiry: date | None,
+    starts_on: date,
 ) -> dict[str, Any]:
     """One line of a snapshot, as plain JSON data."""
     return {
@@ -58,6 +93,7 @@ def snapshot_line(
         "tax_rate_ppm": tax_rate_ppm,
         "previous_expiry": previous_expiry.isoformat() if previous_expiry else None,
         "new_expiry": new_expiry.isoformat() if new_expiry else None,
+        "starts_on": starts_on.isoformat(),
     }
 
 
@@ -73,6 +109,7 @@ def snapshot(
     months: int | None,
     until: date | None,
     first_term_months: int | None,
+    references: BuyerReferences,
     payment: dict[str, Any] | None,
     currency: str,
     lines: Sequence[dict[str, Any]],
@@ -95,6 +132,7 @@ def snapshot(
                 "until": until.isoformat() if until else None,
                 "first_term_months": first_term_months,
             },
+            "references": {"po_number": references.po_number, "buyer_reference": references.buyer_reference},
             "payment": payment,
             "currency": currency,
             "lines": list(lines),
@@ -136,6 +174,7 @@ def issue(
         months=order.months,
         until=order.until,
         first_term_months=order.first_term_months,
+        references=BuyerReferences(order.po_number, order.buyer_reference),
         payment=payment,
         currency=order.currency,
         lines=lines,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -13,6 +13,7 @@ from smartsub_tui.billing import payments, terms
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.details import read_order
+from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
 from smartsub_tui.billing.pricing import PriceList, Totals, load_prices, totals
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
@@ -206,6 +207,7 @@ def activate(
     additional: bool = False,
     paying: payments.Paying | None = None,
     expected: int | None = None,
+    references: BuyerReferences = NO_REFERENCES,
     request_id: str | None = None,
     dry_run: bool = False,
 ) -> NewOrder:
@@ -226,13 +228,23 @@ def activate(
             if user.department in chosen
         ]
         term = FirstTerm(change.settings.orders.first_term_months)
-        return _create(change, office, people, term, additional=additional, paying=paying, expected=expected)
+        return _create(
+            change,
+            office,
+            people,
+            term,
+            additional=additional,
+            paying=paying,
+            expected=expected,
+            said=references.columns(),
+        )
 
     arguments = {
         "office": office_name,
         "departments": sorted(set(departments)),
         "additional": additional,
         "paying": paying,
+        **references.arguments(),
     }
     return perform(session, Permission.CREATE, arguments, NewOrder, work, request_id=request_id, dry_run=dry_run)
 
@@ -246,6 +258,7 @@ def renew(
     additional: bool = False,
     paying: payments.Paying | None = None,
     expected: int | None = None,
+    references: BuyerReferences = NO_REFERENCES,
     request_id: str | None = None,
     dry_run: bool = False,
 ) -> NewOrder:
@@ -269,7 +282,17 @@ def renew(
         # Who was named and is gone meanwhile is told, not passed over.
         named = () if isinstance(chosen, Filter) else sorted(set(chosen) - {user.id for user in people})
         gone = [Skipped(user_id=key, reason="is not, or no longer, among those who can be renewed") for key in named]
-        return _create(change, office, people, term, additional=additional, paying=paying, gone=gone, expected=expected)
+        return _create(
+            change,
+            office,
+            people,
+            term,
+            additional=additional,
+            paying=paying,
+            gone=gone,
+            expected=expected,
+            said=references.columns(),
+        )
 
     arguments = {
         "office": office_name,
@@ -277,12 +300,23 @@ def renew(
         "term": term,
         "additional": additional,
         "paying": paying,
+        **references.arguments(),
     }
     return perform(session, Permission.CREATE, arguments, NewOrder, work, request_id=request_id, dry_run=dry_run)
 
 
-def again(session: Session, number: str, *, request_id: str | None = None, dry_run: bool = False) -> NewOrder:
-    """Order once more, for the same people at today's price, what timed out, failed or was cancelled."""
+def again(
+    session: Session,
+    number: str,
+    *,
+    references: BuyerReferences = NO_REFERENCES,
+    request_id: str | None = None,
+    dry_run: bool = False,
+) -> NewOrder:
+    """Order once more, for the same people at today's price, what timed out, failed or was cancelled.
+
+    The buyer's references are those of the earlier order, where none are given.
+    """
 
     def work(change: Change) -> NewOrder:
         order = queries.find_order(number)
@@ -310,11 +344,22 @@ def again(session: Session, number: str, *, request_id: str | None = None, dry_r
         people = _by_key(order.office.id, keys, moment)
         gone = [Skipped(user_id=key, reason="was removed") for key in keys if key not in {user.id for user in people}]
         additional = order.type is OrderType.ADDITIONAL_APP
-        made = _create(change, order.office, people, term, additional=additional, made_from=order, gone=gone)
+        kept = BuyerReferences(order.po_number, order.buyer_reference)
+        made = _create(
+            change,
+            order.office,
+            people,
+            term,
+            additional=additional,
+            made_from=order,
+            gone=gone,
+            said=kept.columns() | references.columns(),
+        )
         change.record(Trigger.AGAIN, order=order.id, after={"made": made.order.number})
         return made
 
-    return perform(session, Trigger.AGAIN, {"number": number}, NewOrder, work, request_id=request_id, dry_run=dry_run)
+    arguments = {"number": number, **references.arguments()}
+    return perform(session, Trigger.AGAIN, arguments, NewOrder, work, request_id=request_id, dry_run=dry_run)
 
 
 def _create(
@@ -328,8 +373,12 @@ def _create(
     made_from: Order | None = None,
     gone: Sequence[Skipped] = (),
     expected: int | None = None,
+    said: Mapping[str, str],
 ) -> NewOrder:
-    """new -> Processing: prices and tax are frozen, `pay_by` is set, the people are claimed; nothing else moves."""
+    """new -> Processing: prices and tax are frozen, `pay_by` is set, the people are claimed; nothing else moves.
+
+    `said` are the columns of the buyer's references.
+    """
     today = local_date(change.now, office.timezone)
     planned = plan(people, term, office.kind, load_prices(office.currency), today, change.settings)
     skipped = (*planned.skipped, *gone)
@@ -367,6 +416,7 @@ def _create(
         created_by_folded=folded(change.admin.name),
         pay_by=change.now + change.settings.orders.pay_within,
         made_from=made_from,
+        **said,
     )
     database = Order._meta.database
     database.insert_rows(
@@ -405,6 +455,7 @@ def _create(
             "total": Money(order.total, order.currency),
             "pay_by": order.pay_by,
             **({"made_from": made_from.number} if made_from is not None else {}),
+            **said,
         },
     )
     if order.total == 0:

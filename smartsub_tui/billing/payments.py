@@ -16,6 +16,7 @@ from smartsub_tui.billing import invoices, terms
 from smartsub_tui.billing.access import may, with_article
 from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.details import read_order, term_of
+from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
 from smartsub_tui.billing.lifecycle import Decision, Effect, OrderFacts, Transition, decide, why_not_settled
 from smartsub_tui.billing.pricing import totals
 from smartsub_tui.billing.session import Session
@@ -201,6 +202,7 @@ def pay(
     number: str,
     paying: Paying,
     *,
+    references: BuyerReferences = NO_REFERENCES,
     version: int | None = None,
     request_id: str | None = None,
     dry_run: bool = False,
@@ -208,17 +210,18 @@ def pay(
     """Pay a Processing order, or a Failed one again, with money that is here; or choose bank transfer.
 
     An amount other than the total is recorded and waits. `version` is the one that was on the screen: if the order
-    changed since, it is refused. Raises NotFound, Refused.
+    changed since, it is refused. `references` replace what the order had. Raises NotFound, Refused.
     """
 
     def work(change: Change) -> Paid:
         order = _expected(number, version)
+        _refer(change, order, references)
         if isinstance(paying, BankTransfer):
             _choose_bank(change, order)
             return _paid(change, order, None)
         return _take(Trigger.PAY, change, order, paying, second=False)
 
-    arguments = {"number": number, "paying": paying}
+    arguments = {"number": number, "paying": paying, **references.arguments()}
     return perform(session, Trigger.PAY, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
 
 
@@ -228,6 +231,7 @@ def confirm(
     money: Manual,
     *,
     second: bool = False,
+    references: BuyerReferences = NO_REFERENCES,
     version: int | None = None,
     request_id: str | None = None,
     dry_run: bool = False,
@@ -235,13 +239,16 @@ def confirm(
     """Say that money for the order came, late or out of a payment whose outcome was unknown.
 
     It is applied where the order can take it, and recorded to wait where it cannot; `second` is money for an order
-    that is paid already. Raises NotFound, Refused (imported history, a paid order without `second`).
+    that is paid already. `references` replace what the order had. Raises NotFound, Refused (imported history, a paid
+    order without `second`).
     """
 
     def work(change: Change) -> Paid:
-        return _take(Trigger.CONFIRM, change, _expected(number, version), money, second=second)
+        order = _expected(number, version)
+        _refer(change, order, references)
+        return _take(Trigger.CONFIRM, change, order, money, second=second)
 
-    arguments = {"number": number, "money": money, "second": second}
+    arguments = {"number": number, "money": money, "second": second, **references.arguments()}
     return perform(session, Trigger.CONFIRM, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
 
 
@@ -289,6 +296,18 @@ def settle_free(change: Change, order: Order, paying: Paying | None) -> None:
         raise Refused("the order costs nothing: no money can be its payment")
     transition, _ = decided(Trigger.PAY, order, change)
     _settle(change, order, transition, None)
+
+
+def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
+    """Keep the buyer's words for the order, from which its invoice takes them."""
+    given = references.columns()
+    if not given:
+        return
+    if order.status is OrderStatus.SUCCEED:
+        raise Refused(f"order {order.number} is paid and its invoice issued: leave out PO number and buyer reference")
+    before = {column: getattr(order, column) for column in given}
+    _move(order, change, **given)
+    change.record("references", order=order.id, before=before, after=given)
 
 
 def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, second: bool) -> Paid:
@@ -394,6 +413,7 @@ def _settle(change: Change, order: Order, transition: Transition, payment: Payme
                 tax_rate_ppm=line.tax_rate_ppm,
                 previous_expiry=line.dates.expires_on,
                 new_expiry=new.expires_on,
+                starts_on=terms.first_day(line.dates.expires_on, today, lapsed),
             )
             for line, new in zip(lines, extended, strict=True)
         ],

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import ClassVar, Final
 
 from smartsub_tui.data.vocabulary import Lapsed, LineAction
@@ -117,6 +117,16 @@ def base(dates: Dates, today: date, lapsed: Lapsed) -> tuple[date, int]:
     if dates.expires_on >= today or lapsed is Lapsed.CONTINUOUS:
         return dates.expires_on, dates.anchor_day
     return today, today.day
+
+
+def first_day(previous_expiry: date | None, applied_on: date, lapsed: Lapsed) -> date:
+    """The first day that a line bought, of its expiry before: the one after it, or that of the payment.
+
+    An expiry is inclusive, so what goes on begins on the day after; what had not begun or had lapsed, when it is paid.
+    """
+    if previous_expiry is None or (previous_expiry < applied_on and lapsed is Lapsed.TODAY):
+        return applied_on
+    return previous_expiry + timedelta(days=1)
 
 
 def days_to(dates: Dates, until: date, today: date, lapsed: Lapsed) -> int:

@@ -161,7 +161,16 @@ def _orders(ids: Sequence[int], *more: Any) -> Any:
 
 
 def _whole_orders(ids: Sequence[int]) -> Any:
-    more = (Order.net, Order.tax, Order.created_by, Order.pay_by, Order.deleted_at, Office.kind)
+    more = (
+        Order.net,
+        Order.tax,
+        Order.created_by,
+        Order.pay_by,
+        Order.deleted_at,
+        Office.kind,
+        Order.po_number,
+        Order.buyer_reference,
+    )
     invoiced = (Invoice.number, Invoice.issued_on, Invoice.total)
     ours = (Invoice.order == Order.id) & (Invoice.kind == InvoiceKind.INVOICE)
     return _orders(ids, *more, *invoiced).join(Invoice, JOIN.LEFT_OUTER, on=ours)
@@ -204,7 +213,7 @@ def _order_objects(database: SqliteDatabase, rows: Sequence[_Row], _: Moment) ->
     people = _people(database, rows, _to_json)
     for row in rows:
         pk, number, office, kind, status, apartments, total, currency, created_at, paid_at, months, until, *more = row
-        net, tax, created_by, pay_by, deleted_at, office_kind, invoice, issued_on, invoiced = more
+        net, tax, created_by, pay_by, deleted_at, office_kind, po_number, reference, invoice, issued_on, invoiced = more
         fields = {
             "number": number,
             "type": kind,
@@ -221,6 +230,8 @@ def _order_objects(database: SqliteDatabase, rows: Sequence[_Row], _: Moment) ->
             "months": months,
             "until": until,
             "next_expiration": until if office_kind == OfficeKind.COMMUNITY else None,
+            "po_number": po_number,
+            "buyer_reference": reference,
             "invoice": None
             if invoice is None
             else {"number": invoice, "issued_on": issued_on, "total": {"amount": invoiced, "currency": currency}},

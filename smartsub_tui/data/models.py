@@ -178,6 +178,8 @@ class Order(Table):
     months = SmallIntegerField(null=True)  # renewal by the month
     until = DateField(null=True)  # renewal by the day
     first_term_months = SmallIntegerField(null=True)  # activation: the term that its price covers
+    po_number = TextField(null=True)  # the buyer's own words for the order, which the invoice repeats
+    buyer_reference = TextField(null=True)
     created_at = InstantField()
     created_by = TextField()
     created_by_folded = TextField()
@@ -202,6 +204,7 @@ class Order(Table):
             Check("total >= 0 AND net >= 0 AND tax >= 0"),
             Check("net + tax = total"),
             Check("history OR (net IS NOT NULL AND tax IS NOT NULL)"),
+            Check("po_number <> '' AND buyer_reference <> ''"),
             Check("months BETWEEN 1 AND 60"),
             Check("first_term_months BETWEEN 1 AND 60"),
             Check("months IS NULL OR until IS NULL"),

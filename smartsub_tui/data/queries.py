@@ -345,6 +345,8 @@ _COLUMNS: Final = (
     Invoice.number,
     Invoice.issued_on,
     Invoice.total,
+    Order.po_number,
+    Order.buyer_reference,
 )
 
 
@@ -381,6 +383,8 @@ def _summary(row: Sequence[Any], now: datetime) -> dict[str, Any]:
         "until": until,
         # Only community orders that are renewed on a daily basis have one.
         "next_expiration": until if row[20] is OfficeKind.COMMUNITY else None,
+        "po_number": row[24],
+        "buyer_reference": row[25],
         "invoice": None
         if row[21] is None
         else InvoiceRecord(number=row[21], issued_on=row[22], total=Money(row[23], currency)),

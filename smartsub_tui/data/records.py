@@ -102,6 +102,8 @@ class OrderSummary:
     months: int | None
     until: date | None
     next_expiration: date | None  # `until`, of community orders only
+    po_number: str | None
+    buyer_reference: str | None
     invoice: InvoiceRecord | None
     deleted: bool
     pk: int = hidden()

@@ -21,8 +21,8 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import local_date
 from smartsub_tui.data import queries
 from smartsub_tui.data.exports import ExportKind, Wanted
+from smartsub_tui.data.files import FileExists
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
-from smartsub_tui.data.new_file import FileExists
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import Host
 from smartsub_tui.widgets.field import Field

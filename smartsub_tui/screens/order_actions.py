@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from textual.binding import BindingType
 
 from smartsub_tui import display
-from smartsub_tui.billing import orders, payments
+from smartsub_tui.billing import invoice_files, orders, payments
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual, Offered, Paying
 from smartsub_tui.billing.session import Session
@@ -91,6 +91,16 @@ class OrderActions(BaseScreen):
 
     def action_apply(self) -> None:
         self._ask(Trigger.APPLY)
+
+    def action_invoice(self) -> None:
+        number = self.chosen_order()
+        if number is None:
+            return
+
+        async def save() -> None:
+            self.smartsub.tell((await self.backend.call(invoice_files.save, number)).told)
+
+        self.smartsub.write(save)
 
     def _ask(self, trigger: Trigger) -> None:
         number = self.chosen_order()

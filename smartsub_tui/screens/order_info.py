@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.events import Resize
 
 from smartsub_tui import display
+from smartsub_tui.billing import invoices
 from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.details import read_order
@@ -99,7 +100,8 @@ class OrderInfoScreen(OrderActions):
         self.query_one(Lines).show(list(self._lines(found, offers, self.size.width)))
         possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
         walk = ["neighbour_before", "neighbour_after"] if self._walk is not None else []
-        self.key_line.show((*possible, *walk, "back", "help", "billing", "copy"))
+        drawn = [] if invoices.objection(found) else ["invoice"]
+        self.key_line.show((*possible, *drawn, *walk, "back", "help", "billing", "copy"))
 
     @on(Resize)
     def _resized(self) -> None:
@@ -140,7 +142,7 @@ class OrderInfoScreen(OrderActions):
         if found.history:
             yield display.cell(" Imported history: it stands as it was stated.")
         yield _rule(room)
-        yield from self._next(offers)
+        yield from self._next(found, offers)
 
     def _when(self, instant: datetime | None) -> str:
         return display.instant(instant, self.backend.clock.now(), self.timezone)
@@ -167,6 +169,10 @@ class OrderInfoScreen(OrderActions):
             pairs.append(("Until", display.service_date(found.until)))
         if found.invoice is not None:
             pairs.append(("Invoice", found.invoice.number))
+        if found.po_number is not None:
+            pairs.append(("PO number", found.po_number))
+        if found.buyer_reference is not None:
+            pairs.append(("Buyer reference", found.buyer_reference))
         if found.unapplied:
             pairs.append(("Money that waits", ", ".join(display.money(each) for each in found.unapplied)))
         yield Text.assemble(" ", ("Office     ", "dim"), display.cell(found.office))
@@ -210,19 +216,19 @@ class OrderInfoScreen(OrderActions):
         )
         yield display.cell(display.fit(sums, room, align="right"), "bold")
 
-    def _next(self, offers: tuple[Offered, ...]) -> Iterator[Text]:
+    def _next(self, found: OrderDetails, offers: tuple[Offered, ...]) -> Iterator[Text]:
         yield display.cell(" Next", "bold")
-        for each in offers:
-            command = COMMANDS[OF_TRIGGER[each.trigger].id]
-            if each.possible:
+        next_ = [(COMMANDS[OF_TRIGGER[each.trigger].id], each.reason) for each in offers]
+        next_.append((COMMANDS["invoice"], invoices.objection(found)))
+        for command, reason in next_:
+            if not reason:
                 line = Text("  ")
                 line.append(f" {command.shown} ", "bold")
                 line.append_text(display.cell(command.help))
                 yield line
-        for each in offers:
-            if not each.possible:
-                command = COMMANDS[OF_TRIGGER[each.trigger].id]
-                yield display.cell(f"   ({command.shown} {command.label}: {each.reason})", "quiet")
+        for command, reason in next_:
+            if reason:
+                yield display.cell(f"   ({command.shown} {command.label}: {reason})", "quiet")
 
     # Neighbours
 

@@ -237,8 +237,10 @@ class PaymentsScreen(OrderActions):
                 for each in await self.backend.latest("offers", offered, number)
                 if each.possible
             ]
-            around = ("filter", "by_status", "by_type", "sort", "export", "billing", "copy", "help", "quit")
-            self.key_line.show(("info", *possible, *around))
+            around = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
+            current = self.table.current
+            drawn = ["invoice"] if current is not None and current.invoice is not None else []
+            self.key_line.show(("info", *possible, *drawn, *around))
 
         self.work("offers", offer)
 

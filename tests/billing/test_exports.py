@@ -20,9 +20,9 @@ from smartsub_tui.data import models
 from smartsub_tui.data.csv_files import read_bytes
 from smartsub_tui.data.database import rows
 from smartsub_tui.data.exports import ExportFormat, ExportKind, Wanted
+from smartsub_tui.data.files import FileExists
 from smartsub_tui.data.filters import Filter, parse_orders, parse_users
 from smartsub_tui.data.models import Claim, Office, Order, OrderLine, Price, Subscription, User
-from smartsub_tui.data.new_file import FileExists
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.vocabulary import OfficeKind, OrderStatus, OrderType, Role, UserKind
 from smartsub_tui.errors import NotAllowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 
 from smartsub_tui.billing import orders, payments
-from smartsub_tui.billing.payments import Manual
+from smartsub_tui.billing.audit import sentence
+from smartsub_tui.billing.invoices import BuyerReferences
+from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
-from smartsub_tui.config import InvoiceSettings, Seller
-from smartsub_tui.data.models import Counter, Department, Invoice, Office, User
+from smartsub_tui.config import InvoiceSettings, OrderSettings, Seller
+from smartsub_tui.data.models import Counter, Department, Invoice, Office, Request, User
 from smartsub_tui.data.records import InvoiceRecord
-from smartsub_tui.data.vocabulary import InvoiceKind, LineAction, Service, UserKind
+from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, Service, UserKind
 from smartsub_tui.errors import Refused, WrongUsage
 from tests.support import (
     NOW,
@@ -141,6 +144,7 @@ def test_an_invoice_says_everything_by_itself(session: Session, clock: FixedCloc
             "until": None,
             "first_term_months": None,
         },
+        "references": {"po_number": None, "buyer_reference": None},
         "payment": {"provider": "manual", "reference": "R-7"},
         "currency": "EUR",
         "lines": [
@@ -155,6 +159,7 @@ def test_an_invoice_says_everything_by_itself(session: Session, clock: FixedCloc
                 "tax_rate_ppm": 70_000,
                 "previous_expiry": "2020-01-01",
                 "new_expiry": "2027-01-22",
+                "starts_on": "2026-11-22",
             },
             {
                 "user_id": "u1",
@@ -167,6 +172,7 @@ def test_an_invoice_says_everything_by_itself(session: Session, clock: FixedCloc
                 "tax_rate_ppm": 190_000,
                 "previous_expiry": "2026-12-22",
                 "new_expiry": "2027-02-22",
+                "starts_on": "2026-12-23",
             },
         ],
         "tax": [{"rate_ppm": 70_000, "net": 110, "tax": 8}, {"rate_ppm": 190_000, "net": 100, "tax": 19}],
@@ -195,6 +201,124 @@ def test_an_invoice_of_an_activation_and_of_a_date_says_its_term(session: Sessio
     said = snapshot()
     assert (said["order"]["until"], said["lines"][0]["action"]) == ("2027-01-05", "day")
     assert said["buyer"] == {"office": "Elm Court", "kind": "community"}
+
+
+def test_the_days_that_were_bought_begin_where_the_old_ones_end_or_with_the_payment(
+    session: Session, clock: FixedClock
+) -> None:
+    add_prices()
+    office = add_office()
+    add_person(office, "new")
+    add_person(office, "runs", expires_on=date(2026, 11, 22))
+    add_person(office, "lapsed", expires_on=date(2026, 11, 21))
+    orders.activate(session, "Oak House", ["Sales"], paying=Manual("R"))
+    orders.renew(session, "Oak House", ["runs"], Months(1), paying=Manual("R"))
+    orders.renew(session, "Oak House", ["lapsed"], Months(1), paying=Manual("R"))
+    said = [json.loads(row.snapshot)["lines"][0] for row in Invoice.select().order_by(Invoice.id)]
+    assert [(line["user_id"], line["starts_on"]) for line in said] == [
+        ("new", "2026-11-22"),
+        ("runs", "2026-11-23"),
+        ("lapsed", "2026-11-22"),
+    ]
+
+
+def test_after_a_lapse_that_is_paid_for_they_begin_with_the_day_after_the_old_expiry(session: Session) -> None:
+    add_prices()
+    add_person(add_office(), "u1", expires_on=date(2026, 10, 5))
+    continuous = replace(session, settings=replace(SETTINGS, orders=OrderSettings(lapsed=Lapsed.CONTINUOUS)))
+    orders.renew(continuous, "Oak House", ["u1"], Months(2), paying=Manual("R"))
+    (line,) = snapshot()["lines"]
+    assert (line["previous_expiry"], line["starts_on"], line["new_expiry"]) == (
+        "2026-10-05",
+        "2026-10-06",
+        "2026-12-05",
+    )
+
+
+def said_references() -> tuple[str | None, str | None]:
+    said = snapshot()["references"]
+    return said["po_number"], said["buyer_reference"]
+
+
+def test_the_buyer_s_references_are_kept_shown_and_frozen_in_the_invoice(session: Session, office: Office) -> None:
+    made = orders.renew(
+        session, "Oak House", ["u1"], Months(1), references=BuyerReferences("  PO 4711 ", "Kostenstelle 7")
+    ).order
+    assert (made.po_number, made.buyer_reference) == ("PO 4711", "Kostenstelle 7")
+    paid = payments.pay(session, made.number, Manual("R"), references=BuyerReferences(po_number="PO 4712")).order
+    assert (paid.po_number, paid.buyer_reference) == ("PO 4712", "Kostenstelle 7")
+    assert said_references() == ("PO 4712", "Kostenstelle 7")
+    told = [sentence(event) for event in paid.events]
+    assert "PO number PO 4711, buyer reference Kostenstelle 7" in told[0]
+    assert told[1] == "the buyer's references noted, PO number PO 4712"
+    assert paid.events[1].before == {"po_number": "PO 4711"}
+
+
+def test_references_come_with_an_activation_a_confirmation_bank_transfer_and_again(
+    session: Session, office: Office, clock: FixedClock
+) -> None:
+    add_person(office, "new")
+    both = BuyerReferences("PO 1", "B 1")
+    orders.activate(session, "Oak House", ["Sales"], paying=Manual("R"), references=both)
+    assert said_references() == ("PO 1", "B 1")
+    number = orders.renew(session, "Oak House", ["u1"], Months(1)).order.number
+    bank = payments.pay(session, number, BankTransfer(), references=BuyerReferences(buyer_reference="B 2")).order
+    assert (bank.po_number, bank.buyer_reference) == (None, "B 2")
+    payments.confirm(session, number, Manual("R"), references=BuyerReferences(po_number="PO 2"))
+    assert said_references() == ("PO 2", "B 2")
+    number = orders.renew(session, "Oak House", ["u2"], Months(1), references=both).order.number
+    payments.cancel(session, number, "x")
+    made = orders.again(session, number, references=BuyerReferences(buyer_reference="B 3")).order
+    assert (made.po_number, made.buyer_reference) == ("PO 1", "B 3")
+
+
+def test_references_of_an_order_that_is_paid_are_refused_as_its_invoice_stands(
+    session: Session, office: Office
+) -> None:
+    number = orders.renew(session, "Oak House", ["u1"], Months(1), paying=Manual("R")).order.number
+    with pytest.raises(Refused, match="is paid and its invoice issued"):
+        payments.confirm(session, number, Manual("S"), second=True, references=BuyerReferences(po_number="PO"))
+    payments.confirm(session, number, Manual("S"), second=True)
+    assert said_references() == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("references", "said"),
+    [
+        (BuyerReferences(po_number=" "), "PO number is empty"),
+        (BuyerReferences(buyer_reference="x" * 501), "buyer reference has 501 characters"),
+        (BuyerReferences(po_number="a\u202eb"), "PO number holds U\\+202E"),
+    ],
+)
+def test_references_that_mislead_are_refused(
+    session: Session, office: Office, references: BuyerReferences, said: str
+) -> None:
+    with pytest.raises(WrongUsage, match=said):
+        orders.renew(session, "Oak House", ["u1"], Months(1), references=references)
+    number = orders.renew(session, "Oak House", ["u1"], Months(1)).order.number
+    with pytest.raises(WrongUsage, match=said):
+        payments.pay(session, number, Manual("R"), references=references)
+
+
+def test_a_request_id_holds_for_the_same_references_only(session: Session, office: Office) -> None:
+    def renew(**references: str) -> str:
+        said = BuyerReferences(**references)
+        return orders.renew(session, "Oak House", ["u1"], Months(1), references=said, request_id="r").order.number
+
+    first = renew(po_number="PO 1")
+    assert renew(po_number="PO 1") == first
+    for other in ({}, {"po_number": "PO 2"}, {"buyer_reference": "PO 1"}):
+        with pytest.raises(Refused, match="was used for something else"):
+            renew(**other)
+
+
+def test_a_request_without_references_is_the_one_that_it_was_before_there_were_any(
+    session: Session, office: Office
+) -> None:
+    orders.renew(session, "Oak House", ["u1"], Months(1), request_id="r")
+    arguments = {"office": "Oak House", "chosen": ["u1"], "term": {"months": 1}, "additional": False, "paying": None}
+    digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode()).hexdigest()
+    assert Request.get().arguments == digest
 
 
 def test_later_names_and_settings_change_no_invoice(session: Session, office: Office) -> None:

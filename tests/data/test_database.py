@@ -531,6 +531,8 @@ CHECKED: list[tuple[Any, dict[str, Any]]] = [
     (Order, {"net": None}),
     (Order, {"tax": None}),
     (Order, {"months": 0}),
+    (Order, {"po_number": ""}),
+    (Order, {"buyer_reference": ""}),
     (Order, {"months": 61}),
     (Order, {"first_term_months": 0}),
     (Order, {"first_term_months": 61}),

@@ -92,6 +92,8 @@ def summary(**changed: Any) -> OrderSummary:
         "months": 12,
         "until": None,
         "next_expiration": None,
+        "po_number": "PO 4711",
+        "buyer_reference": None,
         "invoice": InvoiceRecord(number="INV-2026-000001", issued_on=date(2026, 11, 22), total=Money(1190, "EUR")),
         "deleted": False,
         "pk": 1,
@@ -121,6 +123,8 @@ def test_an_order_prints_the_fields_of_the_command_line_and_no_others() -> None:
         "months": 12,
         "until": None,
         "next_expiration": None,
+        "po_number": "PO 4711",
+        "buyer_reference": None,
         "invoice": {
             "number": "INV-2026-000001",
             "issued_on": "2026-11-22",

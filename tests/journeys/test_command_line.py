@@ -28,7 +28,7 @@ Place = tuple[dict[str, str], Expected]
 # What the JSON of an order in a list, and of a user, has: no more and no less.
 _LISTED = {
     *("number", "type", "office", "status", "apartments", "net", "tax", "total", "created_at", "created_by", "pay_by"),
-    *("paid_at", "months", "until", "next_expiration", "invoice", "deleted"),
+    *("paid_at", "months", "until", "next_expiration", "po_number", "buyer_reference", "invoice", "deleted"),
 }
 _PERSON = {
     *("id", "name", "office", "department", "kind", "apartment"),

@@ -157,7 +157,7 @@ def test_a_full_disk_is_told(env: Env) -> None:
 def test_ctrl_c_leaves_no_file(env: Env, tmp_path: Path) -> None:
     """Stopped at its first page: the process tells that it is there, and waits."""
     code = (
-        "import signal, sys\nfrom smartsub_tui.data.new_file import NewFile\nwrite = NewFile.write\n"
+        "import signal, sys\nfrom smartsub_tui.data.files import NewFile\nwrite = NewFile.write\n"
         "def slow(file, data):\n    write(file, data)\n    print('here', flush=True)\n    signal.pause()\n"
         "NewFile.write = slow\nsys.argv = ['smartsub', 'export', 'orders', '-o', 'o.csv']\n"
         "from smartsub_tui.cli import main\nmain()"

@@ -55,10 +55,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
-def test_holds_every_module_and_the_stylesheet_and_no_tests(wheel: Path) -> None:
+def test_holds_every_module_the_stylesheet_and_the_fonts_and_no_tests(wheel: Path) -> None:
     modules = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "smartsub_tui").rglob("*.py")}
+    fonts = {f"smartsub_tui/fonts/{name}" for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "LICENSE")}
     names = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names >= modules | {"smartsub_tui/smartsub.tcss"}
+    assert names >= modules | fonts | {"smartsub_tui/smartsub.tcss"}
     assert {name.split("/")[0] for name in names} == {"smartsub_tui"}
 
 

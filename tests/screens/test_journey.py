@@ -34,7 +34,7 @@ from tests.support import (
 )
 
 # What can be done with the list itself, and from it.
-LISTING = ("filter", "by_status", "by_type", "sort", "export", "billing", "copy", "help", "quit")
+LISTING = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
 
 
 def fill() -> None:

@@ -376,7 +376,7 @@ def settle(
 def _issue(world: World, order: Order, at: datetime, payment: Payment | None) -> str:
     """As invoices.issue; the invoice's number."""
     office, term, totals = order.office, order.term, order.totals
-    series = world.settings.invoice.series
+    series, lapsed, today = world.settings.invoice.series, world.settings.orders.lapsed, office.today(at)
     day = at.astimezone(world.counting).date()
     sequence = world.counters[day.year] = world.counters.get(day.year, 0) + 1
     number = f"{series}-{day.year}-{sequence:06d}"
@@ -391,6 +391,7 @@ def _issue(world: World, order: Order, at: datetime, payment: Payment | None) ->
         months=term.months if isinstance(term, Months) else None,
         until=term.day if isinstance(term, Until) else None,
         first_term_months=term.months if isinstance(term, FirstTerm) else None,
+        references=invoices.NO_REFERENCES,
         payment=None if payment is None else {"provider": payment.provider.value, "reference": payment.reference},
         currency=office.currency,
         lines=[
@@ -405,6 +406,7 @@ def _issue(world: World, order: Order, at: datetime, payment: Payment | None) ->
                 tax_rate_ppm=line.rate,
                 previous_expiry=line.previous,
                 new_expiry=line.new,
+                starts_on=terms.first_day(line.previous, today, lapsed),
             )
             for line in order.lines
         ],

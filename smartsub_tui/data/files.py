@@ -1,16 +1,25 @@
-"""A file that stands in its place whole or not at all, readable by its owner only."""
+"""Files that are written whole or not at all, readable by their owner only, under names that can do no harm."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from smartsub_tui.data.csv_files import shown_name
 from smartsub_tui.errors import NotFound, Refused, Unavailable
+
+_LONGEST_NAME: Final = 100
+
+
+def safe_name(text: str) -> str:
+    """A file name from text: letters, digits, points, `-` and `_` of ASCII; not hidden, not an option, not a path."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip(".-")[:_LONGEST_NAME] or "unnamed"
 
 
 class FileExists(Refused):
@@ -54,6 +63,7 @@ class NewFile:
                     os.replace(self._temporary, self.path)
                 else:
                     self._put()
+                _sync_folder(self.path.parent)
         finally:
             self.drop()
 
@@ -98,3 +108,32 @@ class NewFile:
             raise NotFound(f"no folder {shown_name(self.path.parent)}: make it first, or name another") from error
         except OSError as error:
             raise Unavailable(f"{self._shown} cannot be written: {error.strerror}") from error
+
+
+def write_file(path: Path, content: bytes, *, replace: bool = False) -> None:
+    """Make the file `path` with this content; one that has it already stays as it is. Raises as NewFile does."""
+    if _has(path, content):
+        return
+    file = NewFile(path, replace=replace)
+    try:
+        file.write(content)
+        file.keep()
+    finally:
+        file.drop()
+
+
+def _has(path: Path, content: bytes) -> bool:
+    """Whether an ordinary file stands there with this very content."""
+    with suppress(OSError, ValueError):
+        return stat.S_ISREG(path.lstat().st_mode) and path.read_bytes() == content
+    return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """The name too is on the disk, where the file system can be told so."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,4 +1,4 @@
-"""A new file stands in its place whole or not at all."""
+"""Files stand in their place whole or not at all, and their names can do no harm."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from smartsub_tui.data.new_file import FileExists, NewFile
+from smartsub_tui.data.files import FileExists, NewFile, safe_name, write_file
 from smartsub_tui.errors import NotFound, Refused, Unavailable
 
 
@@ -147,3 +149,50 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
             NewFile(tmp_path / "a.csv")
     finally:
         tmp_path.chmod(0o700)
+
+
+# A whole file at once
+
+
+def test_the_same_content_again_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    write_file(path, b"x")
+    before = path.stat()
+    write_file(path, b"x")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_other_content_is_kept_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"mine")
+    with pytest.raises(Refused, match="exists: name another file"):
+        write_file(path, b"x")
+    assert path.read_bytes() == b"mine"
+    write_file(path, b"x", replace=True)
+    assert path.read_bytes() == b"x"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# Names
+
+
+@given(st.text())
+def test_a_safe_name_is_one_plain_name_whatever_it_is_made_of(text: str) -> None:
+    name = safe_name(text)
+    assert name.isascii()
+    assert name.isprintable()
+    assert Path(name).name == name
+    assert name[0] not in ".-"
+    assert not set(name) & set(" /\\:*?\"<>|'$`;&")
+    assert len(name) <= 100
+
+
+@given(st.from_regex(r"[A-Z0-9]{1,10}-[0-9]{4}-[0-9]{6,9}", fullmatch=True))
+def test_the_number_of_an_invoice_is_a_safe_name_as_it_is(number: str) -> None:
+    assert safe_name(number) == number
+
+
+def test_what_would_be_no_name_gets_one() -> None:
+    assert safe_name("../..") == "unnamed"
+    assert safe_name("") == "unnamed"
+    assert safe_name("../../etc/passwd") == "etc-passwd"

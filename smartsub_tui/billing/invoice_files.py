@@ -1,0 +1,90 @@
+"""Invoices as files: found by order or invoice number, drawn, and saved under their own number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from smartsub_tui.billing import access
+from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.session import Session
+from smartsub_tui.data.files import FileExists, safe_name, write_file
+from smartsub_tui.data.models import Invoice, Order
+from smartsub_tui.data.vocabulary import InvoiceKind
+from smartsub_tui.errors import NotFound, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An invoice as PDF; `order` is the number of its order."""
+
+    invoice: str
+    order: str
+    content: bytes
+
+    @property
+    def file_name(self) -> str:
+        return f"{safe_name(self.invoice)}.pdf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """Where an invoice was saved, and its length in bytes."""
+
+    invoice: str
+    order: str
+    file: str
+    bytes: int
+
+    @property
+    def told(self) -> str:
+        """What a person reads."""
+        path = Path(self.file)
+        return f"saved {path.name} in {path.parent}"
+
+
+def draw(session: Session, number: str) -> Document:
+    """The invoice of the order of that number, or the invoice that has it.
+
+    Raises NotFound; Refused where the order has no invoice, or a character in it no font; NotAllowed.
+    """
+    access.check(session.admin, Permission.READ)
+    invoice = _find(number)
+    # fpdf2 and fontTools are slow to load: only who makes an invoice waits for them.
+    from smartsub_tui.billing.invoice_pdf import render
+
+    return Document(invoice.number, invoice.order.number, render(invoice, session.settings.invoice.fonts))
+
+
+def save(
+    session: Session, number: str, *, file: Path | None = None, folder: Path | None = None, replace: bool = False
+) -> Saved:
+    """Draw an invoice and save it as `file`, or under its number in `folder`.
+
+    Where neither is given, the folder is that of `[invoice] folder`, or the current one. Raises what draw() and
+    write_file() do.
+    """
+    document = draw(session, number)
+    if file is None:
+        file = (folder or Path(session.settings.invoice.folder).expanduser()) / document.file_name
+    path = file.absolute()
+    try:
+        write_file(path, document.content, replace=replace)
+    except FileExists as error:
+        raise Refused(
+            f"{path} exists with other content: move it away, or smartsub invoice {number} -o FILE"
+        ) from error
+    return Saved(invoice=document.invoice, order=document.order, file=str(path), bytes=len(document.content))
+
+
+def _find(number: str) -> Invoice:
+    is_invoice = Invoice.kind == InvoiceKind.INVOICE
+    order = Order.get_or_none(Order.number == number)
+    found = Invoice.get_or_none(is_invoice & (Invoice.number == number if order is None else Invoice.order == order))
+    if found is not None:
+        return found
+    if order is None:
+        raise NotFound(f"no order or invoice has the number {number}: smartsub orders finds one by a part of it")
+    if order.history:
+        raise Refused(f"order {number} is imported history: it has no invoice of ours")
+    raise Refused(f"order {number} is not paid: it has no invoice yet")
