@@ -81,10 +81,6 @@ class Backend:
         """
         self._thread.submit(function)
 
-    def drop(self, question: str) -> None:
-        """Nobody waits for the answer to `question` any more: what still runs for it stops soon."""
-        self._newest[question] = self._newest.get(question, 0) + 1
-
     def close(self) -> None:
         """Stop what is being read, let what is being written finish, and close the connection."""
         self._closing = True

@@ -28,6 +28,7 @@ from smartsub_tui.data.database import rows
 from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.order_records import OrderDetails
+from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import (
     LIVE_PAYMENT_STATES,
     LineAction,
@@ -564,3 +565,25 @@ def offers(number: str, role: Role, now: datetime) -> tuple[Offered, ...]:
             reason = f"{with_article(role)} may not"
         shown.append(Offered(trigger, reason))
     return tuple(shown)
+
+
+def offers_in_list(order: OrderSummary, now: datetime) -> tuple[Trigger, ...]:
+    """What the row of an order in a list offers, by the same table: pay, delete, restore.
+
+    A list does not look at lines, claims and payments: offers() does, for the one order that is chosen.
+    """
+    known = OrderFacts(
+        status=order.status,
+        now=now,
+        pay_by=order.pay_by,
+        total=order.total,
+        history=order.history,
+        deleted=order.deleted,
+        lines=1,
+        objections=(),
+        held_by=(),
+        live=None,
+        unapplied=(),
+    )
+    asked = (Trigger.PAY, Trigger.DELETE, Trigger.RESTORE)
+    return tuple(trigger for trigger in asked if decide(trigger, known).transition is not None)

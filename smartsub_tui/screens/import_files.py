@@ -179,9 +179,6 @@ class ImportScreen(BaseScreen):
             self.smartsub.tell("the import goes on: what became of it will be told")
         super().action_back()
 
-    def on_unmount(self) -> None:
-        self.backend.drop("import")
-
 
 _ENTER: Final = "Enter looks at the files; nothing is stored by that"
 _HELP: Final[list[_Paragraph]] = [

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from smartsub_tui import display
 from smartsub_tui.billing import invoice_files, orders, payments
 from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.payments import BankTransfer, Manual, Offered, Paying
+from smartsub_tui.billing.payments import Manual, Offered
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_TRIGGER, bindings
 from smartsub_tui.data.order_records import OrderDetails
@@ -19,7 +19,7 @@ from smartsub_tui.data.vocabulary import OrderStatus, Trigger
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.billing_system import BillingSystemScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
-from smartsub_tui.screens.pay import PayScreen
+from smartsub_tui.screens.pay import PayAnswer, PayScreen
 
 _LINES_SHOWN: Final = 5
 
@@ -119,7 +119,7 @@ class OrderActions(BaseScreen):
                 verb, happens = "Record", "It is paid already: second money is recorded and waits."
             if trigger is Trigger.DELETE and found.status is OrderStatus.PROCESSING:
                 happens = "It is cancelled, then hidden. D brings it back as Cancel, is:deleted shows it."
-            said: str | Paying | None
+            said: str | PayAnswer | None
             if trigger in (Trigger.PAY, Trigger.CONFIRM):
                 said = await self.app.push_screen_wait(
                     PayScreen(
@@ -147,15 +147,19 @@ class OrderActions(BaseScreen):
 
         self.work("action", ask)
 
-    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | Paying) -> None:
+    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
         number, version = found.number, found.version
         call = self.backend.call
         match trigger, said:
-            case Trigger.PAY, Manual() | BankTransfer():
-                self._tell_paid(await call(payments.pay, number, said, version=version))
-            case Trigger.CONFIRM, Manual():
+            case Trigger.PAY, PayAnswer(paying, references):
+                paid = await call(payments.pay, number, paying, references=references, version=version)
+                self._tell_paid(paid)
+            case Trigger.CONFIRM, PayAnswer(Manual() as money, references):
                 second = found.status is OrderStatus.SUCCEED
-                self._tell_paid(await call(payments.confirm, number, said, second=second, version=version))
+                paid = await call(
+                    payments.confirm, number, money, second=second, references=references, version=version
+                )
+                self._tell_paid(paid)
             case Trigger.APPLY, _:
                 self._tell_paid(await call(payments.apply, number, version=version))
             case Trigger.AGAIN, _:

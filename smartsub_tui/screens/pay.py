@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
@@ -13,12 +14,14 @@ from textual.widgets import Static
 
 from smartsub_tui import display
 from smartsub_tui.billing.changes import check_text
+from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
 from smartsub_tui.billing.payments import BankTransfer, Manual, Paying, bank_pay_by
 from smartsub_tui.clock import Clock
 from smartsub_tui.commands import bindings
 from smartsub_tui.config import Settings
 from smartsub_tui.data.money import parse_amount, plain_amount
 from smartsub_tui.data.order_records import OrderDetails
+from smartsub_tui.data.vocabulary import OrderStatus
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.question import Question
 from smartsub_tui.widgets.field import Field
@@ -33,7 +36,15 @@ class Way(Enum):
     LATER = "Later", "nothing changes"
 
 
-class PayScreen(Question[Paying]):
+@dataclass(frozen=True, slots=True)
+class PayAnswer:
+    """How it is paid, and what of the buyer's references was typed anew."""
+
+    paying: Paying
+    references: BuyerReferences
+
+
+class PayScreen(Question[PayAnswer]):
     """For money that pays an order, or confirms one: `ways` are those that are possible, Later beside them."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("way_after", "way_before")
@@ -57,20 +68,26 @@ class PayScreen(Question[Paying]):
             yield Static("", id="pay-lines")
         yield Rule()
         yield Static("", id="pay-ways")
+        found, total = self._found, self._found.total
         with Vertical(id="pay-fields"):
-            with Horizontal(classes="pay-field"):
-                yield Static(display.content(" Reference "), classes="pay-label")
-                yield Field(id="pay-reference", leave=self.leave_field, placeholder="receipt 17")
-            with Horizontal(classes="pay-field"):
-                yield Static(display.content(f" Amount {self._found.total.currency} "), classes="pay-label")
-                total = self._found.total
-                yield Field(plain_amount(total.amount, total.currency), id="pay-amount", leave=self.leave_field)
+            yield from self._field("Reference", "reference", "", "receipt 17")
+            yield from self._field(
+                f"Amount {total.currency}", "amount", plain_amount(total.amount, total.currency), "what came"
+            )
+            if found.status is not OrderStatus.SUCCEED:  # whose invoice stands as it was issued
+                yield from self._field("PO number", "po", found.po_number or "", "the buyer's, for the invoice")
+                yield from self._field("Buyer ref.", "buyer", found.buyer_reference or "", "the buyer's, likewise")
         yield Static("", id="pay-bank")
         yield Static("", id="pay-problem")
         with Horizontal(id="confirm-answers"):
             yield self.no_button("Later")
             yield Static("", id="confirm-yes")
         yield KeyLine()
+
+    def _field(self, label: str, name: str, value: str, hint: str) -> ComposeResult:
+        with Horizontal(classes="pay-field"):
+            yield Static(display.content(f" {label} "), classes="pay-label")
+            yield Field(value, id=f"pay-{name}", leave=self.leave_field, placeholder=hint)
 
     def on_mount(self) -> None:
         self.query_one(Masthead).show("Payments", self._found.number, self._verb)
@@ -141,22 +158,30 @@ class PayScreen(Question[Paying]):
 
     # The answer
 
-    def said(self) -> Paying | None:
+    def said(self) -> PayAnswer | None:
         """What the fields say; None, and why under them, where it is no payment yet."""
         if self.way is Way.LATER:
             return None
         if self.way is Way.BANK:
-            return BankTransfer()
-        reference, amount = self.query_one("#pay-reference", Field), self.query_one("#pay-amount", Field)
-        total, field = self._found.total, reference
+            return PayAnswer(BankTransfer(), NO_REFERENCES)
+        total, field = self._found.total, self.query_one("#pay-reference", Field)
+        problem = self.query_one("#pay-problem", Static)
         try:
-            text = "" if total.amount == 0 and not reference.value.strip() else check_text("reference", reference.value)
-            field = amount
-            came = parse_amount(amount.value.strip(), total.currency)
+            text = "" if total.amount == 0 and not field.value.strip() else check_text("reference", field.value)
+            field = self.query_one("#pay-amount", Field)
+            came = parse_amount(field.value.strip(), total.currency)
+            given: dict[str, str] = {}
+            for key, name, held in (
+                ("po_number", "po", self._found.po_number),
+                ("buyer_reference", "buyer", self._found.buyer_reference),
+            ):
+                for field in self.query(f"#pay-{name}").results(Field):
+                    if field.value.strip() not in ("", held):
+                        given[key] = check_text(key.replace("_", " "), field.value)
         except (ValueError, SmartsubError) as error:
-            self.query_one("#pay-problem", Static).update(display.content(f" {error}", "danger"))
+            problem.update(display.content(f" {error}", "danger"))
             self.set_focus(field)
             return None
         waits = "" if came == total.amount else f" {display.money(total)} is due: another amount is recorded and waits."
-        self.query_one("#pay-problem", Static).update(display.content(waits, "warning"))
-        return Manual(text, None if came == total.amount else came)
+        problem.update(display.content(waits, "warning"))
+        return PayAnswer(Manual(text, None if came == total.amount else came), BuyerReferences(**given))

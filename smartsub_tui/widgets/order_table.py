@@ -16,6 +16,8 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from smartsub_tui import display
+from smartsub_tui.billing.payments import offers_in_list
+from smartsub_tui.commands import COMMANDS, OF_TRIGGER
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.widgets.row_table import RowTable
@@ -28,10 +30,12 @@ _HEADS: Final = {
     "total": ("Total", True),
     "status": ("Status", False),
     "created": ("Created", False),
+    "action": ("Action", False),
     "office": ("Office", False),
     "next_expiration": ("Next Expiration", False),
 }
 SORTABLE: Final = ("created", "number", "type", "status")
+_WITH_ACTION: Final = 97
 _WIDE: Final = 110
 _TODAY: Final = 5
 _SHORT_TYPE: Final = 4
@@ -54,8 +58,8 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
 
     Money is never cut, nor are order numbers of our own. Where there is no room for all, the created time gets
     shorter, then the type, then the created time goes: the order number begins with it. On narrow terminals the
-    apartments and the type follow; number, total and status stay. From 110 cells on office and Next Expiration Date
-    come in.
+    apartments and the type follow; number, total and status stay. From 97 cells on the keys of the row's actions come
+    in, from 110 on office and Next Expiration Date.
     """
     one_currency = len({row.total.currency for row in rows}) <= 1
     created = [display.instant(row.created_at, now, timezone) for row in rows]
@@ -66,6 +70,7 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
         "total": [display.money(row.total, with_currency=not one_currency) for row in rows],
         "status": [status_text(row) for row in rows],
         "created": created,
+        "action": [actions(row, now) for row in rows],
         "office": [row.office for row in rows],
         "next_expiration": [row.next_expiration.isoformat() if row.next_expiration else "" for row in rows],
     }
@@ -74,7 +79,8 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
         heads["total"] = f"Total {rows[0].total.currency}"
     if sort.key in heads:
         heads[sort.key] += " v" if sort.descending else " ^"
-    keys = [key for key in _HEADS if width >= _WIDE or key not in ("office", "next_expiration")]
+    least = {"action": _WITH_ACTION, "office": _WIDE, "next_expiration": _WIDE}
+    keys = [key for key in _HEADS if width >= least.get(key, 0)]
     need = {
         key: max([display.cell_width(heads[key]), *(display.cell_width(display.plain(text)) for text in texts[key])])
         for key in keys
@@ -108,6 +114,12 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
             text if len(text) <= need["number"] else f"…{text[1 - need['number'] :]}" for text in texts["number"]
         ]
     return [Column(key, heads[key], need[key], _HEADS[key][1], tuple(texts[key])) for key in need]
+
+
+def actions(row: OrderSummary, now: datetime) -> str:
+    """The keys of what the row offers, beside Enter for its details: pay, invoice, delete, restore."""
+    keys = [OF_TRIGGER[trigger].shown for trigger in offers_in_list(row, now)]
+    return " ".join([*keys, *([COMMANDS["invoice"].shown] if row.invoice is not None else [])])
 
 
 def status_text(row: OrderSummary) -> str:

@@ -102,6 +102,14 @@ async def test_a_line_of_the_panel_opens_its_offices_and_they_its_people(path: P
         assert "2 of 2" in drawn(app)
 
 
+async def test_the_cursor_stands_on_numbers_only(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "E", "g", *["h"] * 20)
+        grid = app.screen.query_one(ExpiringGrid)
+        assert grid.get_cell_at(grid.cursor_coordinate).plain.strip() == "2"
+        assert "All offices, overdue: 2 people" in drawn(app)
+
+
 @pytest.mark.parametrize("by_month", [False, True])
 async def test_every_number_of_the_grid_is_that_of_the_list_it_opens(path: Path, by_month: bool) -> None:
     async with on_stage(path, size=(200, 60)) as (app, pilot):

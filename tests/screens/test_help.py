@@ -82,3 +82,18 @@ async def test_its_lines_are_whole_at_every_size(path: Path, size: tuple[int, in
         await pilot.resize_terminal(100, 30)
         await press(pilot, "g")
         assert "Keys of Dashboard" in drawn(app)
+        assert len(app.screen.query_one(Lines).text.splitlines()) < len(lines)
+
+
+async def test_heads_and_keys_stand_out(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "question_mark")
+        bold = "".join(
+            segment.text
+            for strip in app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style is not None and segment.style.bold
+        )
+        assert "Keys of Dashboard" in bold
+        assert "Enter" in bold
+        assert "Open what the cursor is on." not in bold

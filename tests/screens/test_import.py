@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.csv_files import importable
+from smartsub_tui.data.csv_files import CsvFile, importable, read_file
 from smartsub_tui.data.vocabulary import Role
+from smartsub_tui.screens import import_files
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.import_files import ImportScreen
 from smartsub_tui.widgets.field import Field
@@ -28,6 +29,11 @@ def users(number: int, *, kind: str = "user") -> str:
         f"Oak,office,Europe/Berlin,EUR,Sales,K{place},Name {place},,{kind},,app,2024-01-01,2026-12-31\n"
         for place in range(number)
     )
+
+
+def holding(_session: Session, until: threading.Event) -> None:
+    """Keep the database thread busy."""
+    until.wait(60)
 
 
 @pytest.fixture
@@ -149,13 +155,9 @@ async def test_what_was_looked_at_is_what_is_taken(path: Path, folder: Path) -> 
 async def test_the_interface_goes_on_and_the_end_is_told_wherever_one_is(path: Path, folder: Path) -> None:
     (folder / "users.csv").write_text(users(2))
     hold = threading.Event()
-
-    def holding(session: Session) -> None:
-        hold.wait(60)
-
     async with on_stage(path) as (app, pilot):
         await press(pilot, "I", "enter")
-        app.write(lambda: app.backend.call(holding))
+        app.write(lambda: app.backend.call(holding, hold))
         await pilot.press("y")
         await pilot.pause()
         assert "importing ..." in drawn(app)
@@ -170,14 +172,26 @@ async def test_the_interface_goes_on_and_the_end_is_told_wherever_one_is(path: P
         assert "Oak" in drawn(app)
 
 
-async def test_a_look_that_was_left_stops(path: Path, folder: Path) -> None:
+async def test_a_look_that_was_left_is_not_done(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "users.csv").write_text(users(2))
+    hold, looked = threading.Event(), []
+
+    def spy(file: Path) -> CsvFile:
+        looked.append(file)
+        return read_file(file)
+
+    monkeypatch.setattr(import_files, "read_file", spy)
     async with on_stage(path) as (app, pilot):
         await press(pilot, "I")
+        app.write(lambda: app.backend.call(holding, hold))
         await pilot.press("enter", "escape", "escape")
-        await settle(pilot)
+        await pilot.pause()
         assert isinstance(app.screen, DashboardScreen)
-        assert "Welcome" in drawn(app)
+        hold.set()
+        await settle(pilot)
+        assert not looked
+        await press(pilot, "I", "enter")
+        assert len(looked) == 1
 
 
 async def test_a_viewer_is_not_offered_the_import_and_is_told_who_may(tmp_path: Path, folder: Path) -> None:
