@@ -1,0 +1,79 @@
+"""The order table: which columns there are at which width, and what a row offers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.queries import Sort
+from smartsub_tui.data.records import InvoiceRecord, OrderSummary
+from smartsub_tui.data.vocabulary import OfficeKind, OrderStatus, OrderType
+from smartsub_tui.widgets.order_table import actions, layout
+from tests.support import NOW
+
+ORDER = OrderSummary(
+    number="20261122090000000000",
+    type=OrderType.SUBSCRIPTION,
+    office="Elm Court",
+    status=OrderStatus.PROCESSING,
+    apartments=3,
+    net=Money(100, "EUR"),
+    tax=Money(19, "EUR"),
+    total=Money(119, "EUR"),
+    created_at=NOW,
+    created_by="ann",
+    pay_by=NOW + timedelta(hours=1),
+    paid_at=None,
+    months=None,
+    until=date(2027, 1, 1),
+    next_expiration=date(2027, 1, 1),
+    po_number=None,
+    buyer_reference=None,
+    invoice=None,
+    deleted=False,
+    pk=1,
+    office_kind=OfficeKind.COMMUNITY,
+    version=1,
+    late=False,
+    history=False,
+    due=False,
+)
+INVOICE = InvoiceRecord(number="INV-2026-000001", issued_on=date(2026, 11, 22), total=ORDER.total)
+
+
+def heads(width: int) -> list[str]:
+    return [column.head for column in layout([ORDER], width, Sort(), NOW, "UTC")]
+
+
+def test_every_column_of_the_list_is_there_at_its_width() -> None:
+    at_home = ["Order Number", "Type", "Apts", "Total EUR", "Status", "Created v"]
+    assert heads(79) == at_home
+    assert heads(98) == [*at_home, "Action"]
+    assert heads(118) == [*at_home, "Action", "Office", "Next Expiration"]
+
+
+def test_the_time_of_creation_is_that_of_the_zone() -> None:
+    (created,) = (column for column in layout([ORDER], 118, Sort(), NOW, "Asia/Tokyo") if column.key == "created")
+    assert created.texts == ("Today 18:00",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        ({}, "p d"),
+        ({"due": True, "pay_by": NOW}, "d"),
+        ({"status": OrderStatus.SYSTEM_PROCESSING}, ""),
+        ({"status": OrderStatus.SUCCEED, "invoice": INVOICE, "paid_at": NOW}, "d i"),
+        ({"status": OrderStatus.FAILED}, "p d"),
+        ({"status": OrderStatus.TIME_OUT, "pay_by": NOW}, "d"),
+        ({"status": OrderStatus.CANCEL}, "d"),
+        ({"status": OrderStatus.CANCEL, "deleted": True}, "D"),
+        ({"status": OrderStatus.SUCCEED, "history": True, "pay_by": None}, "d"),
+    ],
+)
+def test_a_row_offers_what_the_life_of_an_order_allows(changes: dict[str, Any], offered: str) -> None:
+    assert actions(replace(ORDER, **changes), NOW) == offered
