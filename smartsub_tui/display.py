@@ -374,6 +374,11 @@ def months(number: int) -> str:
     return f"{number} month" if number == 1 else f"{number} months"
 
 
+def people(number: int) -> str:
+    """ "1 person", "1,204 people" """
+    return "1 person" if number == 1 else f"{number:,} people"
+
+
 def count_or_dot(number: int) -> str:
     """ "1,204", and "." for none: a column in which only what is there catches the eye."""
     return count(number) if number else "."

@@ -125,7 +125,7 @@ class ActivateScreen(OrderingScreen):
         else:
             kind = self.office.kind.department_label.lower()
             plural = "" if len(self.marked) == 1 else "s"
-            who = f", {len(self._seen.total.lines):,} people" if self._seen and self._seen.total else ""
+            who = f", {display.people(len(self._seen.total.lines))}" if self._seen and self._seen.total else ""
             self.show_sum(f"{len(self.marked)} {kind}{plural} marked{who}", self._seen.total if self._seen else None)
         self._offer()
 
@@ -203,7 +203,7 @@ class ActivateScreen(OrderingScreen):
                 self.smartsub.tell("nobody in what is marked can be activated", wrong=True)
                 return
             self.ask(
-                f"Order the activation of {len(plan.lines):,} people?",
+                f"Order the activation of {display.people(len(plan.lines))}?",
                 plan,
                 lambda expected: self.backend.call(
                     orders.activate, self.office.name, marked, additional=additional, expected=expected

@@ -165,7 +165,7 @@ class ExpiringScreen(BaseScreen):
 
 
 def _words(line: Line, cell: Cell) -> str:
-    people = "1 person" if cell.people == 1 else f"{display.count(cell.people)} people"
+    people = display.people(cell.people)
     if cell.family:
         people += f" ({display.count(cell.family)} family)"
     if line.currency is None or not cell.people:

@@ -133,7 +133,8 @@ class OrderInfoScreen(OrderActions):
                     f"  {each.provider.label}  {display.money(each.amount)}  {state}"
                     f"  {each.reference or ''}"
                 )
-        yield _rule(room)
+        if found.events or found.history:
+            yield _rule(room)
         for event in found.events:
             begin = f" {display.fit(self._when(event.at), 12)}  {display.fit(event.by, 10)}  "
             for line in display.wrapped(sentence(event), room - len(_EVENT_INDENT)):

@@ -122,7 +122,7 @@ class PayScreen(Question[PayAnswer]):
         term = f", {display.months(found.months)}" if found.months else f", until {found.until}" if found.until else ""
         look = display.status(found.status, due=found.due)
         by = ""
-        if found.pay_by is not None and not found.due:
+        if found.status is OrderStatus.PROCESSING and not found.due:
             by = f", to be paid until {display.instant(found.pay_by, now, self._settings.ui.timezone)}"
         yield f" {display.money(found.total)}   {found.type.label}{term}   {display.plain(found.office)}"
         yield f" {look}{by}"

@@ -304,7 +304,7 @@ class PaymentsScreen(OrderActions):
             self.load()
 
 
-_NO_ORDERS: Final = "No orders yet. 2 goes to Subscriptions, where people are renewed; smartsub import brings yours."
+_NO_ORDERS: Final = "No orders yet. 2 goes to Subscriptions, where people are renewed; 1 and then I imports yours."
 
 
 def _page(

@@ -307,7 +307,7 @@ class RenewScreen(OrderingScreen):
                 return
             how = display.months(term.months) if isinstance(term, Months) else f"until {term.day.isoformat()}"
             self.ask(
-                f"Order the renewal of {len(plan.lines):,} people, {how}?",
+                f"Order the renewal of {display.people(len(plan.lines))}, {how}?",
                 plan,
                 lambda expected: self.backend.call(
                     orders.renew, self.office.name, marked, term, additional=additional, expected=expected

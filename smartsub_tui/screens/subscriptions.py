@@ -42,16 +42,18 @@ class SubscriptionsScreen(BaseScreen):
 
     def on_mount(self) -> None:
         self.masthead.show("Subscriptions")
-        self.key_line.show(("activate", "renew", "orders", "dashboard", "payments", "help", "quit"))
         self.set_focus(self.query_one(OfficeTable))
 
     def load(self) -> None:
         async def load() -> None:
             self._seen = await self.backend.latest("offices", _offices)
             self.query_one("#question", Static).update(
-                display.content(" For which office?" if self._seen else " No offices yet: smartsub import users.csv")
+                display.content(" For which office?" if self._seen else " No offices yet: 1 and then I imports them.")
             )
+            self.query_one(OfficeTable).display = bool(self._seen)
             self.query_one(OfficeTable).show(self._seen)
+            of_office = ("activate", "renew", "orders") if self._seen else ()
+            self.key_line.show((*of_office, "dashboard", "payments", "help", "quit"))
 
         self.work("offices", load)
 

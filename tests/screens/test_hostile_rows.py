@@ -73,7 +73,7 @@ async def _renew_question(app: SmartSubApp, pilot: Pilot[None]) -> None:
 
 async def _activate(app: SmartSubApp, pilot: Pilot[None]) -> None:
     await press(pilot, "a", "A")
-    assert "1 building marked, 1 people" in drawn(app)
+    assert "1 building marked, 1 person" in drawn(app)
 
 
 async def _activate_question(app: SmartSubApp, pilot: Pilot[None]) -> None:

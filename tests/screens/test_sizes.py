@@ -41,6 +41,8 @@ WAYS: Final = {
     "expiring money": Way(("E", "v", "t"), ("A month of renewal, net", "overdue", "then", "EUR")),
     "import": Way(("I",), ("Dashboard > Import", "Files", "prices", "users", "orders")),
     "subscriptions": Way(("2",), ("2 Subscriptions", "Office", "Expired", "Unpaid")),
+    "activate": Way(("j", "a", "A"), ("Activate", "Department", "Price", "not activated yet", "marked")),
+    "billing": Way(("3", "b"), ("No billing system is set", "[billing_system]")),
     "renew": Way(("j", "n", "A"), ("Renew", "User", "Expires", "Becomes", "marked")),
     "payments": Way(
         ("3",), ("3 Payments", "Order Number", "Total EUR", "Status", "20261101000000000001", "» System Processing")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
-from smartsub_tui.config import BillingSystem, InterfaceSettings, Settings
+from smartsub_tui.config import BillingSystem, InterfaceSettings, Seller, Settings
 from smartsub_tui.data.database import url_of
 from smartsub_tui.screens.question import Question
 from tests.screens.stage import drawn, make_database, press, until, write
@@ -18,15 +18,82 @@ from tests.screens.test_journey import fill
 from tests.support import FixedClock
 
 Compare = Callable[..., bool]
-NARROW, HOME, WIDE = (60, 18), (80, 24), (120, 40)
+HOME, WIDE, NARROW = (80, 24), (120, 40), (60, 18)
+PRICES = "service,action,amount,currency,office_kind,tax_rate,valid_from\n"
 
 
 @pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the terminal of this run asks for, and whichever it is."""
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever the terminal of this run asks for, and whichever it is; no folder of this machine in a picture."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("LC_ALL", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.chdir(tmp_path)
+
+
+def app_over(path: Path, start: str = "dashboard", theme: str = "dark", url: str = "") -> SmartSubApp:
+    settings = Settings(
+        seller=Seller(name="Seller GmbH", iban="DE02 1203 0000 0000 2020 51"),
+        billing_system=BillingSystem(url=url),
+        ui=InterfaceSettings(timezone="UTC", theme=theme),
+    )
+    # A relative name, likewise.
+    url = url_of(path.relative_to(Path.cwd()))
+    config = Path("/home/mara/.config/smartsub/config.toml")
+    return SmartSubApp(url, "manager", settings, clock=FixedClock(), start=start, config_file=config)
+
+
+class Way(NamedTuple):
+    """What is done before the picture is taken: keys, then text, then a key that asks."""
+
+    keys: tuple[str, ...] = ()
+    text: str = ""
+    asks: str = ""
+    start: str = "dashboard"
+    url: str = ""
+
+    async def go(self, pilot: Pilot[None]) -> None:
+        app: Any = pilot.app
+        await until(pilot, lambda: "updated " in drawn(app))
+        await press(pilot, *self.keys)
+        await write(pilot, self.text)
+        if self.asks:
+            await press(pilot, *self.asks.split())
+            await until(pilot, lambda: isinstance(app.screen, Question))
+
+
+SCREENS = {
+    "dashboard": Way(),
+    "expiring": Way(("E",)),
+    "subscriptions": Way(("2",)),
+    "activate": Way(("j", "a", "A")),
+    "renew": Way(("j", "n", "space", "space", "j", "plus")),
+    "order_question": Way(("j", "n", "A"), asks="enter"),
+    "payments": Way(("j",), start="payments"),
+    "order_info": Way(("enter",), start="payments"),
+    "pay": Way(("slash",), "status:system", asks="enter c", start="payments"),
+    "question": Way(("slash",), "status:system", asks="enter f", start="payments"),
+    "export": Way(("e",), start="payments"),
+    "billing_system": Way(("b",), start="payments", url="https://billing.example/account?customer=4711"),
+    "help": Way(("question_mark",)),
+    "messages": Way(("slash", "escape", "p", "M"), start="payments"),
+    "import": Way(("I",)),
+}
+IN_ERROR = {
+    "filter": Way(("slash",), "status:faild", start="payments"),
+    "months": Way(("j", "n", "m"), "61"),
+    "until": Way(("n", "u"), "2026-02-30"),
+    "reference": Way(("slash",), "status:system", asks="enter c enter", start="payments"),
+    "message": Way(("slash", "escape", "p"), start="payments"),
+    "no_billing_system": Way(("b",), start="payments"),
+    "nothing_matches": Way(("slash",), "status:cancel type:additional", start="payments"),
+}
+EMPTY = {
+    "first_run": Way(),
+    "subscriptions": Way(("2",)),
+    "payments": Way(start="payments"),
+    "import": Way(("I",)),
+}
 
 
 @pytest.fixture
@@ -34,97 +101,42 @@ def path(tmp_path: Path) -> Path:
     return make_database(tmp_path, fill)
 
 
-def app_over(path: Path, start: str = "dashboard", theme: str = "dark", billing_url: str = "") -> SmartSubApp:
-    ui = InterfaceSettings(timezone="UTC", theme=theme)
-    settings = Settings(ui=ui, billing_system=BillingSystem(billing_url))
-    file = Path("/home/mara/.config/smartsub/config.toml")
-    return SmartSubApp(url_of(path), "manager", settings, clock=FixedClock(), start=start, config_file=file)
+def picture(snap_compare: Compare, path: Path, way: Way, size: tuple[int, int] = HOME, theme: str = "dark") -> bool:
+    return snap_compare(app_over(path, way.start, theme, way.url), terminal_size=size, run_before=way.go)
 
 
-def typing(*keys: str, text: str = "", asks: bool = False) -> Callable[[Pilot[None]], Any]:
-    """What is done before the picture is taken: keys, then text, then until a question is asked."""
+@pytest.mark.parametrize("name", SCREENS)
+class TestEveryScreen:
+    def test_80x24(self, path: Path, name: str, snap_compare: Compare) -> None:
+        assert picture(snap_compare, path, SCREENS[name])
 
-    async def run(pilot: Pilot[None]) -> None:
-        app: Any = pilot.app
-        await until(pilot, lambda: "updated " in drawn(app))
-        await press(pilot, *keys)
-        await write(pilot, text)
-        if asks:
-            await until(pilot, lambda: isinstance(app.screen, Question))
+    def test_120x40(self, path: Path, name: str, snap_compare: Compare) -> None:
+        assert picture(snap_compare, path, SCREENS[name], WIDE)
 
-    return run
-
-
-@pytest.mark.parametrize("size", [HOME, WIDE], ids=["80x24", "120x40"])
-class TestDark:
-    def test_dashboard(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
-        assert snap_compare(app_over(path), terminal_size=size, run_before=typing())
-
-    def test_expiring(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
-        assert snap_compare(app_over(path), terminal_size=size, run_before=typing("j", "E", "l", "v"))
-
-    def test_renew(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
-        keys = ("j", "n", "space", "space", "j", "plus")
-        assert snap_compare(app_over(path), terminal_size=size, run_before=typing(*keys))
-
-    def test_payments(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
-        assert snap_compare(app_over(path, "payments"), terminal_size=size, run_before=typing("j"))
-
-    def test_order_info(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
-        assert snap_compare(app_over(path, "payments"), terminal_size=size, run_before=typing("enter"))
-
-    def test_billing_system(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
-        app = app_over(path, "payments", billing_url="https://billing.example.com/accounts/4711/overview")
-        assert snap_compare(app, terminal_size=size, run_before=typing("b"))
-
-    def test_no_billing_system(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
-        assert snap_compare(app_over(path, "payments"), terminal_size=size, run_before=typing("b"))
-
-    def test_question(self, path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
-        assert snap_compare(app_over(path, "payments"), terminal_size=size, run_before=typing("c", asks=True))
+    def test_no_colour(self, path: Path, name: str, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NO_COLOR", "1")
+        assert picture(snap_compare, path, SCREENS[name])
 
 
-def test_a_wrong_filter(path: Path, snap_compare: Compare) -> None:
-    run_before = typing("slash", text="status:faild")
-    assert snap_compare(app_over(path, "payments"), terminal_size=HOME, run_before=run_before)
+@pytest.mark.parametrize("name", IN_ERROR)
+def test_in_error(path: Path, name: str, snap_compare: Compare) -> None:
+    assert picture(snap_compare, path, IN_ERROR[name])
 
 
-def test_help(path: Path, snap_compare: Compare) -> None:
-    assert snap_compare(app_over(path), terminal_size=HOME, run_before=typing("question_mark"))
+def test_an_import_in_error(path: Path, tmp_path: Path, snap_compare: Compare) -> None:
+    (tmp_path / "prices.csv").write_text(f"{PRICES}app,year,5,EUR,,,\n")
+    assert picture(snap_compare, path, Way(("I", "enter")))
 
 
-def test_first_run(tmp_path: Path, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = make_database(tmp_path, lambda: None)
-    # A relative name: the picture must not hold a folder of this machine.
-    assert snap_compare(app_over(path.relative_to(tmp_path)), terminal_size=HOME, run_before=typing())
-
-
-def test_import(tmp_path: Path, path: Path, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "prices.csv").write_text(
-        "service,action,amount,currency,office_kind,tax_rate,valid_from\napp,year,5,EUR,,,\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    assert snap_compare(app_over(path), terminal_size=HOME, run_before=typing("I", "enter"))
-
-
-def test_a_message(path: Path, snap_compare: Compare) -> None:
-    run_before = typing("slash", "escape", "p")
-    assert snap_compare(app_over(path, "payments"), terminal_size=HOME, run_before=run_before)
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty(tmp_path: Path, name: str, snap_compare: Compare) -> None:
+    assert picture(snap_compare, make_database(tmp_path, lambda: None), EMPTY[name])
 
 
 def test_narrow(path: Path, snap_compare: Compare) -> None:
-    assert snap_compare(app_over(path), terminal_size=NARROW, run_before=typing())
+    assert picture(snap_compare, path, SCREENS["dashboard"], NARROW)
 
 
-def test_high_contrast(path: Path, snap_compare: Compare) -> None:
-    assert snap_compare(app_over(path, theme="contrast"), terminal_size=HOME, run_before=typing())
-
-
-def test_light(path: Path, snap_compare: Compare) -> None:
-    assert snap_compare(app_over(path, "payments", "light"), terminal_size=HOME, run_before=typing())
-
-
-def test_no_colour(path: Path, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert snap_compare(app_over(path, "payments"), terminal_size=HOME, run_before=typing())
+@pytest.mark.parametrize("theme", ["light", "contrast"])
+def test_theme(path: Path, theme: str, snap_compare: Compare) -> None:
+    assert picture(snap_compare, path, SCREENS["payments"], theme=theme)
