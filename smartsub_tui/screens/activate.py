@@ -98,7 +98,6 @@ class ActivateScreen(OrderingScreen):
         months = display.months(self.smartsub.settings.orders.first_term_months)
         self.query_one("#activate-who", Static).update(display.content(f"{self.who()}, first {months}", "quiet"))
         self.table.show(departments, self.marked, self.office.kind)
-        self.table.display = bool(departments)
         empty = self.query_one("#empty", Static)
         empty.display = not departments
         empty.update(display.content("Nobody lives or works here yet: smartsub import users.csv brings people."))

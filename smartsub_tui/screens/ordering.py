@@ -26,28 +26,56 @@ Making = Callable[[int], Coroutine[Any, Any, NewOrder]]
 
 
 class OrderingScreen(BaseScreen):
-    """Marks survive filters and looks; they go when the order is made, or another kind of people is shown."""
+    """Marks survive filters and looks; they go when the order is made, and not by one key."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("mark", "mark_all", "family", "activate", "renew")
 
     def __init__(self, office: OfficeRecord) -> None:
         super().__init__()
         self.office = office
-        self.marked: set[str] = set()
         self.additional = False
+        self._marks: dict[bool, set[str]] = {False: set(), True: set()}  # of users and managers, of family members
+        self._warned: list[set[str]] = [set(), set()]  # of the loss of these
 
-    # The ways between activation and renewal
+    @property
+    def marked(self) -> set[str]:
+        """What is marked among those who are shown."""
+        return self._marks[self.additional]
+
+    @marked.setter
+    def marked(self, marked: set[str]) -> None:
+        self._marks[self.additional] = marked
+
+    # The ways out, and between activation and renewal
 
     def action_activate(self) -> None:
-        self.smartsub.open_activate(self.office)
+        if self._may_lose_marks("a"):
+            self.smartsub.open_activate(self.office)
 
     def action_renew(self) -> None:
-        self.smartsub.open_renew(self.office)
+        if self._may_lose_marks("n"):
+            self.smartsub.open_renew(self.office)
 
     def action_family(self) -> None:
         self.additional = not self.additional
-        self.marked.clear()
         self.load()
+
+    def action_back(self) -> None:
+        if self._may_lose_marks("Esc"):
+            super().action_back()
+
+    def action_quit(self) -> None:
+        if self._may_lose_marks("q"):
+            super().action_quit()
+
+    def _may_lose_marks(self, key: str) -> bool:
+        """Whether a key that drops the marks may do so: there are none, or it was told once what it does."""
+        marks = [set(held) for held in self._marks.values()]
+        if marks == self._warned or not any(marks):
+            return True
+        self._warned = marks
+        self.smartsub.tell(f"{sum(map(len, marks)):,} marked: {key} again leaves, and the marks go")
+        return False
 
     def who(self) -> str:
         """Whom the screen is about, in words."""

@@ -138,7 +138,6 @@ class PaymentsScreen(OrderActions):
             self.table.move_cursor(row=self.table.cursor_row + move)
         empty = self.query_one("#empty", Static)
         empty.display = not page.rows
-        self.table.display = bool(page.rows)
         if not page.rows:
             hint = "No orders match. Esc clears the filter." if self.filter.terms else _NO_ORDERS
             empty.update(display.content(hint))

@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button
 
 from smartsub_tui import display
+from smartsub_tui.widgets.field import Field
 
 T = TypeVar("T")
 
@@ -42,10 +43,11 @@ class Question(ModalScreen[T | None], Generic[T]):
         return Button(display.content(label), id="question-no", compact=True)
 
     def leave_field(self, key: str) -> None:
-        """Enter never says Yes: No gets the focus. Esc is No."""
-        if key == "escape":
+        """Enter never says Yes: No gets the focus. Esc is No; where something was typed, only the second one."""
+        typed = any(field.value != field.initial for field in self.query(Field))
+        if key == "escape" and not typed:
             self.answer(None)
-        elif self.said() is not None:
+        elif key == "escape" or self.said() is not None:
             self.set_focus(self.query_one("#question-no"))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

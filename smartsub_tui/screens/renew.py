@@ -198,7 +198,6 @@ class RenewScreen(OrderingScreen):
         self.filter_bar.note(f"{shown}{display.count(seen.matching)} of {display.count(seen.everyone)}")
         empty = self.query_one("#empty", Static)
         empty.display = not seen.people
-        self.table.display = bool(seen.people)
         if not seen.people:
             empty.update(display.content("Nobody here can be renewed." if not seen.everyone else "Nobody matches."))
         self._sum()

@@ -50,7 +50,6 @@ class SubscriptionsScreen(BaseScreen):
             self.query_one("#question", Static).update(
                 display.content(" For which office?" if self._seen else " No offices yet: 1 and then I imports them.")
             )
-            self.query_one(OfficeTable).display = bool(self._seen)
             self.query_one(OfficeTable).show(self._seen)
             of_office = ("activate", "renew", "orders") if self._seen else ()
             self.key_line.show((*of_office, "dashboard", "payments", "help", "quit"))

@@ -22,6 +22,7 @@ class Field(Input):
             value, id=id, placeholder=placeholder, max_length=max_length, compact=True, select_on_focus=False
         )
         self._leave = leave
+        self.initial = value
         # A blinking caret would send bytes over the line for nothing.
         self.cursor_blink = False
 

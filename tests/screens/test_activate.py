@@ -88,7 +88,7 @@ async def test_who_cannot_be_activated_says_why_and_leads_to_the_order(path: Pat
 async def test_family_members_are_activated_as_additional_app(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await press(pilot, "a", "space", "v", "A")
-        assert "1 building marked, 1 person" in drawn(app)  # the marks of the others went
+        assert "1 building marked, 1 person" in drawn(app)  # the marks of the others stay with them
         await press(pilot, "enter")
         await until(pilot, lambda: isinstance(app.screen, Question))
         await press(pilot, "y")

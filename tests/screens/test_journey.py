@@ -166,6 +166,20 @@ async def test_family_members_are_renewed_apart(path: Path) -> None:
         assert "Emil Elm" not in drawn(app)
 
 
+@pytest.mark.parametrize("key", ["escape", "q", "a"])
+async def test_marks_are_not_lost_by_one_key(path: Path, key: str) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "j", "n", "space", "space", key)
+        renew = app.screen
+        assert isinstance(renew, RenewScreen)
+        assert "1 marked: " in toasts(app)[-1]  # the second of them cannot be
+        await press(pilot, "v", "v", "j", "j", "space", key)
+        assert app.screen is renew  # another mark, another warning
+        assert "2 marked: " in toasts(app)[-1]
+        await press(pilot, key)
+        assert app.screen is not renew
+
+
 async def test_marks_survive_a_filter(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await press(pilot, "j", "n", "space", "slash")
@@ -213,6 +227,8 @@ async def test_an_empty_reference_is_refused_and_y_in_the_field_is_a_letter(path
         assert "reference is empty" in drawn(app)
         await write(pilot, "y")
         assert isinstance(app.screen, Question)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, Question)  # what was typed is not lost by one key
         await press(pilot, "escape")
         assert isinstance(app.screen, PaymentsScreen)
     assert status_of(path, "20261101000000000001") == "system_processing"
