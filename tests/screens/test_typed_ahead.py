@@ -14,6 +14,7 @@ from smartsub_tui.data.vocabulary import OrderStatus
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.pay import PayScreen
+from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until
 from tests.support import NOW, TODAY, add_community, add_office, add_order, add_people, add_person
@@ -41,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 def at_once(app: SmartSubApp, *keys: str) -> None:
     """Keys as they come over a slow line, or pasted: all of them before the first is answered."""
     for key in keys:
-        character = {"enter": "\r", "escape": "\x1b"}.get(key, key)
+        character = {"enter": "\r", "escape": "\x1b"}.get(key, key if len(key) == 1 else None)
         app.post_message(Key(_character_to_key(key) if len(key) == 1 else key, character))
 
 
@@ -108,3 +109,23 @@ async def test_no_question_comes_over_the_screen_that_one_went_to_meanwhile(path
         at_once(app, "A", "enter", "1")
         await settle(pilot)
         assert isinstance(app.screen, DashboardScreen)
+
+
+@pytest.mark.parametrize(
+    ("typed", "becomes"),
+    [
+        (("a", "backspace", "b"), "b"),
+        (("a", "b", "ctrl+u", "c"), "c"),
+        (("a", "left", "b"), "ba"),
+        (("a", "b", "home", "c", "end", "d"), "cabd"),
+    ],
+)
+async def test_a_key_that_edits_a_field_edits_what_was_typed_before_it(
+    path: Path, typed: tuple[str, ...], becomes: str
+) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, "/", *typed)
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter_bar.input.value == becomes
