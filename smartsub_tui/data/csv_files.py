@@ -158,7 +158,7 @@ def importable(folder: Path) -> list[str]:
     """
     found: list[tuple[int, str]] = []
     try:
-        names = sorted(each.name for each in folder.iterdir() if each.suffix.lower() == ".csv")
+        names = sorted(each.name for each in folder.iterdir() if each.suffix.lower() == ".csv" and each.is_file())
     except OSError:
         return []
     for name in names[:_MOST_LOOKED_AT]:

@@ -82,12 +82,16 @@ class ActivateScreen(OrderingScreen):
 
     # What is shown
 
+    def asked(self) -> object:
+        return self.additional
+
     def load(self) -> None:
         additional, marked = self.additional, tuple(self.marked)
 
         async def load() -> None:
             self._seen = await self.backend.latest("activate", _look, self.office, additional, marked)
             self._paint()
+            self.listed(additional)
 
         self.work("activate", load)
 
@@ -151,6 +155,9 @@ class ActivateScreen(OrderingScreen):
     # Marks
 
     def action_mark(self) -> None:
+        self.when_listed(self._mark)
+
+    def _mark(self) -> None:
         here = self.table.current
         if here is None or not self.table.has_focus:
             return
@@ -163,6 +170,9 @@ class ActivateScreen(OrderingScreen):
         self._recount()
 
     def action_mark_all(self) -> None:
+        self.when_listed(self._mark_everything)
+
+    def _mark_everything(self) -> None:
         if self._seen is not None:
             possible = [each.name for each in self._seen.departments if each.plan.lines]
             self.marked = toggled(self.marked, possible)
@@ -190,6 +200,9 @@ class ActivateScreen(OrderingScreen):
     # The order
 
     def action_order(self) -> None:
+        self.when_listed(self._order)
+
+    def _order(self) -> None:
         if not self.marked:
             kind = self.office.kind.department_label.lower()
             self.smartsub.tell(f"no {kind} is marked: Space marks one, A all of them")

@@ -62,6 +62,11 @@ class BaseScreen(Screen[None]):
     # Each screen gives the focus itself: coming back to an empty list, Textual would give it to the filter.
     AUTO_FOCUS = ""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._listed: object = None
+        self._waiting: list[tuple[object, Callable[[], None]]] = []
+
     @property
     def smartsub(self) -> Host:
         return cast(Host, self.app)
@@ -107,6 +112,34 @@ class BaseScreen(Screen[None]):
         # As a function: a coroutine that is replaced before it begins would never be awaited.
         self.run_worker(cast(Any, run), group=group, exclusive=True, exit_on_error=True)
 
+    # What is typed behind a question is meant for its answer
+
+    def asked(self) -> object:
+        """What the list should be of, by the fields and switches of the screen."""
+        return None
+
+    def listed(self, asked: object) -> None:
+        """The list is of this now."""
+        self._listed = asked
+        self._act()
+
+    def when_listed(self, act: Callable[[], None]) -> None:
+        """Do `act` once the list is of what is asked for now; never, where something else is asked first."""
+        self._waiting.append((self.asked(), act))
+        self._act()
+
+    def forget_waiting(self) -> None:
+        """Never do what waits for an answer."""
+        self._waiting.clear()
+
+    def _act(self) -> None:
+        if not self.is_current:
+            self.forget_waiting()
+        while self._waiting and self._listed == self.asked():
+            asked, act = self._waiting.pop(0)
+            if asked == self._listed:
+                act()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a field is typed in, a key that leads into one is a letter like any other."""
         return not (action in INTO_FIELDS and isinstance(self.focused, Input))
@@ -139,6 +172,7 @@ class BaseScreen(Screen[None]):
         self.load()
 
     def action_refresh(self) -> None:
+        self.forget_waiting()
         self.load()
 
     def action_back(self) -> None:

@@ -23,7 +23,7 @@ from smartsub_tui.billing.imports import ImportRefused, ImportReport
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import bindings
 from smartsub_tui.data.csv_files import COLUMNS, CsvFile, FileKind, importable, read_file
-from smartsub_tui.errors import SmartsubError, WrongUsage
+from smartsub_tui.errors import SmartsubError, Unavailable, WrongUsage
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
@@ -261,5 +261,8 @@ def _around(session: Session) -> list[str]:
 
 def _read(session: Session, paths: Sequence[Path]) -> tuple[list[CsvFile], ImportReport]:
     access.check(session.admin, Permission.IMPORT)  # before the reading, which may take a while
+    for path in paths:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe or a device may never end
+            raise Unavailable(f"{path} is no ordinary file: name another")
     files = [read_file(path) for path in paths]
     return files, imports.import_read(session, files, dry_run=True)

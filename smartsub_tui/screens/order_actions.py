@@ -64,6 +64,9 @@ class OrderActions(BaseScreen):
         self.app.push_screen(BillingSystemScreen())
 
     def action_copy(self) -> None:
+        self.when_listed(self._copy)
+
+    def _copy(self) -> None:
         number = self.chosen_order()
         if number is not None:
             self.copy(number, number)
@@ -93,6 +96,9 @@ class OrderActions(BaseScreen):
         self._ask(Trigger.APPLY)
 
     def action_invoice(self) -> None:
+        self.when_listed(self._invoice)
+
+    def _invoice(self) -> None:
         number = self.chosen_order()
         if number is None:
             return
@@ -103,12 +109,17 @@ class OrderActions(BaseScreen):
         self.smartsub.write(save)
 
     def _ask(self, trigger: Trigger) -> None:
+        self.when_listed(lambda: self._ask_now(trigger))
+
+    def _ask_now(self, trigger: Trigger) -> None:
         number = self.chosen_order()
         if number is None:
             return
 
         async def ask() -> None:
             found, offered = await self.backend.latest("ask", _look, number)
+            if not self.is_current:  # it was left meanwhile: nothing asks over another screen
+                return
             offer = next(each for each in offered if each.trigger is trigger)
             if not offer.possible:
                 self.smartsub.tell(f"{OF_TRIGGER[trigger].label}: not possible, {offer.reason}", wrong=True)

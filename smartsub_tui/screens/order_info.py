@@ -58,6 +58,7 @@ class OrderInfoScreen(OrderActions):
         self._number, self._walk = number, walk
         self._seen: tuple[OrderDetails, tuple[Offered, ...]] | None = None
         self._place: tuple[int, int] | None = None
+        self._steps = 0  # to neighbours, asked for until now
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -233,6 +234,9 @@ class OrderInfoScreen(OrderActions):
 
     # Neighbours
 
+    def asked(self) -> object:
+        return self._steps or None
+
     def action_neighbour_before(self) -> None:
         self._step(back=True)
 
@@ -244,16 +248,28 @@ class OrderInfoScreen(OrderActions):
         if walk is None:
             return
 
+        self._steps += 1
+        mine = self._steps
+
         async def step() -> None:
-            found = await self.backend.latest("order", _neighbour, walk, self.moment(), back)
-            if found is None:
-                self.smartsub.tell("this is the first order of the list" if back else "this is the last of the list")
-                return
-            number, here = found
-            self._number, self._walk = number, Walk(walk.filter, walk.sort, here)
-            self._place = None
-            self.query_one(Lines).action_first()
-            self.load()
+            arrived = False
+            try:
+                found = await self.backend.latest("order", _neighbour, walk, self.moment(), back)
+                if found is None:
+                    end = "this is the first order of the list" if back else "this is the last of the list"
+                    self.smartsub.tell(end)
+                    return
+                number, here = found
+                self._number, self._walk = number, Walk(walk.filter, walk.sort, here)
+                self._place = None
+                self.query_one(Lines).action_first()
+                self.load()
+                arrived = True
+            finally:
+                if mine == self._steps:
+                    if not arrived:  # what was typed behind it was meant for the neighbour
+                        self.forget_waiting()
+                    self.listed(mine)
 
         self.work("step", step)
 
@@ -264,9 +280,8 @@ class OrderInfoScreen(OrderActions):
 
     def order_changed(self, number: str, *, made: bool = False) -> None:
         if made:
-            self._walk = None
-        self._number = number
-        self.load()
+            self._number, self._walk = number, None
+        self.load()  # of the neighbour, where one was gone to meanwhile
 
 
 _EVENT_INDENT: Final = " " * 27  # a space, the time, the name, and what parts them

@@ -112,6 +112,8 @@ class OrderingScreen(BaseScreen):
         ]
 
         async def order() -> None:
+            if not self.is_current:  # it was left meanwhile: nothing asks over another screen
+                return
             said = await self.app.push_screen_wait(
                 ConfirmScreen(question, lines, "Yes, make the order (paying comes next)")
             )

@@ -85,9 +85,12 @@ class PaymentsScreen(OrderActions):
     def filter(self) -> Filter:
         return self.filter_bar.filter
 
+    def asked(self) -> object:
+        return self.filter, self.sort
+
     def look_for(self, text: str) -> None:
         """Show the orders of this filter, as if it had been typed."""
-        self.filter_bar.input.value = text
+        self.filter_bar.set(text)
         self.set_focus(self.table)
 
     # What is shown
@@ -126,6 +129,7 @@ class PaymentsScreen(OrderActions):
                 # The list got shorter above the window's end: fill the window from its end.
                 page = await self.backend.latest("orders", _page, chosen, self.moment(), sort, at=None, around=page)
             self._put(page, on, last=last, move=move)
+            self.listed((chosen, sort))
 
         self.work("orders", show)
 
@@ -219,6 +223,9 @@ class PaymentsScreen(OrderActions):
 
     @on(DataTable.RowSelected)
     def _selected(self) -> None:
+        self.when_listed(self._open)
+
+    def _open(self) -> None:
         order, place = self.table.current, self.table.cursor_row
         if order is not None:
             self.app.push_screen(OrderInfoScreen(order.number, Walk(self.filter, self.sort, self._cursors[place])))
@@ -271,11 +278,11 @@ class PaymentsScreen(OrderActions):
         steps = ["", *(f"{key}:{word}" for word in ORDER_KEYS[key].values)]
         here = " ".join(term.describe() for term in self.filter.terms if term.key == key)
         following = steps[(steps.index(here) + 1) % len(steps)] if here in steps else ""
-        self.filter_bar.set(self.filter.without_key(key).with_term(following))
+        self.filter_bar.set(self.filter.without_key(key).with_term(following).describe())
 
     def action_back(self) -> None:
         if self.filter_bar.input.value:
-            self.filter_bar.input.value = ""
+            self.filter_bar.set("")
         else:
             super().action_back()
 

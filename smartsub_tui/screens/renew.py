@@ -72,7 +72,6 @@ class RenewScreen(OrderingScreen):
         super().__init__(office)
         self._text = text
         self._seen: _Seen | None = None
-        self._mark_all_when_seen = False
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -175,16 +174,17 @@ class RenewScreen(OrderingScreen):
 
     # What is shown
 
+    def asked(self) -> object:
+        return self.filter_bar.filter, self.additional, self.months.value, self.until.value
+
     def load(self) -> None:
+        asked = self.asked()
         chosen, term, additional, marked = self.filter_bar.filter, self.term(), self.additional, tuple(self.marked)
 
         async def load() -> None:
             self._seen = await self.backend.latest("renew", _look, self.office, chosen, term, additional, marked)
-            if self._mark_all_when_seen:
-                self._mark_all_when_seen = False
-                self.action_mark_all()
-            else:
-                self._paint()
+            self._paint()
+            self.listed(asked)
 
         self.work("renew", load)
 
@@ -238,7 +238,7 @@ class RenewScreen(OrderingScreen):
 
     def action_back(self) -> None:
         if self.filter_bar.input.value:
-            self.filter_bar.input.value = ""
+            self.filter_bar.set("")
         else:
             super().action_back()
 
@@ -251,6 +251,9 @@ class RenewScreen(OrderingScreen):
     # Marks
 
     def action_mark(self) -> None:
+        self.when_listed(self._mark)
+
+    def _mark(self) -> None:
         person = self.table.current
         if person is None or not self.table.has_focus:
             return
@@ -264,11 +267,12 @@ class RenewScreen(OrderingScreen):
 
     def action_mark_all(self) -> None:
         """Everyone who matches and can be renewed, beyond what is shown too; or nobody, where all are marked."""
-        if self._seen is None:
-            self._mark_all_when_seen = True  # typed ahead
-            return
-        self.marked = toggled(self.marked, self._seen.renewable)
-        self.load()
+        self.when_listed(self._mark_everyone)
+
+    def _mark_everyone(self) -> None:
+        if self._seen is not None:
+            self.marked = toggled(self.marked, self._seen.renewable)
+            self.load()
 
     def _recount(self) -> None:
         term, additional, marked = self.term(), self.additional, tuple(self.marked)
@@ -284,6 +288,9 @@ class RenewScreen(OrderingScreen):
 
     def action_holder(self) -> None:
         """The open order that holds the person under the cursor."""
+        self.when_listed(self._open_holder)
+
+    def _open_holder(self) -> None:
         here = self.table.current
         if here is not None and here.user.held_by is not None:
             self.smartsub.open_order(here.user.held_by)
@@ -291,6 +298,9 @@ class RenewScreen(OrderingScreen):
     # The order
 
     def action_order(self) -> None:
+        self.when_listed(self._order)
+
+    def _order(self) -> None:
         term = self.term()
         if term is None:
             return

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
+from textual.binding import Binding
 from textual.events import Key
 from textual.widgets import Input
+
+# Backspace, Ctrl+U, Home ...: as actions that run later they would edit what was typed behind them.
+_EDITS: Final = {binding.key: binding.action for binding in Binding.make_bindings(Input.BINDINGS)}
 
 
 class Field(Input):
@@ -36,5 +41,9 @@ class Field(Input):
             event.stop()
             event.prevent_default()
             self._leave(event.key)
+        elif event.key in _EDITS:
+            event.stop()
+            event.prevent_default()
+            await self.app.run_action(_EDITS[event.key], default_namespace=self)
         else:
             await super()._on_key(event)

@@ -53,9 +53,10 @@ class FilterBar(Vertical):
         """What stands at the right end: how many of how many."""
         self.query_one("#filter-note", Static).update(display.cell(text))
 
-    def set(self, chosen: Filter) -> None:
-        """Put a filter into the line, as if it had been typed."""
-        self.input.value = chosen.describe()
+    def set(self, text: str) -> None:
+        """Put a filter into the line, as if it had been typed; it counts at once."""
+        self.input.value = text
+        self._apply(text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

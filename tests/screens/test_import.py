@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -128,6 +129,17 @@ async def test_what_cannot_be_read_gets_a_sentence_and_stays_typed(
         assert sentence in drawn(app)
         assert app.screen.field.value == typed
         assert isinstance(app.screen.focused, Field)
+
+
+async def test_a_pipe_is_neither_proposed_nor_waited_for(path: Path, folder: Path) -> None:
+    os.mkfifo(folder / "prices.csv")
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "I")
+        assert isinstance(app.screen, ImportScreen)
+        assert app.screen.field.value == ""
+        await write(pilot, "prices.csv")
+        await press(pilot, "enter")
+        assert "prices.csv is no ordinary file: name another" in drawn(app)
 
 
 async def test_another_name_takes_the_look_back(path: Path, folder: Path) -> None:

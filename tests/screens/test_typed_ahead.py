@@ -1,0 +1,131 @@
+"""Keys typed faster than the database answers: each is meant for the answer of what was typed before it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from textual.events import Key
+from textual.keys import _character_to_key
+
+from smartsub_tui.app import SmartSubApp
+from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.screens.dashboard import DashboardScreen
+from smartsub_tui.screens.order_info import OrderInfoScreen
+from smartsub_tui.screens.pay import PayScreen
+from smartsub_tui.screens.payments import PaymentsScreen
+from smartsub_tui.screens.renew import RenewScreen
+from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until
+from tests.support import NOW, TODAY, add_community, add_office, add_order, add_people, add_person
+
+NEW, OLD = "20261101000000000002", "20261001000000000001"
+
+
+def fill() -> None:
+    oak = add_office("Oak House")
+    add_people(oak, *(f"u{place:02}" for place in range(9)), expires_on=date(2026, 12, 31))
+    add_person(oak, "x1", name="Xenia Expired", expires_on=TODAY - timedelta(days=3))
+    add_person(oak, "x2", name="Xaver Expired", expires_on=TODAY - timedelta(days=4))
+    for place, number in enumerate((NEW, OLD)):
+        held = add_people(oak, f"h{place}", expires_on=TODAY)
+        add_order(oak, held, OrderStatus.PROCESSING, number=number, created_at=NOW - timedelta(hours=place + 1))
+    elm = add_community("Elm Court")
+    add_person(elm, "e1", name="Emil Elm", apartment="1A")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return make_database(tmp_path, fill)
+
+
+def at_once(app: SmartSubApp, *keys: str) -> None:
+    """Keys as they come over a slow line, or pasted: all of them before the first is answered."""
+    for key in keys:
+        character = {"enter": "\r", "escape": "\x1b"}.get(key, key if len(key) == 1 else None)
+        app.post_message(Key(_character_to_key(key) if len(key) == 1 else key, character))
+
+
+@pytest.mark.parametrize("way", [("/", *OLD, "enter"), ("s",)])
+async def test_what_is_typed_behind_a_filter_or_a_sort_is_about_what_it_finds(path: Path, way: tuple[str, ...]) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, *way, "p")
+        await until(pilot, lambda: isinstance(app.screen, PayScreen))
+        assert f"Payments > {OLD} > Pay" in drawn(app)
+
+
+async def test_enter_behind_a_filter_opens_what_it_finds(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, "/", *OLD, "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
+        await settle(pilot)
+        assert f"Payments > {OLD}" in drawn(app)
+        assert "1 of 1" in drawn(app)
+
+
+async def test_what_is_typed_behind_a_step_is_about_the_neighbour_or_not_done(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "enter")
+        at_once(app, "]", "p")
+        await until(pilot, lambda: isinstance(app.screen, PayScreen))
+        assert f"Payments > {OLD} > Pay" in drawn(app)
+        await press(pilot, "escape")
+        at_once(app, "]", "p")
+        await settle(pilot)
+        assert isinstance(app.screen, OrderInfoScreen)
+        assert toasts(app) == ["this is the last of the list"]
+        at_once(app, "p")
+        await until(pilot, lambda: isinstance(app.screen, PayScreen))
+
+
+async def test_all_typed_behind_a_filter_marks_whom_it_lets_through(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "j", "n")
+        assert isinstance(app.screen, RenewScreen)
+        at_once(app, "/", *"state", ":", *"expired", "enter", "A", "enter")
+        await until(pilot, lambda: "Order the renewal of" in drawn(app))
+        assert "Order the renewal of 2 people" in drawn(app)
+
+
+@pytest.mark.parametrize("way", ["v", "escape"])
+async def test_what_waits_for_an_answer_goes_when_something_else_is_asked(path: Path, way: str) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "j", "n")
+        at_once(app, "/", *"state", ":", *"expired", "enter", "A", way)
+        await settle(pilot)
+        assert isinstance(app.screen, RenewScreen)
+        assert app.screen.marked == set()
+
+
+async def test_no_question_comes_over_the_screen_that_one_went_to_meanwhile(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, "p", "1")
+        await settle(pilot)
+        assert isinstance(app.screen, DashboardScreen)
+        await press(pilot, "j", "n")
+        at_once(app, "A", "enter", "1")
+        await settle(pilot)
+        assert isinstance(app.screen, DashboardScreen)
+
+
+@pytest.mark.parametrize(
+    ("typed", "becomes"),
+    [
+        (("a", "backspace", "b"), "b"),
+        (("a", "b", "ctrl+u", "c"), "c"),
+        (("a", "left", "b"), "ba"),
+        (("a", "b", "home", "c", "end", "d"), "cabd"),
+    ],
+)
+async def test_a_key_that_edits_a_field_edits_what_was_typed_before_it(
+    path: Path, typed: tuple[str, ...], becomes: str
+) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, "/", *typed)
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter_bar.input.value == becomes
