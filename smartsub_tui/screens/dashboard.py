@@ -191,7 +191,9 @@ class DashboardScreen(BaseScreen):
             self.action_renew()
 
     def _office(self) -> OfficeRecord | None:
-        return self.query_one(OfficeTable).current
+        """The office under the cursor, where that is the one that moves."""
+        table = self.query_one(OfficeTable)
+        return table.current if self.focused is table else None
 
     def action_activate(self) -> None:
         office = self._office()

@@ -144,7 +144,7 @@ class OrderInfoScreen(OrderActions):
         if found.history:
             yield display.cell(" Imported history: it stands as it was stated.")
         yield _rule(room)
-        yield from self._next(found, offers)
+        yield from self._next(found, offers, room)
 
     def _when(self, instant: datetime | None) -> str:
         return display.instant(instant, self.backend.clock.now(), self.timezone)
@@ -218,7 +218,7 @@ class OrderInfoScreen(OrderActions):
         )
         yield display.cell(display.fit(sums, room, align="right"), "bold")
 
-    def _next(self, found: OrderDetails, offers: tuple[Offered, ...]) -> Iterator[Text]:
+    def _next(self, found: OrderDetails, offers: tuple[Offered, ...], room: int) -> Iterator[Text]:
         yield display.cell(" Next", "bold")
         next_ = [(COMMANDS[OF_TRIGGER[each.trigger].id], each.reason) for each in offers]
         next_.append((COMMANDS["invoice"], invoices.objection(found)))
@@ -230,7 +230,8 @@ class OrderInfoScreen(OrderActions):
                 yield line
         for command, reason in next_:
             if reason:
-                yield display.cell(f"   ({command.shown} {command.label}: {reason})", "quiet")
+                for text in display.wrapped(f"   ({command.shown} {command.label}: {reason})", room):
+                    yield display.cell(text, "quiet")
 
     # Neighbours
 

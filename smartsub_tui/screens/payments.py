@@ -265,7 +265,7 @@ class PaymentsScreen(OrderActions):
         self._count()
 
     def action_filter(self) -> None:
-        self.set_focus(self.filter_bar.input)
+        self.filter_bar.edit()
 
     def action_by_status(self) -> None:
         self._step_filter("status")

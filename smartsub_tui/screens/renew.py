@@ -234,7 +234,7 @@ class RenewScreen(OrderingScreen):
         self.load()
 
     def action_filter(self) -> None:
-        self.set_focus(self.filter_bar.input)
+        self.filter_bar.edit()
 
     def action_back(self) -> None:
         if self.filter_bar.input.value:

@@ -58,6 +58,13 @@ class FilterBar(Vertical):
         self.input.value = text
         self._apply(text)
 
+    def edit(self) -> None:
+        """Let another word be typed, behind those that are there."""
+        text = self.input.value
+        self.input.value = f"{text} " if text and not text.endswith(" ") else text
+        self.input.cursor_position = len(self.input.value)
+        self.screen.set_focus(self.input)
+
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         last = event.value.rpartition(" ")[2]

@@ -94,8 +94,7 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
     if "office" in need and over() > 0:
         need["office"] = max(12, need["office"] - over())
     if over() > 0:
-        # "21 Nov 09:12" gives its hour away, "Today 09:31" the word.
-        short = [text[-_TODAY:] if text.startswith("Today") else text[:6] for text in created]
+        short = [_shorter(text) for text in created]
         texts["created"], heads["created"] = short, heads["created"].replace("Created", "When")
         need["created"] = max([len(heads["created"]), *(len(text) for text in short)])
     if over() > 0:
@@ -114,6 +113,13 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
             text if len(text) <= need["number"] else f"…{text[1 - need['number'] :]}" for text in texts["number"]
         ]
     return [Column(key, heads[key], need[key], _HEADS[key][1], tuple(texts[key])) for key in need]
+
+
+def _shorter(created: str) -> str:
+    """ "21 Nov 09:12" gives its hour away, "Today 09:31" the word, "21 Nov 2025" the day."""
+    if created.startswith("Today"):
+        return created[-_TODAY:]
+    return created[:6] if ":" in created else created[3:]
 
 
 def actions(row: OrderSummary, now: datetime) -> str:

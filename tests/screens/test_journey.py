@@ -530,3 +530,22 @@ async def test_a_click_on_a_head_sorts_by_it(path: Path) -> None:
         await until(pilot, lambda: "Order Number v" in drawn(app))
         await pilot.click(OrderTable, offset=(4, 0))
         await until(pilot, lambda: "Order Number ^" in drawn(app))
+
+
+async def test_another_word_is_typed_behind_the_filter_that_is_there(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "slash")
+        await write(pilot, "2026")
+        await press(pilot, "enter", "S", "S", "slash")
+        await write(pilot, "type:subscription")
+        await press(pilot, "enter")
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter.describe() == "2026 status:system type:subscription"
+
+
+async def test_an_office_is_not_acted_on_while_the_cursor_is_elsewhere(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "tab", "n", "a", "o", "U")
+        assert isinstance(app.screen, DashboardScreen)
+        await press(pilot, "shift+tab", "n")
+        assert isinstance(app.screen, RenewScreen)

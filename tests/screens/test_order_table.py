@@ -77,3 +77,9 @@ def test_the_time_of_creation_is_that_of_the_zone() -> None:
 )
 def test_a_row_offers_what_the_life_of_an_order_allows(changes: dict[str, Any], offered: str) -> None:
     assert actions(replace(ORDER, **changes), NOW) == offered
+
+
+def test_where_there_is_little_room_a_year_is_not_taken_for_a_day() -> None:
+    old = replace(ORDER, created_at=NOW - timedelta(days=400), status=OrderStatus.SYSTEM_PROCESSING)
+    (when,) = (column for column in layout([ORDER, old], 78, Sort(), NOW, "UTC") if column.key == "created")
+    assert (when.head, when.texts) == ("When v", ("09:00", "Oct 2025"))
