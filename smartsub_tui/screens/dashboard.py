@@ -137,7 +137,10 @@ class DashboardScreen(BaseScreen):
         table.display = width >= _BESIDE or height >= _STACKED
         line.display = filled and not (table.display and panels.display)
         self.query_one("#panels-rule").display = filled
-        self.query_one(OfficeTable).display = filled
+        offices = self.query_one(OfficeTable)
+        if filled and not offices.display:  # the first ones: hidden, their table had given the focus away
+            self.call_after_refresh(self.set_focus, offices)
+        offices.display = filled
         self.query_one("#empty").display = not filled
 
     def _paint(self) -> None:
