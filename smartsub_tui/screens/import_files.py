@@ -50,7 +50,7 @@ class ImportScreen(BaseScreen):
         yield Masthead(self.smartsub.who)
         with Horizontal(id="import-files"):
             yield Static(display.content(" Files "), id="import-label")
-            yield Field(id="import-field", leave=self._left, placeholder="prices.csv users.csv orders.csv")
+            yield Field(id="import-field", leave=self._left, placeholder="one or more CSV files")
         yield Rule()
         yield Lines(id="import-lines")
         yield Rule()
@@ -63,12 +63,19 @@ class ImportScreen(BaseScreen):
         self._tell(_HELP, _ENTER)
 
         async def propose() -> None:
-            names = await self.backend.latest("import", _around)
-            if names and len(names) <= _PROPOSED and not self.field.value:
-                self.field.value = shlex.join(names)
-                self.field.cursor_position = len(self.field.value)
+            try:
+                names = await self.backend.latest("import", _around)
+                if names and len(names) <= _PROPOSED and not self.field.value:
+                    self.field.value = shlex.join(names)
+                    self.field.cursor_position = len(self.field.value)
+            finally:
+                self.listed(True)
 
         self.work("import", propose)
+
+    def asked(self) -> object:
+        """Enter before the proposal has come is meant for it."""
+        return True
 
     @property
     def field(self) -> Field:
@@ -121,7 +128,7 @@ class ImportScreen(BaseScreen):
         if key == "escape":
             self.set_focus(self.lines)
         elif not self._busy:
-            self._look()
+            self.when_listed(self._look)
 
     def _look(self) -> None:
         try:
