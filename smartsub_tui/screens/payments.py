@@ -144,13 +144,13 @@ class PaymentsScreen(OrderActions):
         on = self._around() if self._shown == (chosen, sort) else ()
 
         async def begin() -> None:
-            self._facets = None
             page, end = await self._find(chosen, sort, limit=_FIRST, tell=True)
             self._show(page, base=0, first=True, last=end, on=on)
             self._shown = chosen, sort
+            if self._facets is not None:  # of the same filter, under another sort
+                self.table.counted(sum(self._facets.statuses.values()))
             self.listed((chosen, sort, jumps))
 
-        self._shown_is_old()
         self.work("orders", begin)
 
     def _read_again(self) -> None:
@@ -262,10 +262,6 @@ class PaymentsScreen(OrderActions):
             marked = f"{display.count(len(self._marks))} marked, {money}"
         room = max(0, self.size.width - 2 - len(updated) - 2)
         self.query_one("#updated", Static).update(display.content(f"{display.fit(marked, room)}  {updated}"))
-
-    def _shown_is_old(self) -> None:
-        """What is counted is of another list: until it is counted, nothing is said."""
-        self.filter_bar.note("...")
 
     def _count(self, *, anew: bool = False, after: float = 0.0) -> None:
         """Count what the filter lets through, by status and type, and all orders.
@@ -390,6 +386,8 @@ class PaymentsScreen(OrderActions):
 
     @on(FilterBar.Changed)
     def _filter_changed(self) -> None:
+        self._facets = None  # what was counted is of another list
+        self.filter_bar.note("...")
         self._begin()
         self._count(after=_COUNT_AFTER)
 
