@@ -135,9 +135,12 @@ class NewArchive(NewFile):
             self._zip.writestr(entry, content)
 
     def keep(self) -> None:
-        with self._told():
-            self._zip.close()
-        super().keep()
+        try:
+            with self._told():
+                self._zip.close()
+            super().keep()
+        finally:
+            self.drop()
 
     def drop(self) -> None:
         with suppress(OSError, ValueError):  # it would be closed later, into a file that is closed by then
