@@ -29,6 +29,8 @@ from smartsub_tui.errors import NotFound, Refused, WrongUsage
 
 # The triggers that can be pulled for many orders at once, with one reference or reason where they need one.
 TRIGGERS: Final = (Trigger.PAY, Trigger.CANCEL, Trigger.DELETE, Trigger.RESTORE, Trigger.AGAIN)
+# What takes back what was done, and with which reason, where one is needed.
+UNDONE_BY: Final = {Trigger.DELETE: (Trigger.RESTORE, ""), Trigger.RESTORE: (Trigger.DELETE, "undo of restore")}
 _CHUNK: Final = 500  # values of one IN
 
 
@@ -224,18 +226,14 @@ class Move(Run):
         return Outcome(item, version=changed.version)
 
 
-def undoing(trigger: Trigger, outcomes: Sequence[Outcome]) -> tuple[Move, tuple[Item, ...]] | None:
-    """The run that takes back what a deletion or a restoring did, and of which orders; None where nothing can be.
+def undoing(trigger: Trigger, outcomes: Sequence[Outcome]) -> tuple[Move, tuple[Item, ...]]:
+    """The run that takes back what `trigger`, one of UNDONE_BY, did, and of which orders.
 
     Whoever was changed since is refused: it is no longer what was left behind.
     """
-    done = tuple(
-        Item(each.item.number, each.version, each.item.status, each.item.total) for each in outcomes if each.done
-    )
-    if not done or trigger not in (Trigger.DELETE, Trigger.RESTORE):
-        return None
-    back = Move.new(Trigger.RESTORE) if trigger is Trigger.DELETE else Move.new(Trigger.DELETE, "undo of restore")
-    return back, done
+    done = (each for each in outcomes if each.done)
+    items = tuple(Item(each.item.number, each.version, each.item.status, each.item.total) for each in done)
+    return Move.new(*UNDONE_BY[trigger]), items
 
 
 class SaveInvoices(Run):

@@ -43,6 +43,7 @@ class PaymentsScreen(OrderActions):
         "sort",
         "export",
         *ORDER_ACTIONS,
+        "undo",
         "billing",
         "copy",
     )
@@ -246,7 +247,7 @@ class PaymentsScreen(OrderActions):
             around = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
             current = self.table.current
             drawn = ["invoice"] if current is not None and current.invoice is not None else []
-            self.key_line.show(("info", *possible, *drawn, *around))
+            self.key_line.show(("info", *possible, *drawn, *self.undo_here(), *around))
 
         self.work("offers", offer)
 
@@ -296,7 +297,7 @@ class PaymentsScreen(OrderActions):
         self._show()
 
     def action_export(self) -> None:
-        self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort)))
+        self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort, self.marked_orders())))
 
     # What an action is about
 

@@ -306,9 +306,7 @@ def test_undoing_takes_back_exactly_what_was_done(session: Session, three: list[
         session, Move.new(done, "entered twice" * (done is Trigger.DELETE)), bulk.preview(session, done, three)
     )
     assert len(outcomes) == 2
-    found = bulk.undoing(done, outcomes)
-    assert found is not None
-    back, items = found
+    back, items = bulk.undoing(done, outcomes)
     assert all(back.do(session, item).done for item in items)
     hidden = {number: deleted is not None for number, deleted in rows(Order.select(Order.number, Order.deleted_at))}
     assert sum(hidden.values()) == (1 if done is Trigger.DELETE else 3)
@@ -321,20 +319,16 @@ def test_who_is_no_longer_as_it_was_left_is_skipped_and_told(session: Session, t
     payments.restore(session, three[0])
     payments.restore(session, three[1])
     payments.delete(session, three[1], "someone else's reason")
-    found = bulk.undoing(Trigger.DELETE, outcomes)
-    assert found is not None
-    back, items = found
+    back, items = bulk.undoing(Trigger.DELETE, outcomes)
     changed = "was changed by someone else meanwhile: look at it again"
     assert [back.do(session, item).refused for item in items] == [changed, changed, ""]
     assert [read_order(number, NOW, session.settings).deleted for number in three] == [False, True, False]
 
 
-def test_nothing_else_is_undone_and_nothing_that_was_not_done() -> None:
+def test_nothing_is_undone_that_was_not_done() -> None:
     item = Item("1", 1, FAILED, Money(1, "EUR"))
-    assert bulk.undoing(Trigger.DELETE, [Outcome(item, refused="why")]) is None
-    assert bulk.undoing(Trigger.DELETE, []) is None
-    for trigger in (Trigger.PAY, Trigger.CANCEL, Trigger.AGAIN):
-        assert bulk.undoing(trigger, [Outcome(item, version=2)]) is None
+    _, items = bulk.undoing(Trigger.DELETE, [Outcome(item, refused="why"), Outcome(item, version=2)])
+    assert items == (replace(item, version=2),)
 
 
 # Invoices
