@@ -34,6 +34,7 @@ from smartsub_tui.widgets.lines import Lines
 
 _LOOKED_AT: Final = 500  # orders between which whatever else is asked gets its turn
 _SHOWN: Final = 5
+_NUMBER: Final = 22  # cells of an order's number
 _PAINT_SECONDS: Final = 0.1  # between two looks at how far it is: a slow line is not for that
 
 
@@ -265,6 +266,8 @@ class BulkScreen(Question[str]):
                     part = await backend.latest("bulk", bulk.preview_invoices, numbers)
                 else:
                     part = await backend.latest("bulk", bulk.preview, trigger, numbers)
+                if not self.is_running:  # it was left meanwhile
+                    return
                 items += part.items
                 left_out += part.left_out
         except Superseded:
@@ -304,7 +307,7 @@ class BulkScreen(Question[str]):
         for item in items[:_SHOWN]:
             look = display.status(item.status)
             yield (
-                f"   {display.fit(item.number, 22)} {display.fit(str(look), 20)} {display.fit(display.money(item.total), 16, align='right')}",
+                f"   {display.fit(item.number, _NUMBER)} {display.fit(str(look), 20)} {display.fit(display.money(item.total), 16, align='right')}",
                 "",
                 "",
             )
@@ -319,7 +322,7 @@ class BulkScreen(Question[str]):
         for reason, numbers in self._seen.reasons.items():
             yield f" {display.count(len(numbers)):>5}  ", reason, "warning"
             more = f" and {display.count(len(numbers) - _SHOWN)} more" if len(numbers) > _SHOWN else ""
-            shown = "  ".join(display.fit(each, min(22, len(each))) for each in numbers[:_SHOWN])
+            shown = "  ".join(display.fit(each, min(_NUMBER, display.cell_width(each))) for each in numbers[:_SHOWN])
             yield "        ", f"{shown}{more}", "quiet"
 
     # The answer
@@ -418,6 +421,8 @@ class BulkScreen(Question[str]):
                 if self._stopping:
                     break
                 self._outcomes.append(await backend.call(run.do, item))
+                if not self.is_running:  # the application was left, and there is nothing to show it in
+                    return
                 self._progress()
             else:
                 await backend.call(run.finish)
@@ -477,7 +482,7 @@ class BulkScreen(Question[str]):
 
     def _result(self, ended: Ended) -> Iterator[tuple[str, str, str]]:
         for each in ended.refused:
-            yield " x ", f"{each.item.number}  {each.refused}", "danger"
+            yield f" x {display.fit(each.item.number, _NUMBER)}  ", each.refused, "danger"
         if ended.unreached:
             key = COMMANDS["undo"].shown if self._begin is not None else self._words.key
             yield " ", f"{display.count(len(ended.unreached))} not reached: {key} takes them up again.", ""
@@ -487,4 +492,4 @@ class BulkScreen(Question[str]):
             yield from self._reasons()
         if self._words.trigger is Trigger.AGAIN:
             for each in ended.done:
-                yield "   ", f"{each.item.number}  {each.note}", ""
+                yield f"   {display.fit(each.item.number, _NUMBER)}  ", each.note, ""
