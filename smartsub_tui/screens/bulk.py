@@ -266,7 +266,7 @@ class BulkScreen(Question[str]):
                     part = await backend.latest("bulk", bulk.preview_invoices, numbers)
                 else:
                     part = await backend.latest("bulk", bulk.preview, trigger, numbers)
-                if not self.is_running:  # it was left meanwhile
+                if self._answered or not self.is_running:  # it was left meanwhile
                     return
                 items += part.items
                 left_out += part.left_out
