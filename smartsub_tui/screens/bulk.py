@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from time import monotonic
-from typing import ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from rich.text import Text
 from textual import on
@@ -35,6 +36,7 @@ from smartsub_tui.widgets.lines import Lines
 _LOOKED_AT: Final = 500  # orders between which whatever else is asked gets its turn
 _SHOWN: Final = 5
 _NUMBER: Final = 22  # cells of an order's number
+_Paragraph = tuple[str, str, str]  # lead, text, style
 _PAINT_SECONDS: Final = 0.1  # between two looks at how far it is: a slow line is not for that
 
 
@@ -179,7 +181,7 @@ class BulkScreen(Question[str]):
         self._outcomes: list[Outcome] = []
         self._stopping = False
         self._painted = 0.0
-        self._said: list[tuple[str, str, str]] = []  # lead, text and style of each paragraph
+        self._said: list[_Paragraph] = []
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -237,17 +239,22 @@ class BulkScreen(Question[str]):
         lines = "\n".join(display.plain(text) for text in (head, *more))
         self.query_one("#bulk-head", Static).update(display.content(lines, "bold", lines=True))
 
-    def _show(self, said: Iterator[tuple[str, str, str]]) -> None:
+    def _show(self, said: Iterator[_Paragraph]) -> None:
         self._said = list(said)
         self._paint()
 
     @on(Resize)
     def _paint(self) -> None:
-        width = max(1, self.app.size.width - 2)
-        lines: list[Text] = []
-        for lead, text, style in self._said:
-            lines += display.cells(text, width, style, lead=lead)
-        self.query_one(Lines).show(lines)
+        said, width = self._said, max(1, self.app.size.width - 2)
+
+        async def paint() -> None:
+            # Ten thousand that were refused take a moment to be wrapped.
+            lines = await asyncio.to_thread(_wrapped, said, width)
+            for each in self.query(Lines):
+                each.show(lines)
+
+        # As a function: a coroutine that is replaced before it begins would never be awaited.
+        self.run_worker(cast(Any, paint), group="bulk-lines", exclusive=True)
 
     def _problem(self, text: str) -> None:
         self.query_one("#bulk-problem", Static).update(display.content(f" {text}" if text else "", "danger"))
@@ -297,7 +304,7 @@ class BulkScreen(Question[str]):
         self.query_one("#bulk-count", Field).placeholder = f"{len(items)}, to be typed"
         self._to(_Step.ASKING)
 
-    def _preview(self) -> Iterator[tuple[str, str, str]]:
+    def _preview(self) -> Iterator[_Paragraph]:
         words, items = self._words, self._seen.items
         happens = words.happens.format(undo=COMMANDS["undo"].shown)
         open_ones = sum(1 for item in items if item.status is OrderStatus.PROCESSING)
@@ -305,19 +312,16 @@ class BulkScreen(Question[str]):
             happens += f" {display.count(open_ones)} in Processing: cancelled first, and so when undone."
         yield " ", happens, ""
         for item in items[:_SHOWN]:
-            look = display.status(item.status)
-            yield (
-                f"   {display.fit(item.number, _NUMBER)} {display.fit(str(look), 20)} {display.fit(display.money(item.total), 16, align='right')}",
-                "",
-                "",
-            )
+            look, total = str(display.status(item.status)), display.money(item.total)
+            cells = (display.fit(item.number, _NUMBER), display.fit(look, 20), display.fit(total, 16, align="right"))
+            yield f"   {' '.join(cells)}", "", ""
         if len(items) > _SHOWN:
             yield f"   and {display.count(len(items) - _SHOWN)} more", "", "quiet"
         if self._seen.left_out:
             yield "", "", ""
             yield from self._reasons()
 
-    def _reasons(self) -> Iterator[tuple[str, str, str]]:
+    def _reasons(self) -> Iterator[_Paragraph]:
         yield " ", f"Left out: {display.count(len(self._seen.left_out))}", "bold"
         for reason, numbers in self._seen.reasons.items():
             yield f" {display.count(len(numbers)):>5}  ", reason, "warning"
@@ -480,7 +484,7 @@ class BulkScreen(Question[str]):
         """What an order is called that the action was refused for; an undo goes on to the next."""
         return "refused" if self._begin is None else "skipped"
 
-    def _result(self, ended: Ended) -> Iterator[tuple[str, str, str]]:
+    def _result(self, ended: Ended) -> Iterator[_Paragraph]:
         for each in ended.refused:
             yield f" x {display.fit(each.item.number, _NUMBER)}  ", each.refused, "danger"
         if ended.unreached:
@@ -493,3 +497,7 @@ class BulkScreen(Question[str]):
         if self._words.trigger is Trigger.AGAIN:
             for each in ended.done:
                 yield f"   {display.fit(each.item.number, _NUMBER)}  ", each.note, ""
+
+
+def _wrapped(said: Sequence[_Paragraph], width: int) -> list[Text]:
+    return [line for lead, text, style in said for line in display.cells(text, width, style, lead=lead)]
