@@ -33,6 +33,7 @@ from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
+from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.widgets.message_line import Told
 
 _BESIDE = Path(__file__).with_name("smartsub.tcss")
@@ -76,6 +77,7 @@ class SmartSubApp(App[None]):
         self.backend = Backend(url, admin, settings, clock or SystemClock())
         self.who = admin
         self.told: Told | None = None
+        self.undoables = UndoStack()
         self._messages: deque[Told] = deque(maxlen=MOST_MESSAGES)
         self._data_version = 0
         self._start, self._filter_text = start, filter_text

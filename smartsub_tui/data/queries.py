@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +30,7 @@ from smartsub_tui.data.vocabulary import (
 from smartsub_tui.errors import NotFound, Refused, WrongUsage
 
 PAGE: Final = 50
+_CHUNK: Final = 500  # values of one IN
 
 
 def zones() -> list[str]:
@@ -597,6 +598,26 @@ def find_order(number: str) -> Order:
     if order is None:
         raise NotFound(f"no order has the number {number}: smartsub orders finds one by a part of it")
     return order
+
+
+def find_orders(numbers: Collection[str]) -> dict[str, Order]:
+    """The orders of some hundred numbers, with their offices, by number; what is not there is left out."""
+    found = Order.select(Order, Office).join(Office).where(Order.number.in_(list(numbers)))
+    return {order.number: order for order in found}
+
+
+def order_summaries(numbers: Collection[str], now: datetime) -> dict[str, OrderSummary]:
+    """The summaries of the orders of these numbers, by number, likewise."""
+    found = (_summary(row, now) for row in rows(_orders().where(Order.number.in_(list(numbers)))))
+    return {summary["number"]: OrderSummary(**summary) for summary in found}
+
+
+def order_ids(numbers: Sequence[str]) -> Iterator[int]:
+    """The row ids of the orders of these numbers, in their order; what is not there is left out."""
+    for start in range(0, len(numbers), _CHUNK):
+        chunk = list(numbers[start : start + _CHUNK])
+        found: dict[str, int] = dict(rows(Order.select(Order.number, Order.id).where(Order.number.in_(chunk))))
+        yield from (found[number] for number in chunk if number in found)
 
 
 def order_summary(pk: int, now: datetime) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from smartsub_tui.config import Settings
 from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.errors import SmartsubError
+from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.widgets.frame import KeyLine, Masthead
 from smartsub_tui.widgets.message_line import MessageLine, Told
 
@@ -31,6 +32,7 @@ class Host(Protocol):
     config_file: Path
     who: str
     told: Told | None  # and not read yet
+    undoables: UndoStack
 
     @property
     def messages(self) -> Sequence[Told]: ...

@@ -60,6 +60,7 @@ class PaymentsScreen(OrderActions):
         "mark_inverted",
         "export",
         *ORDER_ACTIONS,
+        "undo",
         "billing",
         "copy",
     )
@@ -372,7 +373,7 @@ class PaymentsScreen(OrderActions):
             around = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
             current = self.table.current
             drawn = ["invoice"] if current is not None and current.invoice is not None else []
-            self.key_line.show(("info", *possible, *drawn, *around))
+            self.key_line.show(("info", *possible, *drawn, *self.undo_here(), *around))
 
         self.work("offers", offer)
 
@@ -457,7 +458,7 @@ class PaymentsScreen(OrderActions):
         self.work("orders", go)
 
     def action_export(self) -> None:
-        self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort)))
+        self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort, self.marked_orders())))
 
     # Marks
 
