@@ -491,8 +491,9 @@ class BulkScreen(Question[str]):
             key = COMMANDS["undo"].shown if self._begin is not None else self._words.key
             yield " ", f"{display.count(len(ended.unreached))} not reached: {key} takes them up again.", ""
         if ended.not_done and self._begin is None:
-            yield " ", f"{display.count(len(ended.not_done))} not done stay marked.", ""
+            yield " ", f"Not done, and still marked: {display.count(len(ended.not_done))}", ""
         if ended.left_out:
+            yield "", "", ""
             yield from self._reasons()
         if self._words.trigger is Trigger.AGAIN:
             for each in ended.done:

@@ -227,8 +227,9 @@ class OrderActions(BaseScreen):
         from smartsub_tui.screens.bulk import WORDINGS, BulkScreen, Ended
 
         def ended(end: Ended) -> None:
-            self._unfinished = (end.run, frozenset(end.not_done))
-            self.keep_marked(end.not_done)
+            left = frozenset(end.not_done)
+            self._unfinished = end.run, left
+            self.keep_marked(left)
             if trigger in bulk.UNDONE_BY and end.done:
                 self._may_undo(*bulk.undoing(trigger, end.outcomes))
 

@@ -294,7 +294,7 @@ async def test_the_action_is_done_to_each_and_the_others_stay_marked(
         await ask(pilot, key)
         await say(pilot, count, text)
         assert told in drawn(app)
-        assert f"{8 - count} not done stay marked" in drawn(app)
+        assert f"Not done, and still marked: {8 - count}" in drawn(app)
         await press(pilot, "enter")
         assert isinstance(app.screen, PaymentsScreen)
         assert toasts(app) == [told]
@@ -468,6 +468,28 @@ async def test_leaving_smartsub_in_the_midst_leaves_nothing_half_done(
     for number in NUMBERS:
         assert invoiced[number] == moved[number] == (number in paid)
         assert not (number in paid and claimed[number])
+
+
+async def test_orders_are_marked_by_keys_and_what_was_not_done_stays_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SmartSubApp.MODES, "payments", PaymentsScreen)
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "space", "space", "j", "space", "space")
+        assert "4 marked, EUR 17.85, JPY 595" in drawn(app)
+        await ask(pilot, "d")
+        assert "Delete 3 of 4 orders?" in drawn(app)
+        await say(pilot, 3, "twice")
+        await press(pilot, "enter")
+        assert "3 orders deleted, 1 left out: u undoes" in drawn(app)
+        assert "5 of 5" in drawn(app)
+        screen = app.screen
+        assert isinstance(screen, PaymentsScreen)
+        assert screen.marked_orders() == (NUMBERS[4],)
+        await press(pilot, "u")
+        await until(pilot, lambda: "undone: 3 orders restored" in drawn(app))
+        assert "8 of 8" in drawn(app)
+    assert states(path)[:5] == ["cancel", "failed", "cancel", "cancel", "system_processing"]
 
 
 # Invoices and the export

@@ -128,6 +128,22 @@ def test_an_import_in_error(path: Path, tmp_path: Path, snap_compare: Compare) -
     assert picture(snap_compare, path, Way(("I", "enter")))
 
 
+@pytest.mark.parametrize("done", [False, True], ids=["asked", "done"])
+def test_many_orders(path: Path, done: bool, snap_compare: Compare) -> None:
+    async def go(pilot: Pilot[None]) -> None:
+        app: Any = pilot.app
+        await Way(("plus",)).go(pilot)
+        await pilot.press("d")
+        await until(pilot, lambda: "y  Yes" in drawn(app))
+        if done:
+            await write(pilot, "entered twice")
+            await press(pilot, "enter", "4", "enter")
+            await pilot.press("y")
+            await until(pilot, lambda: "Enter back" in drawn(app))
+
+    assert snap_compare(app_over(path, "payments"), terminal_size=HOME, run_before=go)
+
+
 @pytest.mark.parametrize("name", EMPTY)
 def test_empty(tmp_path: Path, name: str, snap_compare: Compare) -> None:
     assert picture(snap_compare, make_database(tmp_path, lambda: None), EMPTY[name])
