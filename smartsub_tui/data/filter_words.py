@@ -179,7 +179,9 @@ def _piece(
     last = word[1]
     typed = text[start:cursor]
     is_quoted = typed.startswith('"')
-    is_open = is_quoted and _QUOTED.match(text, start, end) is None
+    closed = _QUOTED.match(text, start, end)
+    # A closing quote with something right behind it is one that opens: of the word behind, before the quote was typed.
+    is_open = is_quoted and (closed is None or cursor < closed.end() < end)
     if is_open:  # what follows is in the quotes only because they are not closed yet
         end = last = cursor
     if is_quoted:
