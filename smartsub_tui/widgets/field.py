@@ -39,6 +39,11 @@ class Field(Input):
         """What is drawn: a name that a filter was made of, or a paste, can hold what a terminal would obey."""
         return Text(display.typed(self.value), no_wrap=True, overflow="ignore", end="")
 
+    @property
+    def content_width(self) -> int:
+        """Never less than there is room for: a width that grows by a letter lays the whole screen out anew."""
+        return max(super().content_width, self.size.width)
+
     async def _on_key(self, event: Key) -> None:
         screen = self.app.screen
         if screen.focused is not self:  # has_focus learns it only from a message behind this one

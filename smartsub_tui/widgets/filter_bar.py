@@ -27,7 +27,7 @@ from smartsub_tui.data.filters import Filter, FilterError, Moment, Subject, pars
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.widgets.field import Field
 
-_MOST_LINES: Final = 3
+_MOST_LINES: Final = 2  # no more than lies between the field and the table
 _BETWEEN: Final = "  "
 
 
@@ -309,8 +309,7 @@ class FilterBar(Vertical):
         behind = offer is not None and not offer.begins and self._taken is None and field.cursor_at_end
         field.suggest(offer.offers[0].rest if offer is not None and offer.offers and behind else "")
         if self._problem is not None:
-            lines = display.wrapped(self._problem.message, self.size.width - 2)[:_MOST_LINES]
-            self._show_below(display.content("\n".join(f" {line}" for line in lines), "danger", lines=True))
+            self._show_below(self._sentence(self._problem.message))
         elif offer is not None and (not self._at_new_word() or self._listing):
             self._show_below(self._next(offer))
         else:
@@ -323,6 +322,15 @@ class FilterBar(Vertical):
             below = self.query_one("#filter-below", Static)
             below.update(content, layout=lines != content.plain.count("\n"))
             below.display = bool(content.plain)
+
+    def _sentence(self, message: str) -> Content:
+        """What is wrong; what is right stands first, and the list behind it may be cut."""
+        room = self.size.width - 2
+        lines = display.wrapped(message, room)
+        if len(lines) > _MOST_LINES:
+            rest = " ".join(lines[_MOST_LINES - 1 :])
+            lines = [*lines[: _MOST_LINES - 1], display.fit(rest, room)]
+        return display.content("\n".join(f" {line}" for line in lines), "danger", lines=True)
 
     def _next(self, offer: Completion) -> Content:
         """One line: what Tab takes, from the one that is taken on where it would not be seen; or what is wanted."""
