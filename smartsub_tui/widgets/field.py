@@ -8,6 +8,7 @@ from typing import Final
 from rich.text import Text
 from textual.binding import Binding
 from textual.events import Key
+from textual.geometry import Size
 from textual.widgets import Input
 
 from smartsub_tui import display
@@ -43,6 +44,9 @@ class Field(Input):
     def content_width(self) -> int:
         """Never less than there is room for: a width that grows by a letter lays the whole screen out anew."""
         return max(super().content_width, self.size.width)
+
+    def on_resize(self) -> None:
+        self.set_reactive(Input.virtual_size, Size(self.content_width, 1))
 
     async def _on_key(self, event: Key) -> None:
         screen = self.app.screen

@@ -15,6 +15,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus, Key, Resize
+from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import Input, Static
 
@@ -72,6 +73,13 @@ class FilterField(Field):
         self._bar.read()
 
 
+class _Below(Static):
+    """Lies over other lines, so that its size lays nothing out but itself."""
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        return super()._size_updated(size, virtual_size, container_size, layout=False)
+
+
 class FilterBar(Vertical):
     """A field for the filter language, with a note on its right, and below it what is wrong or can come next.
 
@@ -122,7 +130,7 @@ class FilterBar(Vertical):
             yield Static("/", id="filter-slash")
             yield FilterField(self._text, self)
             yield Static("", id="filter-note")
-        yield Static("", id="filter-below")
+        yield _Below("", id="filter-below")
 
     @property
     def input(self) -> FilterField:
@@ -316,12 +324,14 @@ class FilterBar(Vertical):
             self._show_below(Content())
 
     def _show_below(self, content: Content) -> None:
-        """Nothing is laid out anew where the line stays one line, nothing painted where it says the same."""
-        if not content.is_same(self._below):
-            lines, self._below = self._below.plain.count("\n"), content
-            below = self.query_one("#filter-below", Static)
-            below.update(content, layout=lines != content.plain.count("\n"))
-            below.display = bool(content.plain)
+        """Nothing is painted where it says the same, nothing laid out anew where it takes as many lines."""
+        if content.is_same(self._below):
+            return
+        before, self._below = self._below.plain, content
+        below = self.query_one(_Below)
+        if content.plain:
+            below.update(content, layout=bool(before) and before.count("\n") != content.plain.count("\n"))
+        below.display = bool(content.plain)
 
     def _sentence(self, message: str) -> Content:
         """What is wrong; what is right stands first, and the list behind it may be cut."""
