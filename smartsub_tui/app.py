@@ -192,6 +192,12 @@ class SmartSubApp(App[None]):
 
         self.call_after_refresh(look)
 
+    def open_filter(self) -> None:
+        """The filter line of Payments, its text selected: what is typed or scanned next takes its place."""
+        self._to_first("payments")
+        if isinstance(self.screen, PaymentsScreen):
+            self.screen.filter_bar.edit(afresh=True)
+
     def open_activate(self, office: OfficeRecord) -> None:
         """Activate, for one office."""
         self._to_first("subscriptions")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -89,6 +89,15 @@ def plain(text: str) -> str:
     nothing. Rich, Textual and the C library agree on the width of all that is shown but the spacing vowel signs of
     Indic scripts (category Mc): Rich, and so cell_width, gives them none; the C library, and so tmux, gives one cell.
     """
+    return _harmless(text, lambda character: f"<U+{ord(character):04X}>")
+
+
+def typed(text: str) -> str:
+    """`text` as it stands in a field: what `plain` shows by its number is one `?`, so that all else keeps its place."""
+    return _harmless(text, lambda character: "?")
+
+
+def _harmless(text: str, instead: Callable[[str], str]) -> str:
     if (text.isascii() and text.isprintable()) or _EVERYDAY.issuperset(text):
         return text
     parts: list[str] = []
@@ -102,7 +111,7 @@ def plain(text: str) -> str:
             marks += 1
         else:
             base = ""
-            character = f"<U+{ord(character):04X}>"
+            character = instead(character)
         parts.append(character)
     return "".join(parts)
 
@@ -234,6 +243,11 @@ def _styles(name: str) -> tuple[str, str]:
     if "NO_COLOR" in os.environ and name in _WITHOUT_COLOUR:
         return _WITHOUT_COLOUR[name], _WITHOUT_COLOUR[name]
     return STYLES.get(name, (name, name))
+
+
+def rich_style(name: str) -> str:
+    """The style of a name of STYLES, as Rich writes it."""
+    return _styles(name)[0]
 
 
 def cell(text: str, style: str = "") -> Text:

@@ -354,7 +354,7 @@ USER_KEYS: Final[Mapping[str, Key]] = MappingProxyType(
     }
 )
 
-_KEYS: Final[Mapping[Subject, Mapping[str, Key]]] = MappingProxyType({"orders": ORDER_KEYS, "users": USER_KEYS})
+KEYS: Final[Mapping[Subject, Mapping[str, Key]]] = MappingProxyType({"orders": ORDER_KEYS, "users": USER_KEYS})
 _BARE_KEY: Final = Key(BARE, "part of the order number; of users, of name or id", examples=("000123",))
 # A name means the same key for both subjects, so a word can be written without knowing which one it is of.
 _ALL_KEYS: Final = {BARE: _BARE_KEY, **USER_KEYS, **ORDER_KEYS}
@@ -389,7 +389,7 @@ class Filter:
 
     def __post_init__(self) -> None:
         for term in self.terms:
-            key = _BARE_KEY if term.key == BARE else _KEYS[self.subject].get(term.key)
+            key = _BARE_KEY if term.key == BARE else KEYS[self.subject].get(term.key)
             if key is None:
                 raise ValueError(f"{self.subject} have no key {term.key!r}")
             if not term.values:
@@ -404,7 +404,7 @@ class Filter:
 
     def with_term(self, term: Term | str) -> Filter:
         """This filter narrowed by one more term, or by the words of a text (which may raise FilterError)."""
-        more = _parse(self.subject, term).terms if isinstance(term, str) else (term,)
+        more = parse(self.subject, term).terms if isinstance(term, str) else (term,)
         return replace(self, terms=self.terms + more)
 
     def without_key(self, key: str) -> Filter:
@@ -414,13 +414,16 @@ class Filter:
     @property
     def number_prefix(self) -> str | None:
         """The digits of the only bare word, where it is nothing but digits: they can be looked up as a prefix."""
+        return self.number if self.number is not None and _DIGITS.fullmatch(self.number) else None
+
+    @property
+    def number(self) -> str | None:
+        """The only bare word, where it has no wildcard and is not negated: it may be an order's number, and whole."""
         bare = [term for term in self.terms if term.key == BARE]
         if len(bare) != 1 or bare[0].negated or len(bare[0].values) != 1:
             return None
         value = bare[0].values[0]
-        if not isinstance(value, Text) or len(value.pieces) != 1 or not _DIGITS.fullmatch(value.pieces[0]):
-            return None
-        return value.pieces[0]
+        return value.pieces[0] if isinstance(value, Text) and len(value.pieces) == 1 else None
 
     @property
     def includes_deleted(self) -> bool:
@@ -518,12 +521,12 @@ def _amount(ten_thousandths: int) -> str:
 
 def parse_orders(text: str) -> Filter:
     """The filter of orders that `text` says; an empty text means all. Raises FilterError."""
-    return _parse("orders", text)
+    return parse("orders", text)
 
 
 def parse_users(text: str) -> Filter:
     """The filter of users that `text` says; an empty text means all. Raises FilterError."""
-    return _parse("users", text)
+    return parse("users", text)
 
 
 class _Part(NamedTuple):
@@ -544,7 +547,8 @@ _PLAIN = re.compile(r"[^\s,]*")
 _ESCAPABLE: Final = '"\\*'
 
 
-def _parse(subject: Subject, text: str) -> Filter:
+def parse(subject: Subject, text: str) -> Filter:
+    """The filter of orders, or of users, that `text` says. Raises FilterError."""
     if len(text) > LONGEST:
         raise FilterError(f"a filter has at most {LONGEST} characters: shorten it", LONGEST, len(text))
     if (bad := _UNSTORABLE.search(text)) is not None:
@@ -648,7 +652,7 @@ def _collapsed(pieces: Sequence[str]) -> tuple[str, ...]:
 
 def _key_of(subject: Subject, match: re.Match[str]) -> Key:
     name = match.group(1).lower()
-    keys = _KEYS[subject]
+    keys = KEYS[subject]
     if name in keys:
         return keys[name]
     start, end = match.span(1)
@@ -664,7 +668,7 @@ def _key_of(subject: Subject, match: re.Match[str]) -> Key:
         sentence = f"{name}: is a key for {other}, not for {subject}, which have {own}"
     elif nearest := _nearest(name, keys):
         sentence = f"{_shown(name)} is no key: did you mean {nearest}:? The keys for {subject} are {own}"
-    elif nearest := _nearest(name, _KEYS[other]):
+    elif nearest := _nearest(name, KEYS[other]):
         sentence = f"{_shown(name)} is no key ({nearest}: is one, for {other}): the keys for {subject} are {own}"
     else:
         sentence = f"{_shown(name)} is no key: the keys for {subject} are {own}"

@@ -13,7 +13,7 @@ from smartsub_tui.data.database import rows
 from smartsub_tui.data.fields import to_microseconds
 from smartsub_tui.data.filter_sql import order_branches, order_condition, user_condition
 from smartsub_tui.data.filters import BARE, Filter, Moment
-from smartsub_tui.data.models import Claim, Department, Invoice, Office, Order, Subscription, User
+from smartsub_tui.data.models import Admin, Claim, Department, Invoice, Office, Order, Subscription, User
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import InvoiceRecord, OfficeRecord, OrderSummary, UserRecord
 from smartsub_tui.data.text import folded
@@ -73,6 +73,22 @@ def departments(office: Office) -> list[str]:
     """The names of an office's departments, in their order."""
     named = Department.select(Department.name).where(Department.office == office)
     return [name for (name,) in rows(named.order_by(Department.name_folded, Department.id))]
+
+
+# More than a line shows after a few letters, and little to hold.
+_NAMES: Final = 2_000
+
+
+def filter_names() -> dict[str, list[str]]:
+    """The names that values of a filter can be, by key: of offices, departments and admins, at most 2,000 each."""
+    asked: dict[str, Any] = {
+        "office": Office.select(Office.name).order_by(Office.name_folded),
+        "department": Department.select(Department.name)
+        .group_by(Department.name_folded, Department.name)
+        .order_by(Department.name_folded),
+        "by": Admin.select(Admin.name).order_by(Admin.name),
+    }
+    return {key: [name for (name,) in rows(query.limit(_NAMES))] for key, query in asked.items()}
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:
@@ -618,6 +634,11 @@ def order_ids(numbers: Sequence[str]) -> Iterator[int]:
         chunk = list(numbers[start : start + _CHUNK])
         found: dict[str, int] = dict(rows(Order.select(Order.number, Order.id).where(Order.number.in_(chunk))))
         yield from (found[number] for number in chunk if number in found)
+
+
+def has_order(number: str) -> bool:
+    """Whether an order has just this number, hidden ones too."""
+    return bool(Order.select().where(Order.number == number).exists())
 
 
 def order_summary(pk: int, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Protocol, cast
 
 from textual.binding import BindingType
 from textual.css.query import NoMatches
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from smartsub_tui import display
@@ -47,6 +49,8 @@ class Host(Protocol):
 
     def open_payments(self, filter_text: str) -> None: ...
 
+    def open_filter(self) -> None: ...
+
     def open_activate(self, office: OfficeRecord) -> None: ...
 
     def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None: ...
@@ -63,6 +67,8 @@ class BaseScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "messages", "refresh")
     # Each screen gives the focus itself: coming back to an empty list, Textual would give it to the filter.
     AUTO_FOCUS = ""
+    # What gets and loses the focus is painted anew by itself; Textual would paint the whole screen.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(self) -> None:
         super().__init__()

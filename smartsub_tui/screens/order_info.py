@@ -50,9 +50,10 @@ class OrderInfoScreen(OrderActions):
         "copy",
         "neighbour_before",
         "neighbour_after",
+        "filter",
         "back",
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings(*ORDER_ACTIONS, "neighbour_before", "neighbour_after")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(*ORDER_ACTIONS, "neighbour_before", "neighbour_after", "filter")
 
     def __init__(self, number: str, walk: Walk | None = None) -> None:
         super().__init__()
@@ -274,6 +275,10 @@ class OrderInfoScreen(OrderActions):
                     self.listed(mine)
 
         self.work("step", step)
+
+    def action_filter(self) -> None:
+        """The next order: a hand scanner that sends / first goes from one to the next."""
+        self.smartsub.open_filter()
 
     # What an action is about
 

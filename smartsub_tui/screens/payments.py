@@ -98,8 +98,9 @@ class PaymentsScreen(OrderActions):
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
-        # Order numbers are digits: letters are the beginning of a key, and match nothing until it is whole.
-        yield FilterBar(parse_orders, self._text, self.to_table, unfinished=lambda word: word.lstrip("-").isalpha())
+        yield FilterBar(
+            "orders", self._text, self.to_table, backend=self.backend, moment=self.moment, found=self._number_entered
+        )
         yield Static("", id="facets")
         yield Rule()
         yield Static("", id="empty")
@@ -410,6 +411,13 @@ class PaymentsScreen(OrderActions):
         self.filter_bar.note("...")
         self._begin()
         self._count(after=_COUNT_AFTER)
+
+    def _number_entered(self, number: str, known: bool) -> None:
+        """A whole number, typed or scanned, opens its order, wherever in the list it is and whether it is there."""
+        if known:
+            self.app.push_screen(OrderInfoScreen(number))
+        else:
+            self.smartsub.tell(f"no order has the number {number}: the list shows what has it as a part")
 
     def action_filter(self) -> None:
         self.filter_bar.edit()

@@ -84,7 +84,7 @@ class RenewScreen(OrderingScreen):
                 yield Field(id="until", leave=self._leave_term, placeholder="YYYY-MM-DD", max_length=12)
             yield Static("", id="renew-who")
         yield Static("", id="renew-problem")
-        yield FilterBar(parse_users, self._text, self.to_table)
+        yield FilterBar("users", self._text, self.to_table, backend=self.backend, moment=self.moment)
         yield Rule()
         yield Static("", id="empty")
         yield PeopleTable()

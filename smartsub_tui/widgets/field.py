@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from rich.text import Text
 from textual.binding import Binding
 from textual.events import Key
+from textual.geometry import Size
 from textual.widgets import Input
+
+from smartsub_tui import display
 
 # Backspace, Ctrl+U, Home ...: as actions that run later they would edit what was typed behind them.
 _EDITS: Final = {binding.key: binding.action for binding in Binding.make_bindings(Input.BINDINGS)}
@@ -31,12 +35,26 @@ class Field(Input):
         # A blinking caret would send bytes over the line for nothing.
         self.cursor_blink = False
 
+    @property
+    def _value(self) -> Text:
+        """What is drawn: a name that a filter was made of, or a paste, can hold what a terminal would obey."""
+        return Text(display.typed(self.value), no_wrap=True, overflow="ignore", end="")
+
+    @property
+    def content_width(self) -> int:
+        """Never less than there is room for: a width that grows by a letter lays the whole screen out anew."""
+        return max(super().content_width, self.size.width)
+
+    def on_resize(self) -> None:
+        self.set_reactive(Input.virtual_size, Size(self.content_width, 1))
+
     async def _on_key(self, event: Key) -> None:
         screen = self.app.screen
         if screen.focused is not self:  # has_focus learns it only from a message behind this one
             event.stop()
             event.prevent_default()
-            (screen.focused or screen).post_message(Key(event.key, event.character))
+            # As if it came now: a key that leads into a field again does it before the next one is looked at.
+            await self.app.on_event(Key(event.key, event.character))
         elif event.key in ("enter", "escape"):
             event.stop()
             event.prevent_default()

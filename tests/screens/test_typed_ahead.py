@@ -58,7 +58,7 @@ async def test_what_is_typed_behind_a_filter_or_a_sort_is_about_what_it_finds(pa
 async def test_enter_behind_a_filter_opens_what_it_finds(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await settle(pilot)
-        at_once(app, "/", *OLD, "enter", "enter")
+        at_once(app, "/", *OLD[:8], "enter", "enter")
         await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
         await settle(pilot)
         assert f"Payments > {OLD}" in drawn(app)
