@@ -40,9 +40,9 @@ FILTERS: Final = {
     Rank.TIMING_OUT: "status:processing payby:<2h",
     Rank.EXPIRING: "state:expiring order:none",
 }
-OF_ORDERS: Final = tuple(rank for rank in Rank if rank is not Rank.EXPIRING)
+OF_ORDERS: Final[tuple[Rank, ...]] = tuple(rank for rank in Rank if rank is not Rank.EXPIRING)
 
-Key: TypeAlias = tuple[Rank, int]
+ItemKey: TypeAlias = tuple[Rank, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class QueuedOrder:
     waiting: tuple[Money, ...] = ()
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ItemKey:
         """An order that comes into another rank is another thing to do."""
         return self.rank, self.pk
 
@@ -86,7 +86,7 @@ class QueuedOffice:
         return Rank.EXPIRING
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ItemKey:
         return self.rank, self.pk
 
 
@@ -102,7 +102,7 @@ class Part:
     count: int
     number: int
 
-    def put_off(self, later: Sequence[Key]) -> Part:
+    def put_off(self, later: Sequence[ItemKey]) -> Part:
         """The same, with what is to be done later at its end, in the order in which it was put off."""
         places = {key: place for place, key in enumerate(later)}
         return replace(self, items=tuple(sorted(self.items, key=lambda item: places.get(item.key, -1))))
@@ -122,7 +122,7 @@ class Queue:
     def items(self) -> Iterator[Item]:
         return (item for part in self.parts for item in part.items)
 
-    def place(self, key: Key) -> int:
+    def place(self, key: ItemKey) -> int:
         """Which one of all it is, from 1 on; raises KeyError where it is not in the queue."""
         before = 0
         for part in self.parts:
@@ -132,10 +132,10 @@ class Queue:
             before += part.count
         raise KeyError(key)
 
-    def put_off(self, later: Sequence[Key]) -> Queue:
+    def put_off(self, later: Sequence[ItemKey]) -> Queue:
         return Queue(tuple(part.put_off(later) for part in self.parts))
 
-    def following(self, key: Key | None, before: Queue) -> Key | None:
+    def following(self, key: ItemKey | None, before: Queue) -> ItemKey | None:
         """Where someone is now who was at `key` of the queue `before`; at the first, who was nowhere.
 
         There still; else, for it is settled, at the next that is left, or behind the last at the one before it.
@@ -146,7 +146,7 @@ class Queue:
         return next(onward, here[0] if here else None)
 
 
-def read_queue(moment: Moment, later: Sequence[Key] = ()) -> Queue:
+def read_queue(moment: Moment, later: Sequence[ItemKey] = ()) -> Queue:
     """The queue as it is, with what is to be done `later` at the end of its rank."""
     parts = [_part_of_orders(rank, moment, later) for rank in OF_ORDERS]
     return Queue((*parts, _part_of_offices(moment, later)))
@@ -159,7 +159,7 @@ def filter_of(rank: Rank) -> Filter:
     return Filter("orders", (*chosen.terms, *(replace(term, negated=True) for each in worse for term in each.terms)))
 
 
-def _part(rank: Rank, items: Iterable[Item], later: Sequence[Key], count: int, number: int) -> Part:
+def _part(rank: Rank, items: Iterable[Item], later: Sequence[ItemKey], count: int, number: int) -> Part:
     whole = Part(rank, tuple(items), count, number).put_off(later)
     return replace(whole, items=whole.items[:MOST])
 
@@ -205,7 +205,7 @@ def orders_of(rank: Rank, moment: Moment, limit: int) -> Any:
     )
 
 
-def _part_of_orders(rank: Rank, moment: Moment, later: Sequence[Key]) -> Part:
+def _part_of_orders(rank: Rank, moment: Moment, later: Sequence[ItemKey]) -> Part:
     # Those that go to the end make room for as many others.
     limit = MOST + sum(each is rank for each, _ in later)
     found = list(rows(orders_of(rank, moment, limit)))
@@ -242,7 +242,7 @@ def _waiting(orders: Sequence[int]) -> dict[int, list[Money]]:
 # Offices
 
 
-def _part_of_offices(moment: Moment, later: Sequence[Key]) -> Part:
+def _part_of_offices(moment: Moment, later: Sequence[ItemKey]) -> Part:
     people, first = fn.COUNT(User.id), fn.MIN(Subscription.expires_on)
     counted = (
         User.select(

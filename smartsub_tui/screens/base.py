@@ -18,6 +18,7 @@ from smartsub_tui.commands import INTO_FIELDS, bindings
 from smartsub_tui.config import Settings
 from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.records import OfficeRecord
+from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.widgets.frame import KeyLine, Masthead
 from smartsub_tui.widgets.message_line import MessageLine, Told
@@ -31,6 +32,7 @@ class Host(Protocol):
     config_file: Path
     who: str
     told: Told | None  # and not read yet
+    later: list[ItemKey]  # of the triage queue, put off in this session
 
     @property
     def messages(self) -> Sequence[Told]: ...
@@ -52,6 +54,8 @@ class Host(Protocol):
     def open_expiring(self, filter_text: str) -> None: ...
 
     def open_order(self, number: str) -> None: ...
+
+    def open_triage(self) -> None: ...
 
 
 class BaseScreen(Screen[None]):
@@ -174,6 +178,9 @@ class BaseScreen(Screen[None]):
     def action_refresh(self) -> None:
         self.forget_waiting()
         self.load()
+
+    def action_triage(self) -> None:
+        self.smartsub.open_triage()
 
     def action_back(self) -> None:
         self.smartsub.go_back()

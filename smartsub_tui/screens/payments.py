@@ -42,11 +42,14 @@ class PaymentsScreen(OrderActions):
         "by_type",
         "sort",
         "export",
+        "triage",
         *ORDER_ACTIONS,
         "billing",
         "copy",
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "by_status", "by_type", "sort", "export", *ORDER_ACTIONS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "filter", "by_status", "by_type", "sort", "export", "triage", *ORDER_ACTIONS
+    )
 
     def __init__(self, text: str = "") -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from smartsub_tui.data.triage import (
     FILTERS,
     MOST,
     OF_ORDERS,
-    Key,
+    ItemKey,
     Part,
     Queue,
     QueuedOffice,
@@ -68,7 +68,7 @@ def offices(queue: Queue) -> list[QueuedOffice]:
     return [item for item in part(queue, Rank.EXPIRING).items if isinstance(item, QueuedOffice)]
 
 
-def keys(queue: Queue) -> list[Key]:
+def keys(queue: Queue) -> list[ItemKey]:
     return [item.key for item in queue.items]
 
 
@@ -258,7 +258,9 @@ def of(placed: dict[int, Rank]) -> Queue:
 
 
 @given(queues(), st.lists(st.tuples(st.sampled_from(OF_ORDERS), st.integers(0, 11)), max_size=8, unique=True))
-def test_what_is_put_off_comes_last_of_its_rank_in_the_order_in_which_it_was(queue: Queue, later: list[Key]) -> None:
+def test_what_is_put_off_comes_last_of_its_rank_in_the_order_in_which_it_was(
+    queue: Queue, later: list[ItemKey]
+) -> None:
     after = queue.put_off(later)
     assert after.total == queue.total
     for before, now in zip(queue.parts, after.parts, strict=True):
