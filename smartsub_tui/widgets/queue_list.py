@@ -29,7 +29,7 @@ _INDENT: Final = 3
 _NUMBER: Final = 20  # digits of an order number of our own
 _WHEN: Final = 13  # cells of display.instant and display.expiry
 _LEAST_OFFICE, _MOST_OFFICE = 12, 40
-_LEAST_WORDS: Final = 12
+_LEAST_WORDS, _WORDS = 12, 20
 # What the time of an item is, over its column.
 _TIMES: Final = {
     Rank.UNKNOWN: "since",
@@ -58,7 +58,7 @@ def layout(queue: Queue, room: int, *, with_currency: bool) -> Widths:
     number = min(max([_NUMBER, *(display.cell_width(item.number) for item in orders)]), max(_NUMBER, room // 4))
     longest = max([_LEAST_OFFICE, *(display.cell_width(item.office) for item in queue.items)])
     left = room - _INDENT - number - amount - _WHEN - 3
-    office = min(longest, _MOST_OFFICE, max(_LEAST_OFFICE, left - _LEAST_WORDS - 1, left // 2))
+    office = min(longest, _MOST_OFFICE, max(_LEAST_OFFICE, left - _WORDS - 1))
     words = left - office - 1
     return Widths(number, office, amount, words) if words >= _LEAST_WORDS else Widths(number, max(1, left), amount, 0)
 
@@ -232,15 +232,13 @@ class QueueList(ScrollView, can_focus=True):
         look, widths = display.rank(part.rank), self._widths
         shown = f", the first {display.count(len(part.items))}" if len(part.items) < part.count else ""
         line = display.cell(f" {look.glyph} ", look.style)
-        line.append_text(display.cell(f"{display.count(part.number)} {look.word}{shown}", look.style))
+        line.append_text(display.cell(f"{display.count(part.number)}  {look.word}{shown}", look.style))
         before = _INDENT + widths.number + 1 + widths.office + 1
         amount = "" if part.rank is Rank.EXPIRING else self._currency
         heads = f"{display.fit(amount, widths.amount, align='right')} {_TIMES[part.rank]}"
-        missing = before + len(heads) - len(heads.lstrip()) - line.cell_len
-        if missing > 0:
-            line.append_text(
-                display.cell(" " * (before - line.cell_len) + heads if before >= line.cell_len else "", "quiet")
-            )
+        behind = before + len(heads) - len(heads.lstrip()) - line.cell_len
+        if behind > 0:
+            line.append_text(display.cell(" " * behind + heads.lstrip(), "quiet"))
         return line
 
     def _item(self, item: Item, now: datetime) -> Text:

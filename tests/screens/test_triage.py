@@ -459,7 +459,7 @@ async def test_thousands_are_counted_and_the_first_are_there(tmp_path: Path) -> 
     path = make_database(tmp_path, many)
     async with on_stage(path) as (app, pilot):
         await press(pilot, "T")
-        assert f"{MOST + 30} failed, the first {MOST}" in drawn(app)
+        assert f"{MOST + 30}  failed, the first {MOST}" in drawn(app)
         assert (here(app), place(app)) == (f"{MOST + 29:020}", "1 of 530")
         await press(pilot, "G")
         assert place(app) == "500 of 530"
