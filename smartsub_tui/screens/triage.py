@@ -62,7 +62,6 @@ class TriageScreen(OrderActions):
     def __init__(self) -> None:
         super().__init__()
         self._begun = 0  # changes
-        self._under_way = 0
         self._seen: tuple[OrderDetails, tuple[Offered, ...]] | None = None
 
     def compose(self) -> ComposeResult:
@@ -96,8 +95,7 @@ class TriageScreen(OrderActions):
             queue = await self.backend.latest("queue", _read, self.moment(), later)
             here = self.queue_list.current
             self._show(queue, queue.following(here.key if here else None, self.queue_list.queue))
-            if not self._under_way:
-                self.listed(begun)
+            self.listed(begun)
 
         self.work("queue", load)
 
@@ -144,7 +142,7 @@ class TriageScreen(OrderActions):
         if isinstance(here, QueuedOffice):
             detail.show(list(self._about_office(here)))
             self.key_line.show(("renew", "later", *around))
-        elif here is not None and self._seen is not None:
+        elif here is not None and self._seen is not None and self._seen[0].number == here.number:
             found, offers = self._seen
             room, height = self.app.size.width - 2, detail.size.height
             detail.show(list(self._about_order(found, offers, room, height)))
@@ -173,11 +171,11 @@ class TriageScreen(OrderActions):
         yield from _flowed(ways, self.app.size.width - 2)
 
     def _about_order(self, found: OrderDetails, offers: tuple[Offered, ...], room: int, height: int) -> Iterator[Text]:
-        look = display.status(found.status, due=found.due)
+        shown = display.status(found.status, due=found.due)
         marks = "".join([", late" if found.late else "", ", deleted" if found.deleted else ""])
         term = f", {display.months(found.months)}" if found.months else f", until {found.until}" if found.until else ""
         head = display.cell(" ")
-        head.append_text(display.cell(f"{look}{marks}", look.style or "bold"))
+        head.append_text(display.cell(f"{shown}{marks}", shown.style or "bold"))
         apartments = f"{display.count(found.apartments)} {'apartment' if found.apartments == 1 else 'apartments'}"
         head.append_text(display.cell(f"   {found.type.label}{term}, {apartments}, {display.money(found.total)}"))
         yield head
@@ -270,16 +268,17 @@ class TriageScreen(OrderActions):
         return here.number if isinstance(here, QueuedOrder) else None
 
     async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
-        """What is typed from here on is meant for the next item, and waits for it."""
+        """What is typed from here on is meant for the next item: it waits for a look behind the change.
+
+        The change is asked for with the same step, so that whoever looks from here on looks behind it.
+        """
         self._begun += 1
-        self._under_way += 1
         try:
             await super()._do(trigger, found, said)
         except SmartsubError:
             self.forget_waiting()
             raise
         finally:
-            self._under_way -= 1
             if self.is_current:  # else it is read again when it is come back to
                 self.load()
 
