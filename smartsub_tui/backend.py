@@ -1,7 +1,8 @@
 """The one database thread: `await backend.call(function, ...)`. The interface never waits on it and never sees a model.
 
 A read that is asked again before it has answered (the next letter of a filter) is dropped: it raises Superseded, and a
-statement that is still running for it stops.
+statement that is still running for it stops. What may take long (a count, a search that no index serves) is asked with
+`patient`, and begins again whenever something else was asked meanwhile; or with `within`, which gives up in time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
 from smartsub_tui.billing.session import Session
@@ -33,6 +35,7 @@ class Backend:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._session: Session | None = None
         self._newest: dict[str, int] = {}
+        self._waiting: set[object] = set()  # asked, not begun, and not patient
         self._closing = False
 
     @property
@@ -41,38 +44,105 @@ class Backend:
 
     async def call(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs) -> T:
         """The result of `function(session, ...)`, run in the database thread to its end. For writes."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: self._run(function, *args, **options)
-        )
+        return await self._urgent(lambda: self._run(function, *args, **options))
 
     async def latest(
         self, question: str, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs
     ) -> T:
         """As call(), for reads of which only the newest by the same `question` is wanted; else raises Superseded."""
-        mine = self._newest[question] = self._newest.get(question, 0) + 1
-
-        def unwanted() -> bool:
-            return self._closing or self._newest[question] != mine
-
-        def read() -> T:
-            if unwanted():
-                raise Superseded
-            session = self._open()
-            session.database.watch(unwanted)
-            try:
-                result = self._run(function, *args, **options)
-            except Unavailable as error:
-                if was_interrupted(error):
-                    raise Superseded from None
-                raise
-            finally:
-                session.database.watch(None)
-            return result
-
-        result = await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        unwanted = self._ask(question)
+        result = await self._urgent(lambda: self._read(unwanted, function, *args, **options))
         if unwanted():
             raise Superseded
         return result
+
+    async def within(
+        self,
+        seconds: float,
+        question: str,
+        function: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T | None:
+        """As latest(), for at most so many seconds of the database's time: None where it takes longer."""
+        unwanted = self._ask(question)
+
+        def read() -> T | None:
+            end = perf_counter() + seconds
+            try:
+                return self._read(lambda: unwanted() or perf_counter() > end, function, *args, **options)
+            except Superseded:
+                if unwanted():
+                    raise
+                return None
+
+        result = await self._urgent(read)
+        if unwanted():
+            raise Superseded
+        return result
+
+    async def patient(
+        self, question: str, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs
+    ) -> T:
+        """As latest(), for reads that take long: they make way for whatever else is asked, then begin again."""
+        unwanted = self._ask(question)
+
+        def read() -> tuple[T] | None:
+            if self._waiting and not unwanted():
+                return None
+            try:
+                return (self._read(lambda: unwanted() or bool(self._waiting), function, *args, **options),)
+            except Superseded:
+                if unwanted():
+                    raise
+                return None
+
+        loop, result = asyncio.get_running_loop(), None
+        while result is None:
+            result = await loop.run_in_executor(self._thread, read)
+            if unwanted():
+                raise Superseded
+        return result[0]
+
+    def _ask(self, question: str) -> Callable[[], bool]:
+        """Whether what is asked now is no longer wanted."""
+        mine = self._newest[question] = self._newest.get(question, 0) + 1
+        return lambda: self._closing or self._newest[question] != mine
+
+    async def _urgent(self, read: Callable[[], T]) -> T:
+        """The result of `read` from the database thread, before what is patient."""
+
+        here = object()
+
+        def run() -> T:
+            self._waiting.discard(here)
+            return read()
+
+        self._waiting.add(here)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        finally:
+            self._waiting.discard(here)  # one that is cancelled before its turn is never run
+
+    def _read(
+        self,
+        unwanted: Callable[[], bool],
+        function: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        if unwanted():
+            raise Superseded
+        session = self._open()
+        session.database.watch(unwanted)
+        try:
+            return self._run(function, *args, **options)
+        except Unavailable as error:
+            if was_interrupted(error):
+                raise Superseded from None
+            raise
+        finally:
+            session.database.watch(None)
 
     def finish(self, function: Callable[[], object]) -> None:
         """Have `function` run in the database thread, behind all that was asked before, whatever becomes of the asker.

@@ -74,6 +74,13 @@ _ALL: Final = (
     Command("holder", "o", "o", "its order", "The open order that holds the person under the cursor."),
     Command("mark", "space", "Space", "mark", "Mark or unmark what is under the cursor."),
     Command("export", "e", "e", "export", "Write the rows of this list to a file, CSV or JSON Lines."),
+    Command("mark_range", "V", "V", "range", "Mark everything between what was marked last and the cursor."),
+    Command("mark_matching", "plus", "+", "all", "Mark all orders that the filter lets through, wherever they stand."),
+    Command("mark_none", "minus", "-", "none", "Take all marks away."),
+    Command(
+        "mark_inverted", "asterisk", "*", "invert", "Mark what is not marked, and only that, of what the filter finds."
+    ),
+    Command("at_time", "at", "@", "time", "To the orders of a day or an hour."),
     Command("mark_all", "A", "A", "all", "Mark everyone whom the filter lets through, or nobody."),
     Command("more_months", "plus", "+", "more", "One month more."),
     Command("fewer_months", "minus", "-", "fewer", "One month fewer."),

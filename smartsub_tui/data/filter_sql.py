@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from peewee import SQL, Case, ColumnBase, Field, ModelSelect, NodeList, Value, fn
 
@@ -47,6 +47,7 @@ from smartsub_tui.data.vocabulary import (
     EXPIRING_DAYS,
     LIVE_PAYMENT_STATES,
     OrderStatus,
+    OrderType,
     PaymentState,
     SubscriptionState,
     Word,
@@ -79,6 +80,46 @@ def order_condition(chosen: Filter, moment: Moment) -> Condition:
         # Exactly the condition of the indexes over what lists show.
         conditions.insert(0, Order.deleted_at.is_null())
     return _all(conditions)
+
+
+def order_branches(chosen: Filter, moment: Moment, *, by_type: bool = False) -> list[Condition]:
+    """The condition of order_condition in parts that exclude each other, each of one status, of one type, or of both.
+
+    Each is a run of an index in the order of creation, whichever statuses and types the filter lets through: the first
+    rows of all parts together are the first rows of the whole. `by_type`: each part is of one type, if of one status.
+    """
+    rest = chosen.without_key("status").without_key("type")
+    if rest == chosen:
+        return [order_condition(chosen, moment)]
+    common = order_condition(rest, moment)
+    statuses = _let_through(chosen, "status", OrderStatus)
+    types = _let_through(chosen, "type", OrderType)
+    of_status: list[OrderStatus | None] = [*statuses] if len(statuses) < len(OrderStatus) else [None]
+    of_type: list[OrderType | None] = [*types] if len(types) < len(OrderType) else [None]
+    if by_type and of_status != [None]:
+        of_type = [*types]
+    branches = []
+    for status in of_status:
+        for kind in of_type:
+            branch = [common]
+            if kind is not None:
+                branch.append(_is(Order.type, kind))
+            if status is not None:
+                branch.append(_is(Order.status, status))
+            branches.append(_all(branch))
+    return branches
+
+
+W = TypeVar("W", bound=Word)
+
+
+def _let_through(chosen: Filter, key: str, words: type[W]) -> list[W]:
+    """The words of a closed list that every term of that key lets through."""
+    left = list(words)
+    for term in chosen.terms:
+        if term.key == key:
+            left = [word for word in left if (word in _choices(term)) is not term.negated]
+    return left
 
 
 def _order_has(term: Term, moment: Moment) -> Condition:

@@ -219,7 +219,8 @@ class Order(Table):
 
 # What lists show leaves hidden orders out, and so do their indexes: a count of any type and status needs no table row.
 for _name, _columns in {
-    "orders_created": "created_at, id",
+    # With the number, so that a search for a part of one reads nothing but this index.
+    "orders_created": "created_at, id, number",
     "orders_status": "status, created_at, id",
     "orders_type": "type, created_at, id",
     "orders_type_status": "type, status, created_at, id",

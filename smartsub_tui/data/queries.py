@@ -11,7 +11,7 @@ from peewee import JOIN, Case, Expression, Field, Tuple, Value, fn
 from smartsub_tui.clock import local_date
 from smartsub_tui.data.database import rows
 from smartsub_tui.data.fields import to_microseconds
-from smartsub_tui.data.filter_sql import order_condition, user_condition
+from smartsub_tui.data.filter_sql import order_branches, order_condition, user_condition
 from smartsub_tui.data.filters import Filter, Moment
 from smartsub_tui.data.models import Claim, Department, Invoice, Office, Order, Subscription, User
 from smartsub_tui.data.money import Money
@@ -313,6 +313,11 @@ class Cursor(NamedTuple):
     pk: int
 
 
+def cursor_at(instant: datetime) -> Cursor:
+    """Between what was created before an instant and what was created at it or later, in the order of creation."""
+    return Cursor((to_microseconds(instant),), 0)
+
+
 class OrderPage(NamedTuple):
     """Rows in the order asked for, and the cursor of each."""
 
@@ -350,9 +355,9 @@ _COLUMNS: Final = (
 )
 
 
-def _orders(*extra: Any) -> Any:
+def _orders() -> Any:
     return (
-        Order.select(*_COLUMNS, *extra)
+        Order.select(*_COLUMNS)
         .join(Office, on=(Order.office == Office.id))
         .join(
             Invoice,
@@ -411,26 +416,113 @@ def search_orders(
 
     The first page, or the one right `after` a cursor, right `before` one, beginning `at` one, or the `last`.
     """
-    columns = _SORT_COLUMNS[sort.key]
     backward = before is not None or last
-    descending = sort.descending != backward
-    query = _orders(*(column.alias(f"sorted_by_{place}") for place, column in enumerate(columns))).where(
-        order_condition(chosen, moment)
-    )
+    conditions: list[Any] = []
     if before is not None:
-        query = query.where(_beyond(before, sort, backward=True))
+        conditions = [_beyond(before, sort, backward=True)]
     elif after is not None:
-        query = query.where(_beyond(after, sort))
+        conditions = [_beyond(after, sort)]
     elif at is not None:
-        query = query.where(_beyond(at, sort, itself=True))
-    ends = (*columns, Order.id)
-    found = list(rows(query.order_by(*(each.desc() if descending else each.asc() for each in ends)).limit(limit)))
+        conditions = [_beyond(at, sort, itself=True)]
+    cursors = _first(_branches(chosen, moment, sort), conditions, sort, limit, backward=backward)
     if backward:
-        found.reverse()
-    return OrderPage(
-        tuple(OrderSummary(**_summary(row, moment.now)) for row in found),
-        tuple(Cursor(tuple(map(_stored, row[-len(columns) :])), row[0]) for row in found),
+        cursors.reverse()
+    return _page(cursors, moment)
+
+
+def _branches(chosen: Filter, moment: Moment, sort: Sort) -> list[Any]:
+    """Conditions that together are that of the filter; each lets an index give its rows in the order of the sort."""
+    if sort.key in ("created", "type", "status"):
+        return order_branches(chosen, moment, by_type=sort.key == "type")
+    return [order_condition(chosen, moment)]
+
+
+def _first(
+    branches: Sequence[Any], conditions: Sequence[Any], sort: Sort, limit: int | None, *, backward: bool = False
+) -> list[Cursor]:
+    """Where the first rows of all branches stand, in the order of the sort, or against it."""
+    ends = (*_SORT_COLUMNS[sort.key], Order.id)
+    descending = sort.descending != backward
+    found: list[tuple[Any, ...]] = []
+    for branch in branches:
+        # Only what the sort compares: the rest of a row is read of the rows that are shown.
+        query = _with_office(Order.select(*ends).where(branch, *conditions), sort)
+        found.extend(rows(query.order_by(*(each.desc() if descending else each.asc() for each in ends)).limit(limit)))
+    cursors = [Cursor(tuple(map(_stored, values)), pk) for *values, pk in found]
+    if len(branches) > 1:
+        cursors.sort(reverse=descending)
+        cursors = cursors[:limit]
+    return cursors
+
+
+def _page(cursors: Sequence[Cursor], moment: Moment) -> OrderPage:
+    """The rows that stand there."""
+    read: dict[int, OrderSummary] = {}
+    for chosen in among(Order.id, [each.pk for each in cursors]):
+        read |= {row[0]: OrderSummary(**_summary(row, moment.now)) for row in rows(_orders().where(chosen))}
+    # What went between the two reads is left out: it is no longer in the list.
+    here = [each for each in cursors if each.pk in read]
+    return OrderPage(tuple(read[each.pk] for each in here), tuple(here))
+
+
+class Stretch(NamedTuple):
+    """What a part of the list holds, and where to look on from; None at the list's end."""
+
+    page: OrderPage
+    onward: Cursor | None
+
+
+def look_through(
+    chosen: Filter,
+    moment: Moment,
+    *,
+    sort: Sort,
+    start: Cursor | None,
+    backward: bool = False,
+    rows_looked_at: int,
+    limit: int,
+) -> Stretch:
+    """The orders that the filter lets through among the next `rows_looked_at` of all, from `start` on, itself excluded.
+
+    Nearest first, at most `limit`. For filters that no index serves: a search through all orders becomes many short
+    ones, between which other questions are answered.
+    """
+    columns = (*_SORT_COLUMNS[sort.key], Order.id)
+    descending = sort.descending != backward
+    ends = [each.desc() if descending else each.asc() for each in columns]
+    here = [_beyond(start, sort, backward=backward)] if start is not None else []
+    # Exactly the condition of the index that is walked; that over the numbers has hidden orders too.
+    shown = [] if sort.key == "number" else [Order.deleted_at.is_null()]
+    walked = (
+        _with_office(Order.select(*columns).where(*shown, *here), sort) if (*shown, *here) else Order.select(*columns)
     )
+    bound = [tuple(row) for row in rows(walked.order_by(*ends).offset(rows_looked_at - 1).limit(1))]
+    onward = None if not bound else Cursor(tuple(map(_stored, bound[0][:-1])), bound[0][-1])
+    if onward is not None:
+        here.append(_beyond(onward, sort, backward=not backward, itself=True))
+    cursors = _first([order_condition(chosen, moment)], here, sort, limit, backward=backward)
+    if len(cursors) == limit:
+        onward = cursors[-1]
+    return Stretch(_page(cursors, moment), onward)
+
+
+def orders_beginning(chosen: Filter, moment: Moment, *, limit: int) -> OrderPage:
+    """Of the orders that the filter lets through, those whose number begins with its digits (`number_prefix`)."""
+    digits = chosen.number_prefix or ""
+    # A half-open range: what begins with the digits sorts before the digits with their last one raised.
+    end = digits[:-1] + chr(ord(digits[-1]) + 1)
+    here = [Order.number >= digits, Order.number < end]
+    sort = Sort("number")
+    numbers = _first([order_condition(chosen, moment)], here, sort, limit)
+    page = _page(numbers, moment)
+    cursors = sorted((Cursor((_stored(row.created_at),), row.pk), place) for place, row in enumerate(page.rows))[::-1]
+    return OrderPage(tuple(page.rows[place] for _, place in cursors), tuple(cursor for cursor, _ in cursors))
+
+
+def order_totals(chosen: Filter, moment: Moment, sort: Sort = Sort(), *, limit: int) -> dict[str, Money]:
+    """Numbers and totals of the orders that the filter lets through, in the order of the sort, at most `limit`."""
+    picked = order_keys(chosen, moment, sort).select(Order.number, Order.total, Order.currency).limit(limit)
+    return {number: Money(total, currency) for number, total, currency in rows(picked)}
 
 
 def _beyond(cursor: Cursor, sort: Sort, *, backward: bool = False, itself: bool = False) -> Any:

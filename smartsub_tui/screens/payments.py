@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
+from time import perf_counter
 from typing import ClassVar, Final
 
 from textual import on
@@ -17,8 +20,10 @@ from smartsub_tui.commands import OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
-from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort, Stretch
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType
+from smartsub_tui.screens.at_time import AtTimeScreen, Span
 from smartsub_tui.screens.export import ExportScreen
 from smartsub_tui.screens.order_actions import OrderActions, offered
 from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
@@ -26,9 +31,15 @@ from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.order_table import SORTABLE, OrderTable
 
-WINDOW: Final = 100
-_STEP: Final = WINDOW // 2
-_COUNTED: Final = 1001
+_FIRST: Final = 64  # rows of the first page: as many as the tallest usual terminal shows
+_PAGE: Final = 128
+# Seconds that a question may hold the database before it goes on in parts, and that one part should take.
+_BOX: Final = 0.05
+_LOOKED_AT: Final = 16_000  # rows of the first part
+_MOST_LOOKED_AT: Final = 512_000
+_TELL_EVERY: Final = 0.3  # seconds between two words on how far a search has come
+_COUNT_AFTER: Final = 0.25  # seconds of quiet: while one types, every letter would be counted for nothing
+MOST_MARKED: Final = 100_000
 _TALL: Final = 24
 
 
@@ -41,6 +52,12 @@ class PaymentsScreen(OrderActions):
         "by_status",
         "by_type",
         "sort",
+        "at_time",
+        "mark",
+        "mark_range",
+        "mark_matching",
+        "mark_none",
+        "mark_inverted",
         "export",
         "triage",
         *ORDER_ACTIONS,
@@ -48,16 +65,32 @@ class PaymentsScreen(OrderActions):
         "copy",
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "filter", "by_status", "by_type", "sort", "export", "triage", *ORDER_ACTIONS
+        "filter",
+        "by_status",
+        "by_type",
+        "sort",
+        "at_time",
+        "mark",
+        "mark_range",
+        "mark_matching",
+        "mark_none",
+        "mark_inverted",
+        "export",
+        "triage",
+        *ORDER_ACTIONS,
     )
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self._text = text
         self.sort = Sort()
-        self._cursors: tuple[Cursor, ...] = ()
-        self._wanted: str | None = None
-        self._facets = Facets({}, {})
+        self._shown: tuple[Filter, Sort] | None = None  # what the table is of
+        self._jumps = 0  # to the list's ends, asked for until now
+        self._searching = False
+        self._everything: int | None = None
+        self._facets: Facets | None = None
+        self._marks: dict[str, Money] = {}
+        self._anchor: str | None = None  # the row that was marked last: a range goes from it
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -89,7 +122,7 @@ class PaymentsScreen(OrderActions):
         return self.filter_bar.filter
 
     def asked(self) -> object:
-        return self.filter, self.sort
+        return self.filter, self.sort, self._jumps
 
     def look_for(self, text: str) -> None:
         """Show the orders of this filter, as if it had been typed."""
@@ -99,80 +132,169 @@ class PaymentsScreen(OrderActions):
     # What is shown
 
     def load(self) -> None:
-        """Read the window again where it stands, and count anew."""
-        at = self._cursors[0] if self._cursors else None
-        self._show(at=at, on=self._wanted or self._current())
-        self._wanted = None
-        self._count()
+        """Read the rows again where they stand, and count anew."""
+        asked = self.filter, self.sort
+        if self._shown != asked or not self.table.window.rows or self._searching:
+            self._begin()
+        else:
+            self._read_again()
+        self._count(anew=True)
 
-    def _current(self) -> str | None:
-        return self.table.current.number if self.table.current else None
+    def _begin(self) -> None:
+        """The list from its first row; the cursor stays on its order where it is the list that is shown."""
+        chosen, sort, jumps = self.filter, self.sort, self._jumps
+        on = self._around() if self._shown == (chosen, sort) else ()
 
-    def _show(
-        self,
-        *,
-        at: Cursor | None = None,
-        after: Cursor | None = None,
-        before: Cursor | None = None,
-        last: bool = False,
-        on: str | None = None,
-        move: int = 0,
-    ) -> None:
-        chosen, sort = self.filter, self.sort
+        async def begin() -> None:
+            self._facets = None
+            page, end = await self._find(chosen, sort, limit=_FIRST, tell=True)
+            self._show(page, base=0, first=True, last=end, on=on)
+            self._shown = chosen, sort
+            self.listed((chosen, sort, jumps))
 
-        async def show() -> None:
-            page = await self.backend.latest(
-                "orders", _page, chosen, self.moment(), sort, at=at, after=after, before=before, last=last
+        self._shown_is_old()
+        self.work("orders", begin)
+
+    def _read_again(self) -> None:
+        chosen, sort, jumps, window = self.filter, self.sort, self._jumps, self.table.window
+        start, count, first, base = window.cursors[0], len(window.rows), window.first, window.base
+
+        async def read() -> None:
+            page, first_now, last = await self.backend.patient(
+                "orders", _again, chosen, self.moment(), sort, start, count, first
             )
-            if not page.rows and (at or after or before):
-                if at is not None:
-                    self._show()
-                return
-            if len(page.rows) < WINDOW and (at is not None):
-                # The list got shorter above the window's end: fill the window from its end.
-                page = await self.backend.latest("orders", _page, chosen, self.moment(), sort, at=None, around=page)
-            self._put(page, on, last=last, move=move)
-            self.listed((chosen, sort))
+            self._show(page, base=base, first=first_now, last=last, on=self._around())
+            self.listed((chosen, sort, jumps))
+            if page.rows and not first_now:
+                before = await self.backend.patient("place", _before, chosen, self.moment(), sort, page.cursors[0])
+                self.table.placed(before)
 
-        self.work("orders", show)
+        self.work("orders", read)
 
-    def _put(self, page: OrderPage, on_number: str | None, *, last: bool, move: int) -> None:
-        self._cursors = page.cursors
-        if last and page.rows:
-            on_number = page.rows[-1].number
-        self.table.show(page.rows, self.sort, self.backend.clock.now(), self.timezone, on=on_number)
-        if move:
-            self.table.move_cursor(row=self.table.cursor_row + move)
-        empty = self.query_one("#empty", Static)
-        empty.display = not page.rows
-        if not page.rows:
-            hint = "No orders match. Esc clears the filter." if self.filter.terms else _NO_ORDERS
-            empty.update(display.content(hint))
+    def _around(self) -> tuple[str, ...]:
+        """Where the cursor should stay: on its order, else on the nearest below it, else above."""
+        window, row = self.table.window, self.table.cursor_row
+        place = max(0, row - window.base)
+        numbers = [each.number for each in window.rows]
+        return (*numbers[place:], *reversed(numbers[:place]))
+
+    async def _find(
+        self,
+        chosen: Filter,
+        sort: Sort,
+        *,
+        start: Cursor | None = None,
+        backward: bool = False,
+        limit: int,
+        tell: bool = False,
+    ) -> tuple[OrderPage, bool]:
+        """The orders behind `start` (before it where `backward`), and whether the list ends with them.
+
+        At once, where an index serves the filter. Else all orders are looked through in parts, and other questions are
+        answered between them; with `tell` what was found so far is shown, and how far the search has come.
+        """
+        moment = self.moment()
+        page = await self.backend.within(_BOX, "orders", _page, chosen, moment, sort, start, backward, limit)
+        if page is not None:
+            return page, len(page.rows) < limit
+        if chosen.includes_deleted:  # no index walks hidden orders too; few are hidden, or in trouble
+            page = await self.backend.patient("orders", _page, chosen, moment, sort, start, backward, limit)
+            return page, len(page.rows) < limit
+        self._searching = True
+        try:
+            return await self._search(chosen, moment, sort, start, backward, limit, tell)
+        finally:
+            self._searching = False
+
+    async def _search(
+        self, chosen: Filter, moment: Moment, sort: Sort, start: Cursor | None, backward: bool, limit: int, tell: bool
+    ) -> tuple[OrderPage, bool]:
+        found, seen, looked_at, told = OrderPage((), ()), 0, _LOOKED_AT, 0.0
+        if tell and chosen.number_prefix is not None:
+            # Those that begin with the digits lie side by side: they are there before the others are found.
+            self._show_some(await self.backend.latest("orders", _beginning, chosen, moment, _FIRST), seen)
+        while True:
+            began = perf_counter()
+            part = await self.backend.patient(
+                "orders", _look, chosen, moment, sort, start, backward, looked_at, limit - len(found.rows)
+            )
+            took, seen = perf_counter() - began, seen + looked_at
+            found = _joined(part.page, found) if backward else _joined(found, part.page)
+            if part.onward is None or len(found.rows) >= limit:
+                return found, part.onward is None
+            start = part.onward
+            if tell and began - told >= _TELL_EVERY:
+                told = began
+                self._show_some(found, seen)
+            looked_at = min(_MOST_LOOKED_AT, looked_at * 2) if took < _BOX else max(1_000, looked_at // 2)
+
+    def _show_some(self, found: OrderPage, seen: int) -> None:
+        """What a search has found so far."""
+        if found.rows:
+            self._show(found, base=0, first=True, last=False, on=self._around())
+        everything = f" of {display.count(self._everything)}" if self._everything is not None else ""
+        self.filter_bar.note(f"searching, {display.count(seen)}{everything}")
+        if not found.rows:
+            self._show_empty(f"None among {display.count(seen)}{everything} orders yet: searching on, keys work.")
+
+    def _show(self, page: OrderPage, *, base: int, first: bool, last: bool, on: Collection[str] = ()) -> None:
         now = self.backend.clock.now()
-        self.query_one("#updated", Static).update(
-            display.content(f"updated {display.instant_full(now, self.timezone)[11:19]}")
-        )
+        self.table.begin(self.sort, now, self.timezone, anew=self._shown != (self.filter, self.sort))
+        self.table.show(page.rows, page.cursors, base=base, first=first, last=last, on=on)
+        if not page.rows and not self._searching:
+            self._show_empty("No orders match. Esc clears the filter." if self.filter.terms else _NO_ORDERS)
+        self.query_one("#empty", Static).display = not page.rows
+        self._sum_up()
         self._offer()
 
-    def _count(self) -> None:
+    def _show_empty(self, text: str) -> None:
+        empty = self.query_one("#empty", Static)
+        empty.display = True
+        empty.update(display.content(text))
+
+    def _sum_up(self) -> None:
+        """What is marked, and when the rows were read."""
+        updated = f"updated {display.instant_full(self.backend.clock.now(), self.timezone)[11:19]}"
+        marked = ""
+        if self._marks:
+            sums: dict[str, int] = {}
+            for each in self._marks.values():
+                sums[each.currency] = sums.get(each.currency, 0) + each.amount
+            money = ", ".join(display.money(Money(sums[code], code)) for code in sorted(sums))
+            marked = f"{display.count(len(self._marks))} marked, {money}"
+        room = max(0, self.size.width - 2 - len(updated) - 2)
+        self.query_one("#updated", Static).update(display.content(f"{display.fit(marked, room)}  {updated}"))
+
+    def _shown_is_old(self) -> None:
+        """What is counted is of another list: until it is counted, nothing is said."""
+        self.filter_bar.note("...")
+
+    def _count(self, *, anew: bool = False, after: float = 0.0) -> None:
+        """Count what the filter lets through, by status and type, and all orders.
+
+        What is all in the window is counted there. The rest is asked patiently, where one types only `after` a while.
+        """
         chosen = self.filter
 
         async def count() -> None:
+            if after:
+                await asyncio.sleep(after)
             moment = self.moment()
-            matching = await self.backend.latest("count", _count, chosen, moment, _COUNTED)
-            self.filter_bar.note(display.count(matching) if matching < _COUNTED else f"{_COUNTED - 1:,}+")
-            if matching >= _COUNTED:
-                matching = await self.backend.latest("count", _count, chosen, moment, None)
-            everything = await self.backend.latest("count", _count, parse_orders(""), moment, None)
-            self.filter_bar.note(f"{display.count(matching)} of {display.count(everything)}")
-            facets = await self.backend.latest("count", _facets, chosen, moment)
-            self._facets = facets
+            if self._everything is None or anew:
+                self._everything = await self.backend.patient("count", _count, parse_orders(""), moment)
+            facets = await self.backend.patient("count", _facets, chosen, moment)
+            self._facets, matching = facets, sum(facets.statuses.values())
+            if self._shown is not None and self._shown[0] == chosen:
+                self.table.counted(matching)
+            self.filter_bar.note(f"{display.count(matching)} of {display.count(self._everything)}")
             self._paint_facets()
 
         self.work("count", count)
 
     def _paint_facets(self) -> None:
         """What occurs, each with its count; on a low terminal a row of the table is worth more."""
+        if self._facets is None:
+            return
         statuses, types = self._facets
         parts = [f"{word.label} {display.count(statuses[word])}" for word in OrderStatus if word in statuses]
         parts += [f"{word.label} {display.count(types[word])}" for word in OrderType if word in types]
@@ -189,29 +311,35 @@ class PaymentsScreen(OrderActions):
 
     # The table asks
 
-    @on(OrderTable.Edge)
-    def _edge(self, event: OrderTable.Edge) -> None:
-        rows = self.table.orders
-        # A held key asks again before it was answered: the window may have moved on by then.
-        if event.where == "first":
-            self._show()
-        elif event.where == "last":
-            self._show(last=True)
-        elif event.where == "after" and len(rows) >= WINDOW and self.table.cursor_row == len(rows) - 1:
-            # Half of the window goes on, so that what was just seen stays in sight.
-            self._show(at=self._cursors[-_STEP], on=rows[-1].number, move=1)
-        elif event.where == "before" and self._cursors and self.table.cursor_row == 0:
-            self._show_before(rows[0].number)
+    @on(OrderTable.Wanted)
+    def _wanted(self, event: OrderTable.Wanted) -> None:
+        if self._searching or self._shown != (self.filter, self.sort):
+            return
+        chosen, sort, window = self.filter, self.sort, self.table.window
+        where = event.where
+        if where in ("first", "last"):
+            self._jumps += 1
+        jumps = self._jumps
+        limit = max(_PAGE, 2 * self.table.page)
 
-    def _show_before(self, number: str) -> None:
-        chosen, sort, first = self.filter, self.sort, self._cursors[0]
+        async def more() -> None:
+            match where:
+                case "after":
+                    page, end = await self._find(chosen, sort, start=window.cursors[-1], limit=limit)
+                    self.table.put_after(page.rows, page.cursors, last=end)
+                case "before":
+                    page, end = await self._find(chosen, sort, start=window.cursors[0], backward=True, limit=limit)
+                    self.table.put_before(page.rows, page.cursors, first=end)
+                case "last":
+                    page, end = await self._find(chosen, sort, backward=True, limit=limit)
+                    base = max(0, window.total - len(page.rows))
+                    self._show(page, base=base, first=end, last=True, on=[each.number for each in page.rows[-1:]])
+                case _:
+                    page, end = await self._find(chosen, sort, limit=limit)
+                    self._show(page, base=0, first=True, last=end)
+            self.listed((chosen, sort, jumps))
 
-        async def show() -> None:
-            page = await self.backend.latest("orders", _before, chosen, self.moment(), sort, first)
-            if page is not None:
-                self._put(page, number, last=False, move=-1)
-
-        self.work("orders", show)
+        self.work("orders", more)
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
@@ -222,20 +350,21 @@ class PaymentsScreen(OrderActions):
         key = str(event.column_key.value)
         if key in SORTABLE:
             self.sort = Sort(key, descending=not self.sort.descending if key == self.sort.key else True)
-            self._show()
+            self._begin()
 
     @on(DataTable.RowSelected)
     def _selected(self) -> None:
         self.when_listed(self._open)
 
     def _open(self) -> None:
-        order, place = self.table.current, self.table.cursor_row
+        order, window = self.table.current, self.table.window
         if order is not None:
-            self.app.push_screen(OrderInfoScreen(order.number, Walk(self.filter, self.sort, self._cursors[place])))
+            here = window.cursors[self.table.cursor_row - window.base]
+            self.app.push_screen(OrderInfoScreen(order.number, Walk(self.filter, self.sort, here)))
 
     def _offer(self) -> None:
         """The key line: what is legal for the order under the cursor."""
-        number = self._current()
+        number = self.chosen_order()
         if number is None:
             self.key_line.show(("filter", "by_status", "by_type", "help", "quit", "billing"))
             return
@@ -255,17 +384,16 @@ class PaymentsScreen(OrderActions):
 
     @on(Resize)
     def _resized(self) -> None:
-        if self._cursors:
-            rows = self.table.orders
-            self.table.show(rows, self.sort, self.backend.clock.now(), self.timezone, on=self._current())
+        self.table.lay_out()
+        self._sum_up()
         self._paint_facets()
 
     # The filter line
 
     @on(FilterBar.Changed)
     def _filter_changed(self) -> None:
-        self._show()
-        self._count()
+        self._begin()
+        self._count(after=_COUNT_AFTER)
 
     def action_filter(self) -> None:
         self.filter_bar.edit()
@@ -296,15 +424,126 @@ class PaymentsScreen(OrderActions):
         else:
             following = SORTABLE[(SORTABLE.index(self.sort.key) + 1) % len(SORTABLE)]
             self.sort = Sort(following)
-        self._show()
+        self._begin()
+
+    def action_at_time(self) -> None:
+        self.when_listed(self._ask_time)
+
+    def _ask_time(self) -> None:
+        async def ask() -> None:
+            said = await self.app.push_screen_wait(AtTimeScreen(self.moment()))
+            if said is not None:
+                self.sort = Sort("created", self.sort.descending if self.sort.key == "created" else True)
+                self._go_to(said)
+
+        self.work("action", ask)
+
+    def _go_to(self, span: Span) -> None:
+        """To the first order of a time, seen from where the list begins."""
+        chosen, sort, total = self.filter, self.sort, self.table.window.total
+        self._jumps += 1
+        jumps, start = self._jumps, queries.cursor_at(span.end if sort.descending else span.start)
+
+        async def go() -> None:
+            page, end = await self._find(chosen, sort, start=start, limit=_PAGE)
+            if not page.rows:
+                which = "that early" if sort.descending else "that late"
+                self.smartsub.tell(f"no order of this list is {which}")
+                self.listed((chosen, sort, jumps))
+                return
+            self._show(page, base=total // 2, first=False, last=end)
+            self._shown = chosen, sort
+            self.listed((chosen, sort, jumps))
+            self.table.placed(
+                await self.backend.patient("place", _before, chosen, self.moment(), sort, page.cursors[0])
+            )
+
+        self.work("orders", go)
 
     def action_export(self) -> None:
         self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort)))
 
+    # Marks
+
+    def marked_orders(self) -> tuple[str, ...]:
+        """The numbers of what is marked, in the order in which it was."""
+        return tuple(self._marks)
+
+    def keep_marked(self, numbers: Collection[str]) -> None:
+        """Of what is marked, only these stay."""
+        self._mark({number: total for number, total in self._marks.items() if number in numbers})
+
+    def _mark(self, marks: dict[str, Money]) -> None:
+        self._marks = marks
+        self.table.mark(marks)
+        self._sum_up()
+        self._offer()
+
+    def action_mark(self) -> None:
+        self.when_listed(self._mark_one)
+
+    def _mark_one(self) -> None:
+        """The row under the cursor, or no longer; then the next one is there."""
+        order = self.table.current
+        if order is None:
+            return
+        marks = dict(self._marks)
+        if marks.pop(order.number, None) is None:
+            marks[order.number] = order.total
+        self._anchor = order.number
+        self._mark(marks)
+        self.table.action_cursor_down()
+
+    def action_mark_range(self) -> None:
+        self.when_listed(self._mark_range)
+
+    def _mark_range(self) -> None:
+        """Every row between the one that was marked last and the cursor."""
+        here, window = self.table.current, self.table.window
+        places = {row.number: place for place, row in enumerate(window.rows)}
+        if here is None:
+            return
+        if self._anchor not in places:
+            self.smartsub.tell("Space marks one end of a range first, V the other", wrong=True)
+            return
+        ends = sorted((places[here.number], places[self._anchor]))
+        between = window.rows[ends[0] : ends[1] + 1]
+        self._mark({**self._marks, **{row.number: row.total for row in between}})
+
+    def action_mark_matching(self) -> None:
+        self.when_listed(lambda: self._mark_all(invert=False))
+
+    def action_mark_inverted(self) -> None:
+        self.when_listed(lambda: self._mark_all(invert=True))
+
+    def action_mark_none(self) -> None:
+        self._mark({})
+
+    def _mark_all(self, *, invert: bool) -> None:
+        """All that the filter lets through, wherever it stands; inverted: of these, the ones that were not."""
+        chosen, sort = self.filter, self.sort
+
+        async def mark() -> None:
+            found = await self.backend.patient("marks", _totals, chosen, self.moment(), sort, MOST_MARKED + 1)
+            if len(found) > MOST_MARKED:
+                most = display.count(MOST_MARKED)
+                self.smartsub.tell(
+                    f"more than {most} orders match, so many cannot be marked: narrow the filter", wrong=True
+                )
+                return
+            if invert:
+                others = {number: total for number, total in self._marks.items() if number not in found}
+                self._mark({**others, **{number: found[number] for number in found if number not in self._marks}})
+            else:
+                self._mark({**self._marks, **found})
+            self.smartsub.tell(f"{display.count(len(self._marks))} marked")
+
+        self.work("marks", mark)
+
     # What an action is about
 
     def chosen_order(self) -> str | None:
-        return self._current()
+        return self.table.current.number if self.table.current else None
 
     def order_changed(self, number: str, *, made: bool = False) -> None:
         if made:
@@ -317,37 +556,63 @@ _NO_ORDERS: Final = "No orders yet. 2 goes to Subscriptions, where people are re
 
 
 def _page(
+    session: Session, chosen: Filter, moment: Moment, sort: Sort, start: Cursor | None, backward: bool, limit: int
+) -> OrderPage:
+    time_out_due(session)
+    if backward:
+        return queries.search_orders(chosen, moment, sort=sort, limit=limit, before=start, last=start is None)
+    return queries.search_orders(chosen, moment, sort=sort, limit=limit, after=start)
+
+
+def _look(
     session: Session,
     chosen: Filter,
     moment: Moment,
     sort: Sort,
-    *,
-    at: Cursor | None = None,
-    after: Cursor | None = None,
-    before: Cursor | None = None,
-    last: bool = False,
-    around: OrderPage | None = None,
-) -> OrderPage:
+    start: Cursor | None,
+    backward: bool,
+    rows_looked_at: int,
+    limit: int,
+) -> Stretch:
+    return queries.look_through(
+        chosen, moment, sort=sort, start=start, backward=backward, rows_looked_at=rows_looked_at, limit=limit
+    )
+
+
+def _again(
+    session: Session, chosen: Filter, moment: Moment, sort: Sort, start: Cursor, count: int, first: bool
+) -> tuple[OrderPage, bool, bool]:
+    """The rows from `start` on as they are now, with what came before them where they were the list's `first`."""
     time_out_due(session)
-    if around is not None:
-        above = queries.search_orders(
-            chosen, moment, sort=sort, limit=WINDOW - len(around.rows), before=around.cursors[0]
-        )
-        return OrderPage((*above.rows, *around.rows), (*above.cursors, *around.cursors))
-    return queries.search_orders(chosen, moment, sort=sort, limit=WINDOW, at=at, after=after, before=before, last=last)
+    page = queries.search_orders(chosen, moment, sort=sort, limit=count + 1, at=start)
+    last = len(page.rows) <= count
+    if not first and page.rows:
+        return page, False, last
+    above = queries.search_orders(chosen, moment, sort=sort, limit=_PAGE, before=start)
+    if len(above.rows) == _PAGE or not page.rows:
+        page = queries.search_orders(chosen, moment, sort=sort, limit=_PAGE)
+        return page, True, len(page.rows) < _PAGE
+    return _joined(above, page), True, last
 
 
-def _before(session: Session, chosen: Filter, moment: Moment, sort: Sort, first: Cursor) -> OrderPage | None:
-    """The window whose second half begins at `first`; None where nothing is before it."""
-    above = queries.search_orders(chosen, moment, sort=sort, limit=_STEP, before=first)
-    if not above.rows:
-        return None
-    below = queries.search_orders(chosen, moment, sort=sort, limit=WINDOW - len(above.rows), at=first)
-    return OrderPage((*above.rows, *below.rows), (*above.cursors, *below.cursors))
+def _beginning(session: Session, chosen: Filter, moment: Moment, limit: int) -> OrderPage:
+    return queries.orders_beginning(chosen, moment, limit=limit)
 
 
-def _count(session: Session, chosen: Filter, moment: Moment, at_most: int | None) -> int:
-    return queries.count_orders(chosen, moment, at_most=at_most)
+def _joined(one: OrderPage, other: OrderPage) -> OrderPage:
+    return OrderPage((*one.rows, *other.rows), (*one.cursors, *other.cursors))
+
+
+def _before(session: Session, chosen: Filter, moment: Moment, sort: Sort, cursor: Cursor) -> int:
+    return queries.count_before(chosen, moment, sort, cursor)
+
+
+def _totals(session: Session, chosen: Filter, moment: Moment, sort: Sort, limit: int) -> dict[str, Money]:
+    return queries.order_totals(chosen, moment, sort, limit=limit)
+
+
+def _count(session: Session, chosen: Filter, moment: Moment) -> int:
+    return queries.count_orders(chosen, moment)
 
 
 def _facets(session: Session, chosen: Filter, moment: Moment) -> Facets:

@@ -1,26 +1,20 @@
-"""The order table: Textual's DataTable holding a window of the matching orders, never all of them.
-
-Sorting, filtering and counting are the database's. At an edge of the window the table asks for more with `Edge`, and
-its owner hands it the next window; the cursor stays on its order, told by number.
+"""The order table: which columns there are at which width, and what stands in them. Sorting, filtering and counting are
+the database's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
-
-from rich.text import Text
-from textual.message import Message
-from textual.widgets import DataTable
 
 from smartsub_tui import display
 from smartsub_tui.billing.payments import offers_in_list
 from smartsub_tui.commands import COMMANDS, OF_TRIGGER
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.records import OrderSummary
-from smartsub_tui.widgets.row_table import RowTable
+from smartsub_tui.widgets.windowed_table import KEPT, Head, WindowedTable
 
 # Every column, in its order: key (that of the sort, where it can be sorted by), head, to the right or not.
 _HEADS: Final = {
@@ -44,47 +38,67 @@ _SHORT_NUMBER: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as it is laid out: its width in cells, and each row's text."""
+    """A column as it is laid out: its width in cells, and which of a row's texts it shows."""
 
     key: str
     head: str
     width: int
     right: bool
-    texts: tuple[str, ...]
+    shows: str
 
 
-def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, timezone: str) -> list[Column]:
-    """The columns of a window of rows in `width` cells, gaps of one between them.
+def texts(row: OrderSummary, now: datetime, timezone: str) -> dict[str, str]:
+    """What may stand in a row, by column; "when" is a shorter "created", "amount" a "total" without its currency."""
+    created = display.instant(row.created_at, now, timezone)
+    return {
+        "number": display.plain(row.number),
+        "type": row.type.label,
+        "apartments": display.count(row.apartments),
+        "total": display.money(row.total),
+        "amount": display.money(row.total, with_currency=False),
+        "status": status_text(row),
+        "created": created,
+        "when": _shorter(created),
+        "action": actions(row, now),
+        "office": display.plain(row.office),
+        "next_expiration": row.next_expiration.isoformat() if row.next_expiration else "",
+    }
+
+
+class Widest:
+    """The widths that the texts of many rows need, and their currencies. They only grow."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, int] = {}
+        self.currencies: set[str] = set()
+
+    def take(self, row: OrderSummary, shown: Mapping[str, str]) -> None:
+        """One row more."""
+        self.currencies.add(row.total.currency)
+        for key, text in shown.items():
+            width = len(text) if text.isascii() else display.cell_width(text)
+            if width > self.cells.get(key, 0):
+                self.cells[key] = width
+
+
+def layout(widest: Widest, width: int, sort: Sort) -> list[Column]:
+    """The columns of rows that need these widths, in `width` cells, gaps of one between them.
 
     Money is never cut, nor are order numbers of our own. Where there is no room for all, the created time gets
     shorter, then the type, then the created time goes: the order number begins with it. On narrow terminals the
     apartments and the type follow; number, total and status stay. From 97 cells on the keys of the row's actions come
     in, from 110 on office and Next Expiration Date.
     """
-    one_currency = len({row.total.currency for row in rows}) <= 1
-    created = [display.instant(row.created_at, now, timezone) for row in rows]
-    texts = {
-        "number": [row.number for row in rows],
-        "type": [row.type.label for row in rows],
-        "apartments": [display.count(row.apartments) for row in rows],
-        "total": [display.money(row.total, with_currency=not one_currency) for row in rows],
-        "status": [status_text(row) for row in rows],
-        "created": created,
-        "action": [actions(row, now) for row in rows],
-        "office": [row.office for row in rows],
-        "next_expiration": [row.next_expiration.isoformat() if row.next_expiration else "" for row in rows],
-    }
     heads = {key: head for key, (head, _) in _HEADS.items()}
-    if one_currency and rows:
-        heads["total"] = f"Total {rows[0].total.currency}"
+    shows = {key: key for key in _HEADS}
+    if len(widest.currencies) <= 1:
+        shows["total"] = "amount"
+        heads["total"] = " ".join(["Total", *widest.currencies])
     if sort.key in heads:
         heads[sort.key] += " v" if sort.descending else " ^"
     least = {"action": _WITH_ACTION, "office": _WIDE, "next_expiration": _WIDE}
     keys = [key for key in _HEADS if width >= least.get(key, 0)]
-    need = {
-        key: max([display.cell_width(heads[key]), *(display.cell_width(display.plain(text)) for text in texts[key])])
-        for key in keys
-    }
+    need = {key: max(display.cell_width(heads[key]), widest.cells.get(shows[key], 0)) for key in keys}
 
     def over() -> int:
         return sum(need.values()) + len(need) - width
@@ -94,9 +108,8 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
     if "office" in need and over() > 0:
         need["office"] = max(12, need["office"] - over())
     if over() > 0:
-        short = [_shorter(text) for text in created]
-        texts["created"], heads["created"] = short, heads["created"].replace("Created", "When")
-        need["created"] = max([len(heads["created"]), *(len(text) for text in short)])
+        shows["created"], heads["created"] = "when", heads["created"].replace("Created", "When")
+        need["created"] = max(len(heads["created"]), widest.cells.get("when", 0))
     if over() > 0:
         need["type"] = max(10, need["type"] - over())
     if over() > 0:
@@ -109,10 +122,15 @@ def layout(rows: Sequence[OrderSummary], width: int, sort: Sort, now: datetime, 
     if over() > 0:
         # Its end tells an order from its neighbours.
         need["number"] = max(_SHORT_NUMBER, need["number"] - over())
-        texts["number"] = [
-            text if len(text) <= need["number"] else f"…{text[1 - need['number'] :]}" for text in texts["number"]
-        ]
-    return [Column(key, heads[key], need[key], _HEADS[key][1], tuple(texts[key])) for key in need]
+    return [Column(key, heads[key], need[key], _HEADS[key][1], shows[key]) for key in need]
+
+
+def cell_text(column: Column, shown: Mapping[str, str]) -> str:
+    """What a row shows in a column, exactly as wide as the column."""
+    text = shown[column.shows]
+    if column.key == "number" and len(text) > column.width and column.width < 20:
+        text = f"…{text[1 - column.width :]}"
+    return display.fit(text, column.width, align="right" if column.right else "left")
 
 
 def _shorter(created: str) -> str:
@@ -135,92 +153,39 @@ def status_text(row: OrderSummary) -> str:
     return ", ".join([str(look), *marks])
 
 
-class OrderTable(RowTable):
-    """A window of orders. `show` puts rows in; the owner answers `Edge` with the next ones."""
-
-    class Edge(Message):
-        """The cursor wants to go beyond the window: to the row after, before, to the very first or last."""
-
-        def __init__(self, where: str) -> None:
-            super().__init__()
-            self.where = where
+class OrderTable(WindowedTable[OrderSummary]):
+    """A window of orders, told apart by number."""
 
     def __init__(self) -> None:
+        self._sort = Sort()
+        self._now = datetime.fromtimestamp(0, UTC)
+        self._timezone = "UTC"
+        self._widest = Widest()
+        self._texts: dict[str, dict[str, str]] = {}
+        self._columns: list[Column] = []
         super().__init__()
-        self.orders: tuple[OrderSummary, ...] = ()
 
-    @property
-    def current(self) -> OrderSummary | None:
-        """The order under the cursor."""
-        return self.orders[self.cursor_row] if 0 <= self.cursor_row < len(self.orders) else None
+    def key_of(self, row: OrderSummary) -> str:
+        return row.number
 
-    def show(
-        self,
-        orders: tuple[OrderSummary, ...],
-        sort: Sort,
-        now: datetime,
-        timezone: str,
-        *,
-        on: str | None = None,
-    ) -> None:
-        """Show these rows, the cursor on the order with number `on`, or near where it was, or on the first."""
-        row = next((place for place, order in enumerate(orders) if order.number == on), None)
-        if row is None:
-            row = min(self.cursor_row, max(0, len(orders) - 1)) if on is not None else 0
-        # The table's own room: its width, less a scroll bar that may come.
-        width = max(20, (self.size.width or self.app.size.width) - 1)
-        columns = layout(orders, width, sort, now, timezone)
-        with self.prevent(DataTable.RowHighlighted):
-            self.clear(columns=True)
-            for column in columns:
-                head = display.fit(column.head, column.width, align="right" if column.right else "left")
-                self.add_column(Text(head + " "), key=column.key, width=column.width + 1)
-            styles = [display.status(order.status, due=order.due).style for order in orders]
-            for place, order in enumerate(orders):
-                self.add_row(
-                    *(
-                        display.cell(
-                            display.fit(column.texts[place], column.width, align="right" if column.right else "left"),
-                            styles[place] if column.key == "status" else "",
-                        )
-                        for column in columns
-                    ),
-                    key=order.number,
-                )
-            self.orders = orders
-        self.move_cursor(row=row)
+    def begin(self, sort: Sort, now: datetime, timezone: str, *, anew: bool) -> None:
+        """What comes is sorted so, and read at `now`; `anew`: it is another list, with widths of its own."""
+        self._sort, self._now, self._timezone = sort, now, timezone
+        self._texts.clear()
+        if anew:
+            self._widest = Widest()
 
-    def action_cursor_down(self) -> None:
-        if self.cursor_row >= len(self.orders) - 1:
-            self.post_message(self.Edge("after"))
-        else:
-            super().action_cursor_down()
+    def heads(self) -> list[Head]:
+        known, rows = self._texts, self.window.rows
+        for row in rows:
+            if row.number not in known:
+                known[row.number] = texts(row, self._now, self._timezone)
+                self._widest.take(row, known[row.number])
+        if len(known) > 2 * KEPT:
+            self._texts = {row.number: known[row.number] for row in rows}
+        self._columns = layout(self._widest, max(20, (self.size.width or self.app.size.width) - 1), self._sort)
+        return [Head(column.key, column.head, column.width, column.right) for column in self._columns]
 
-    def action_cursor_up(self) -> None:
-        if self.cursor_row <= 0:
-            self.post_message(self.Edge("before"))
-        else:
-            super().action_cursor_up()
-
-    def action_page_down(self) -> None:
-        if self.cursor_row >= len(self.orders) - 1:
-            self.post_message(self.Edge("after"))
-        else:
-            super().action_page_down()
-
-    def action_page_up(self) -> None:
-        if self.cursor_row <= 0:
-            self.post_message(self.Edge("before"))
-        else:
-            super().action_page_up()
-
-    def action_scroll_top(self) -> None:
-        self.post_message(self.Edge("first"))
-
-    def action_scroll_bottom(self) -> None:
-        self.post_message(self.Edge("last"))
-
-    action_scroll_home = action_scroll_top
-    action_scroll_end = action_scroll_bottom
-    action_first = action_scroll_top
-    action_last = action_scroll_bottom
+    def cells(self, row: OrderSummary) -> list[tuple[str, str]]:
+        shown, style = self._texts[row.number], display.status(row.status, due=row.due).style
+        return [(cell_text(column, shown), style if column.key == "status" else "") for column in self._columns]

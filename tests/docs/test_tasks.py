@@ -71,7 +71,7 @@ def is_open(number: str) -> Callable[[SmartSubApp, Path], bool]:
 DONE: list[Callable[[SmartSubApp, Path], bool]] = [
     is_open(LATE),
     lambda app, path: (
-        isinstance(app.screen, PaymentsScreen) and [order.number for order in app.screen.table.orders] == [FAILED]
+        isinstance(app.screen, PaymentsScreen) and [order.number for order in app.screen.table.window.rows] == [FAILED]
     ),
     lambda app, path: (
         look(path, "SELECT count(*) FROM order_line JOIN orders ON orders.id = order_id WHERE months = ?", "12") == 2

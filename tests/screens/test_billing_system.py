@@ -223,7 +223,7 @@ async def test_the_linux_console_gets_the_address_alone(path: Path, monkeypatch:
 async def test_help_names_the_keys_and_viewers_have_them_too(tmp_path: Path) -> None:
     path = make_database(tmp_path, fill, Role.VIEWER)
     async with on_stage(path, start="payments", settings=with_url(SHORT), role=Role.VIEWER) as (app, pilot):
-        await press(pilot, "question_mark")
+        await press(pilot, "question_mark", "pagedown")
         assert "b       Go to the billing system: its address and QR." in drawn(app)
         await press(pilot, "escape", "b", "question_mark")
         assert isinstance(app.screen, HelpScreen)

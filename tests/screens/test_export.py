@@ -101,7 +101,7 @@ async def test_filter_and_sort_of_the_screen_are_those_of_the_file(path: Path, h
             await press(pilot, "enter", "enter")
             screen = app.screen
             assert isinstance(screen, PaymentsScreen)
-            shown = [order.number for order in screen.table.orders]
+            shown = [order.number for order in screen.table.window.rows]
             written = [json.loads(line)["number"] for line in (here / f"{presses}.jsonl").read_text().splitlines()]
             assert written == shown
             assert 0 < len(shown) < 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from smartsub_tui.data.money import Money
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.records import InvoiceRecord, OrderSummary
 from smartsub_tui.data.vocabulary import OfficeKind, OrderStatus, OrderType
-from smartsub_tui.widgets.order_table import actions, layout
+from smartsub_tui.widgets.order_table import Widest, actions, cell_text, layout, texts
 from tests.support import NOW
 
 ORDER = OrderSummary(
@@ -45,8 +46,19 @@ ORDER = OrderSummary(
 INVOICE = InvoiceRecord(number="INV-2026-000001", issued_on=date(2026, 11, 22), total=ORDER.total)
 
 
+def columns(rows: Sequence[OrderSummary], width: int, timezone: str = "UTC") -> dict[str, list[str]]:
+    """Head and texts of each column, by its key."""
+    widest, shown = Widest(), [texts(row, NOW, timezone) for row in rows]
+    for row, each in zip(rows, shown, strict=True):
+        widest.take(row, each)
+    return {
+        column.key: [column.head, *(cell_text(column, each).strip() for each in shown)]
+        for column in layout(widest, width, Sort())
+    }
+
+
 def heads(width: int) -> list[str]:
-    return [column.head for column in layout([ORDER], width, Sort(), NOW, "UTC")]
+    return [column[0] for column in columns([ORDER], width).values()]
 
 
 def test_every_column_of_the_list_is_there_at_its_width() -> None:
@@ -57,8 +69,7 @@ def test_every_column_of_the_list_is_there_at_its_width() -> None:
 
 
 def test_the_time_of_creation_is_that_of_the_zone() -> None:
-    (created,) = (column for column in layout([ORDER], 118, Sort(), NOW, "Asia/Tokyo") if column.key == "created")
-    assert created.texts == ("Today 18:00",)
+    assert columns([ORDER], 118, "Asia/Tokyo")["created"] == ["Created v", "Today 18:00"]
 
 
 @pytest.mark.parametrize(
@@ -81,5 +92,4 @@ def test_a_row_offers_what_the_life_of_an_order_allows(changes: dict[str, Any], 
 
 def test_where_there_is_little_room_a_year_is_not_taken_for_a_day() -> None:
     old = replace(ORDER, created_at=NOW - timedelta(days=400), status=OrderStatus.SYSTEM_PROCESSING)
-    (when,) = (column for column in layout([ORDER, old], 78, Sort(), NOW, "UTC") if column.key == "created")
-    assert (when.head, when.texts) == ("When v", ("09:00", "Oct 2025"))
+    assert columns([ORDER, old], 78)["created"] == ["When v", "09:00", "Oct 2025"]

@@ -177,5 +177,5 @@ async def test_order_numbers_totals_and_statuses_stay_at_any_width(path: Path) -
             if width >= 45:
                 assert_inside(app)
             if width >= 60:
-                total = display.money(table.orders[0].total, with_currency=False)
+                total = display.money(table.window.rows[0].total, with_currency=False)
                 assert total in drawn(app)

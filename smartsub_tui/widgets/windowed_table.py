@@ -1,0 +1,411 @@
+"""A table over a list of any length: it holds a window of the rows, asks for more near its edges, and draws its lines.
+
+To its users it stays Textual's DataTable: cursor, messages, mouse, styles and header are that one's. What DataTable
+keeps of every row (cells, a height, a place) is answered from the window instead. Those are internals of one version of
+Textual, which is pinned; tests/widgets/test_windowed_table.py holds each of them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual._two_way_dict import TwoWayDict
+from textual.coordinate import Coordinate
+from textual.events import Click, MouseMove
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widgets import DataTable
+from textual.widgets.data_table import CellKey, ColumnKey, RowKey
+
+from smartsub_tui import display
+from smartsub_tui.widgets.row_table import RowTable
+from smartsub_tui.widgets.window import Row, Window
+
+# Rows that are kept, and how near to the window's edge the cursor comes before more are asked for.
+KEPT: Final = 512
+MARGIN: Final = 96
+_STRIPS: Final = 2048
+_GUTTER: Final = 1
+# Where the cursor leaves the view, this part of the view goes on with it: over a slow line each step repaints all rows.
+_STEP: Final = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A column as it stands on the screen: its key, its head, and its width in cells without the gap behind it."""
+
+    key: str
+    text: str
+    width: int
+    right: bool = False
+
+
+class WindowedTable(RowTable, Generic[Row]):
+    """Rows under one cursor. The owner puts them in with `show`, `put_after`, `put_before`, and answers `Wanted`.
+
+    A subclass says what stands in a row: `key_of`, `heads`, `cells`.
+    """
+
+    class Wanted(Message):
+        """More rows are wanted: those "after" or "before" the window, the "first" or the "last" of the list."""
+
+        def __init__(self, where: str) -> None:
+            super().__init__()
+            self.where = where
+
+    def __init__(self, *, id: str | None = None) -> None:
+        self.window: Window[Any] = Window()
+        self.marked: set[Hashable] = set()
+        self._strips: dict[tuple[Hashable, bool, bool], Strip] = {}
+        self._asked: str | None = None
+        super().__init__()
+        if id is not None:
+            self.id = id
+
+    # What a subclass says
+
+    @abstractmethod
+    def key_of(self, row: Any) -> Hashable:
+        """What tells a row from the others, however the list moves."""
+
+    @abstractmethod
+    def heads(self) -> Sequence[Head]:
+        """The columns, for the rows of the window and the width of the table."""
+
+    @abstractmethod
+    def cells(self, row: Any) -> Sequence[tuple[str, str]]:
+        """Text and style (a name of display.STYLES) of each column's cell, each as wide as its column."""
+
+    # What the owner asks and says
+
+    @property
+    def current(self) -> Any:
+        """The row under the cursor; None where there is none."""
+        return self.window.at(self.cursor_row)
+
+    @property
+    def page(self) -> int:
+        """Rows that are in sight."""
+        return max(1, (self.size.height or self.app.size.height) - self.header_height)
+
+    @property
+    def top(self) -> int:
+        """The number of the first row in sight."""
+        return int(self.scroll_y)
+
+    def show(
+        self,
+        rows: Sequence[Any],
+        cursors: Sequence[Any],
+        *,
+        base: int = 0,
+        first: bool = True,
+        last: bool = True,
+        on: Iterable[Hashable] = (),
+    ) -> None:
+        """These rows instead: the cursor on the first of the keys `on` that is there, at its old height, or on top."""
+        window, height, before = self.window, self.cursor_row - self.top, self._in_sight()
+        at_top = self.top == 0 and window.first and first
+        window.replace(rows, cursors, base=base, first=first, last=last)
+        self._asked = None
+        self._strips.clear()
+        places = {self.key_of(row): place for place, row in enumerate(window.rows)}
+        found = next((places[key] for key in on if key in places), None)
+        row = window.base + (found or 0)
+        self.set_reactive(DataTable.cursor_coordinate, Coordinate(max(0, row), 0))
+        self._update_dimensions(())
+        new_top = at_top and row < self.page
+        self._scroll(0 if new_top or found is None else row - max(0, min(height, self.page - 1)))
+        self._repaint(before)
+        if self.current is not None:
+            self.post_message(DataTable.RowHighlighted(self, self.cursor_row, self._row_key(self.cursor_row)))
+        self._ask()
+
+    def put_after(self, rows: Sequence[Any], cursors: Sequence[Any], *, last: bool) -> None:
+        """The rows right behind the window."""
+        before = self._in_sight()
+        self._put(self.window.append(rows, cursors, last=last), before)
+
+    def put_before(self, rows: Sequence[Any], cursors: Sequence[Any], *, first: bool) -> None:
+        """The rows right before the window."""
+        before = self._in_sight()
+        self._put(self.window.prepend(rows, cursors, first=first), before)
+
+    def counted(self, total: int) -> None:
+        """The list has so many rows."""
+        self._move_all(self.window.counted(total))
+
+    def placed(self, base: int) -> None:
+        """So many rows stand before the window."""
+        self._move_all(self.window.placed(base))
+
+    def lay_out(self) -> None:
+        """Columns and lines anew: the width or the look changed."""
+        self._strips.clear()
+        self._columns_changed()
+        self.refresh()
+
+    def mark(self, marked: Iterable[Hashable]) -> None:
+        """These rows are marked, and no others."""
+        before = self._in_sight()
+        self.marked = set(marked)
+        self._repaint(before)
+
+    def _put(self, moved: int, before: list[Any]) -> None:
+        self._asked = None
+        # The half that the cursor is farther from goes.
+        window, half = self.window, KEPT // 2
+        if len(window.rows) > KEPT:
+            start = max(window.base, min(self.cursor_row + moved - half, window.end - KEPT))
+            window.keep(start, start + KEPT)
+        self._move_all(moved)
+        self._repaint(before)
+        self._ask()
+
+    def _columns_changed(self) -> bool:
+        """Make the columns fit the rows; whether they were others."""
+        heads = tuple(self.heads())
+        known = [(column.key.value, str(column.label)) for column in self.ordered_columns]
+        wanted = [(head.key, _head(head)) for head in heads]
+        if known == wanted:
+            return False
+        self.columns.clear()
+        self._column_locations = TwoWayDict({})
+        for head, (_, text) in zip(heads, wanted, strict=True):
+            self.add_column(Text(text), key=head.key, width=head.width + 1)
+        self._update_dimensions(())
+        return True
+
+    def _in_sight(self) -> list[Any]:
+        """What the lines show, from the top: row, cursor, mark."""
+        lines = []
+        for index in range(self.top, self.top + self.page):
+            row = self.window.at(index)
+            lines.append(None if row is None else (row, index == self.cursor_row, self.key_of(row) in self.marked))
+        return lines
+
+    def _repaint(self, before: list[Any]) -> None:
+        """Draw the lines that differ from what they were: over a slow line the others cost as much."""
+        if self._columns_changed():
+            self._strips.clear()
+            self.refresh()
+            return
+        for place, (was, now) in enumerate(zip(before, self._in_sight(), strict=False)):
+            if was != now:
+                self.refresh(Region(0, place + self.header_height, self.size.width, 1))
+
+    def _move_all(self, by: int) -> None:
+        """The same rows have other numbers."""
+        self._update_dimensions(())
+        if by:
+            row, _ = self.cursor_coordinate
+            self.set_reactive(DataTable.cursor_coordinate, Coordinate(max(0, row + by), 0))
+            self._scroll(self.top + by)
+
+    def _ask(self) -> None:
+        """Ask for more rows where the cursor is near an edge that is not the list's."""
+        window = self.window
+        if self._asked is not None or not window.rows:
+            return
+        near = max(MARGIN, 2 * self.page)
+        if not window.last and window.end - self.cursor_row <= near:
+            self._want("after")
+        elif not window.first and self.cursor_row - window.base < near:
+            self._want("before")
+
+    def _want(self, where: str) -> None:
+        self._asked = where
+        self.post_message(self.Wanted(where))
+
+    # Keys
+
+    def _step(self, row: int, *, top: int | None = None) -> None:
+        self._set_hover_cursor(False)
+        window = self.window
+        if not window.rows:
+            return
+        row = max(window.base, min(row, window.end - 1))
+        if top is not None:
+            self._scroll(max(window.base, min(top, window.end - self.page)))
+        self.cursor_coordinate = Coordinate(row, 0)
+
+    def action_cursor_down(self) -> None:
+        self._step(self.cursor_row + 1)
+
+    def action_cursor_up(self) -> None:
+        self._step(self.cursor_row - 1)
+
+    def action_page_down(self) -> None:
+        self._step(self.cursor_row + self.page, top=self.top + self.page)
+
+    def action_page_up(self) -> None:
+        self._step(self.cursor_row - self.page, top=self.top - self.page)
+
+    def action_scroll_top(self) -> None:
+        if self.window.first:
+            self._step(0)
+        else:
+            self._want("first")
+
+    def action_scroll_bottom(self) -> None:
+        if self.window.last:
+            self._step(self.window.total - 1)
+        else:
+            self._want("last")
+
+    action_scroll_home = action_scroll_top
+    action_scroll_end = action_scroll_bottom
+    action_first = action_scroll_top
+    action_last = action_scroll_bottom
+
+    def _on_click(self, event: Click) -> None:  # type: ignore[override]  # DataTable's is a coroutine function
+        """A click on a head sorts by it, one on a row moves the cursor there, a second one opens the row."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        event.prevent_default()
+        if offset.y < self.header_height:
+            x = offset.x - _GUTTER
+            for place, column in enumerate(self.ordered_columns):
+                x -= column.get_render_width(self)
+                if x < 0:
+                    self.post_message(DataTable.HeaderSelected(self, column.key, place, label=column.label))
+                    return
+            return
+        row = self.top + offset.y - self.header_height
+        if self.window.at(row) is None:
+            return
+        event.stop()
+        if row == self.cursor_row:
+            self._post_selected_message()
+        else:
+            self.cursor_coordinate = Coordinate(row, 0)
+
+    def _on_mouse_move(self, event: MouseMove) -> None:
+        """No row is lit by the mouse alone: each would be painted twice on its way over the table."""
+        event.prevent_default()
+
+    # What DataTable asks of its rows, answered from the window
+
+    @property
+    def row_count(self) -> int:
+        return self.window.total
+
+    @property
+    def _total_row_height(self) -> int:
+        return self.window.total
+
+    @property
+    def ordered_rows(self) -> list[Any]:
+        return []
+
+    def is_valid_row_index(self, row_index: int) -> bool:
+        return 0 <= row_index < self.window.total
+
+    def get_row_at(self, row_index: int) -> list[Any]:
+        row = self.window.at(row_index)
+        return [] if row is None else [Text(text) for text, _ in self.cells(row)]
+
+    def get_cell_at(self, coordinate: Coordinate) -> Any:
+        cells = self.get_row_at(coordinate.row)
+        return cells[coordinate.column] if cells else super().get_cell_at(coordinate)  # which raises
+
+    def get_row_index(self, row_key: RowKey | str) -> int:
+        value = row_key.value if isinstance(row_key, RowKey) else row_key
+        for place, row in enumerate(self.window.rows):
+            if str(self.key_of(row)) == value:
+                return self.window.base + place
+        return super().get_row_index(row_key)  # which raises
+
+    def coordinate_to_cell_key(self, coordinate: Coordinate) -> CellKey:
+        return CellKey(self._row_key(coordinate.row), ColumnKey(None))
+
+    def _row_key(self, row: int) -> RowKey:
+        found = self.window.at(row)
+        return RowKey(None if found is None else str(self.key_of(found)))
+
+    def _get_row_region(self, row_index: int) -> Region:
+        return Region(0, row_index + self.header_height, self.size.width, 1)
+
+    def _highlight_row(self, row_index: int) -> None:
+        self.refresh_row(row_index)
+        if self.window.at(row_index) is not None:
+            self.post_message(DataTable.RowHighlighted(self, row_index, self._row_key(row_index)))
+        self._ask()
+
+    def _post_selected_message(self) -> None:
+        if self.current is not None:
+            self.post_message(DataTable.RowSelected(self, self.cursor_row, self._row_key(self.cursor_row)))
+
+    def _clamp_cursor_coordinate(self, coordinate: Coordinate) -> Coordinate:
+        window = self.window
+        return Coordinate(max(0, window.base, min(coordinate.row, window.end - 1)), 0)
+
+    def _update_dimensions(self, new_rows: Any) -> None:
+        self._require_update_dimensions = False
+        size = Size(self.size.width, self.window.total + self.header_height)
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def _scroll_cursor_into_view(self, animate: bool = False) -> None:
+        row, top, page = self.cursor_row, self.top, self.page
+        step = max(1, page // _STEP) if page > _STEP else 1
+        if row < top:
+            self._scroll(row if top - row > 1 else row - step + 1)
+        elif row >= top + page:
+            self._scroll(row - page + 1 if row - top - page > 0 else top + step)
+
+    def _scroll(self, top: int) -> None:
+        top = max(0, min(top, self.window.total - self.page))
+        if top != self.scroll_y:
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)
+
+    # Drawing
+
+    def notify_style_update(self) -> None:
+        self._strips.clear()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        if y < self.header_height:
+            style = base + self.get_component_rich_style("datatable--header")
+            text = " " * _GUTTER + "".join(str(column.label) for column in self.ordered_columns)
+            return Strip([Segment(display.fit(text, width), style)], width)
+        index = y - self.header_height + self.top
+        row = self.window.at(index)
+        if row is None:
+            return Strip.blank(width, base)
+        key, under = self.key_of(row), self.show_cursor and index == self.cursor_row
+        marked = key in self.marked
+        strip = self._strips.get((key, under, marked))
+        if strip is None:
+            if len(self._strips) >= _STRIPS:
+                self._strips.clear()
+            strip = self._strips[key, under, marked] = self._draw(row, under, marked, width, base)
+        return strip
+
+    def _draw(self, row: Any, under: bool, marked: bool, width: int, base: Style) -> Strip:
+        line = Text("*" if marked else " ", "bold" if marked else "", no_wrap=True, end="")
+        for text, look in self.cells(row):
+            line.append_text(display.cell(text, "" if under else look))
+            line.append(" ")
+        line.truncate(width, pad=True)
+        if line.cell_len < width:
+            line.pad_right(width - line.cell_len)
+        style = base + self.get_component_rich_style("datatable--cursor") if under else base
+        segments = list(line.render(self.app.console))
+        return Strip(Segment.apply_style(segments, style), width).simplify()
+
+
+def _head(head: Head) -> str:
+    return display.fit(head.text, head.width, align="right" if head.right else "left") + " "
