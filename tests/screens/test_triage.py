@@ -420,7 +420,7 @@ async def test_the_cursor_stands_on_items_only_and_is_always_seen_with_its_headi
         random, keys = Random(7), ["j", "k", "g", "G", "pagedown", "pageup", "home", "end", "down", "up"]
         assert isinstance(app.screen, TriageScreen)
         shown = app.screen.queue_list
-        for _ in range(60):
+        for _ in range(30):
             await press(pilot, random.choice(keys))
             assert here(app)
             lines = drawn(app).splitlines()[2 : 2 + shown.size.height]
