@@ -17,7 +17,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import WorkerFailed
 
 from smartsub_tui import display, paths, themes
-from smartsub_tui.backend import Backend
+from smartsub_tui.backend import Backend, Superseded
 from smartsub_tui.billing import access
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock, SystemClock
@@ -34,6 +34,7 @@ from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
+from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.widgets.message_line import Told
 
 _BESIDE = Path(__file__).with_name("smartsub.tcss")
@@ -43,6 +44,7 @@ STYLESHEET = _BESIDE if _BESIDE.exists() else _BESIDE.parent.parent / _BESIDE.na
 MOST_MESSAGES: Final = 200
 # What was typed ahead, or is held down, does not take away what it could not yet answer.
 _READ_AFTER: Final = timedelta(seconds=1)
+_LOOK_EVERY: Final = 1.0  # seconds between two looks for changes that others made
 
 
 class SmartSubApp(App[None]):
@@ -77,7 +79,9 @@ class SmartSubApp(App[None]):
         self.who = admin
         self.told: Told | None = None
         self.later: list[ItemKey] = []
+        self.undoables = UndoStack()
         self._messages: deque[Told] = deque(maxlen=MOST_MESSAGES)
+        self._data_version = 0
         self._start, self._filter_text = start, filter_text
         self.animation_level = "none"
         look = settings.ui.theme
@@ -87,6 +91,7 @@ class SmartSubApp(App[None]):
 
     async def on_mount(self) -> None:
         try:
+            self._data_version = await self.backend.call(_data_version)  # before anything is read
             admin = await self.backend.call(_admin)
         except SmartsubError as error:
             self.exit(return_code=error.exit_code, message=display.plain(f"smartsub: {error.message}"))
@@ -95,11 +100,22 @@ class SmartSubApp(App[None]):
         self.switch_mode(self._start)
         if self._filter_text:
             self.open_payments(self._filter_text)
+        self.set_interval(_LOOK_EVERY, self._look_for_changes)
         # The modules just loaded live as long as the application: collecting need not look at them again.
         self.call_after_refresh(gc.freeze)
 
     def on_unmount(self) -> None:
         self.backend.close()
+
+    async def _look_for_changes(self) -> None:
+        """Read again what is shown when another process has changed something; asking costs next to nothing."""
+        try:
+            seen = await self.backend.latest("changes", _data_version)
+        except (Superseded, SmartsubError):
+            return  # what is wrong with the database is told by what is asked of it
+        before, self._data_version = self._data_version, seen
+        if before != seen and isinstance(self.screen, BaseScreen):
+            self.screen.load()
 
     @property
     def messages(self) -> Sequence[Told]:
@@ -234,3 +250,7 @@ class SmartSubApp(App[None]):
 
 def _admin(session: Session) -> AdminRecord:
     return access.check(session.admin, access.Permission.READ)
+
+
+def _data_version(session: Session) -> int:
+    return session.database.data_version()

@@ -99,6 +99,7 @@ _ALL: Final = (
     Command("restore", "D", "D", "restore", "Bring a deleted order back.", True, Trigger.RESTORE),
     Command("apply", "A", "A", "apply", "Settle the order with the money that waits on it.", True, Trigger.APPLY),
     Command("invoice", "i", "i", "invoice", "Save the invoice of the order as PDF."),
+    Command("undo", "u", "u", "undo", "Take back the last deletion, restoring or marking of this session."),
 )
 COMMANDS: Final = {command.id: command for command in _ALL}
 OF_TRIGGER: Final = {command.trigger: command for command in _ALL if command.trigger is not None}

@@ -62,11 +62,15 @@ class ExportFormat(Word):
 
 
 class Wanted(NamedTuple):
-    """What an export holds. `filter` is one of orders or users as `kind` is, None for all; `sort` is of orders."""
+    """What an export holds. `filter` is one of orders or users as `kind` is, None for all; `sort` is of orders.
+
+    `numbers`, where there are any, are those of the orders that it holds, in this order, whatever the filter says.
+    """
 
     kind: ExportKind
     filter: Filter | None = None
     sort: Sort = Sort()
+    numbers: tuple[str, ...] = ()
 
 
 AUDIT_COLUMNS: Final = (
@@ -83,6 +87,8 @@ _COLUMNS: Final = {
 def row_ids(database: SqliteDatabase, wanted: Wanted, moment: Moment) -> array[int]:
     """The ids of the rows that the export has: orders and users in the order of the lists, events oldest first."""
     match wanted.kind:
+        case ExportKind.ORDERS if wanted.numbers:
+            return array("q", queries.order_ids(wanted.numbers))
         case ExportKind.ORDERS:
             query = queries.order_keys(wanted.filter or Filter("orders"), moment, wanted.sort)
         case ExportKind.USERS:

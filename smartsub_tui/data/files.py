@@ -110,6 +110,44 @@ class NewFile:
             raise Unavailable(f"{self._shown} cannot be written: {error.strerror}") from error
 
 
+class NewArchive(NewFile):
+    """A .zip of files, in the order in which they are added; the same files in the same order give the same bytes.
+
+    They are stored as they are: what is added is packed already, and what packs differs from machine to machine.
+    """
+
+    def __init__(self, path: Path, *, replace: bool = False) -> None:
+        from zipfile import ZipFile
+
+        super().__init__(path, replace=replace)
+        self._zip = ZipFile(self._file, "w")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._zip.NameToInfo
+
+    def add(self, name: str, content: bytes) -> None:
+        """Add a file under a name of safe_name(); none of that name is in it yet."""
+        from zipfile import ZipInfo
+
+        entry = ZipInfo(name)  # of the first day that a zip can tell: when it was made is no part of it
+        entry.create_system, entry.external_attr = 3, 0o600 << 16  # as on Unix, its owner's
+        with self._told():
+            self._zip.writestr(entry, content)
+
+    def keep(self) -> None:
+        try:
+            with self._told():
+                self._zip.close()
+            super().keep()
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        with suppress(OSError, ValueError):  # it would be closed later, into a file that is closed by then
+            self._zip.close()
+        super().drop()
+
+
 def write_file(path: Path, content: bytes, *, replace: bool = False) -> None:
     """Make the file `path` with this content; one that has it already stays as it is. Raises as NewFile does."""
     if _has(path, content):

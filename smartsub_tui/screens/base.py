@@ -20,6 +20,7 @@ from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
+from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.widgets.frame import KeyLine, Masthead
 from smartsub_tui.widgets.message_line import MessageLine, Told
 
@@ -33,6 +34,7 @@ class Host(Protocol):
     who: str
     told: Told | None  # and not read yet
     later: list[ItemKey]  # of the triage queue, put off in this session
+    undoables: UndoStack
 
     @property
     def messages(self) -> Sequence[Told]: ...

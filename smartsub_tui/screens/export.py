@@ -63,8 +63,10 @@ class ExportScreen(ModalScreen[None]):
             yield Static("", id="export-keys")
 
     def on_mount(self) -> None:
-        chosen = self._wanted.filter
+        chosen, numbers = self._wanted.filter, self._wanted.numbers
         described = chosen.describe() if chosen is not None else ""
+        if numbers:
+            described = f"{display.count(len(numbers))} marked, whatever the filter lets through"
         self.query_one("#export-filter", Static).update(
             display.content(described or f"all {self._wanted.kind.label} that lists show")
         )
@@ -176,6 +178,8 @@ class ExportScreen(ModalScreen[None]):
 
 
 def _count(session: Session, wanted: Wanted, moment: Moment) -> int:
+    if wanted.numbers:
+        return sum(1 for _ in queries.order_ids(wanted.numbers))
     if wanted.kind is ExportKind.USERS:
         return queries.count_users(wanted.filter or parse_users(""), moment)
     return queries.count_orders(wanted.filter or parse_orders(""), moment)

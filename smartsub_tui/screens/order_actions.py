@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from textual.binding import BindingType
 
 from smartsub_tui import display
-from smartsub_tui.billing import invoice_files, orders, payments
+from smartsub_tui.billing import bulk, invoice_files, orders, payments
+from smartsub_tui.billing.bulk import Item, Move, Outcome, Run
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import Manual, Offered
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_TRIGGER, bindings
+from smartsub_tui.commands import COMMANDS, OF_TRIGGER, bindings
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
+from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.billing_system import BillingSystemScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.pay import PayAnswer, PayScreen
+from smartsub_tui.screens.undo import Undoable
 
 _LINES_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """How a trigger asks: the verb, what will happen, and the field that it needs."""
+    """How a trigger asks: the verb, what will happen ({undo} is the key that undoes), and the field that it needs."""
 
     verb: str
     happens: str
@@ -39,8 +44,8 @@ _QUESTIONS: Final = {
     Trigger.FAIL: _Question("Mark as failed:", "Nothing was charged; its people are free again.", "Reason"),
     Trigger.AGAIN: _Question("Order again:", "A new order for the same people, at today's price.", None),
     Trigger.CANCEL: _Question("Cancel", "It can no longer be paid; its people are free again.", "Reason"),
-    Trigger.DELETE: _Question("Delete", "It is hidden, not destroyed: D restores it, is:deleted shows it.", "Reason"),
-    Trigger.RESTORE: _Question("Restore", "It comes back into the lists.", None),
+    Trigger.DELETE: _Question("Delete", "It is hidden, not destroyed: {undo} undoes, is:deleted shows it.", "Reason"),
+    Trigger.RESTORE: _Question("Restore", "It comes back into the lists: {undo} undoes.", None),
     Trigger.APPLY: _Question(
         "Apply the waiting money to", "Every date is moved once; the order is flagged late.", None
     ),
@@ -50,11 +55,22 @@ _QUESTIONS: Final = {
 class OrderActions(BaseScreen):
     """A screen on which an order is chosen; `chosen_order` names it, `order_changed` is told what became of it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("billing", "copy")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("billing", "copy", "undo")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unfinished: tuple[Run, frozenset[str]] | None = None  # and the orders that it did not do
 
     def chosen_order(self) -> str | None:
         """The number of the order that an action is about."""
         raise NotImplementedError
+
+    def marked_orders(self) -> tuple[str, ...]:
+        """The numbers of the orders that are marked, as the list has them: actions on many are about these."""
+        return ()
+
+    def keep_marked(self, numbers: Collection[str]) -> None:
+        """Only these of the marked orders stay marked: with the others it is done."""
 
     def order_changed(self, number: str, *, made: bool = False) -> None:
         """An order was changed, or `made`."""
@@ -99,6 +115,9 @@ class OrderActions(BaseScreen):
         self.when_listed(self._invoice)
 
     def _invoice(self) -> None:
+        if marked := self.marked_orders():
+            self._ask_for_many(None, marked)
+            return
         number = self.chosen_order()
         if number is None:
             return
@@ -112,6 +131,9 @@ class OrderActions(BaseScreen):
         self.when_listed(lambda: self._ask_now(trigger))
 
     def _ask_now(self, trigger: Trigger) -> None:
+        if trigger in bulk.TRIGGERS and (marked := self.marked_orders()):
+            self._ask_for_many(trigger, marked)
+            return
         number = self.chosen_order()
         if number is None:
             return
@@ -129,7 +151,7 @@ class OrderActions(BaseScreen):
             if trigger is Trigger.CONFIRM and found.status is OrderStatus.SUCCEED:
                 verb, happens = "Record", "It is paid already: second money is recorded and waits."
             if trigger is Trigger.DELETE and found.status is OrderStatus.PROCESSING:
-                happens = "It is cancelled, then hidden. D brings it back as Cancel, is:deleted shows it."
+                happens = "It is cancelled, then hidden. {undo} undoes, as Cancel; is:deleted shows it."
             said: str | PayAnswer | None
             if trigger in (Trigger.PAY, Trigger.CONFIRM):
                 said = await self.app.push_screen_wait(
@@ -147,7 +169,7 @@ class OrderActions(BaseScreen):
                 said = await self.app.push_screen_wait(
                     ConfirmScreen(
                         f"{verb} order {found.number}?",
-                        [*about(found), "", happens],
+                        [*about(found), "", happens.format(undo=COMMANDS["undo"].shown)],
                         f"Yes, {OF_TRIGGER[trigger].label}",
                         question.field,
                     )
@@ -181,13 +203,64 @@ class OrderActions(BaseScreen):
                     self.order_changed(made.order.number, made=True)
                 return
             case Trigger.RESTORE, _:
-                await call(payments.restore, number, version=version)
-                self.smartsub.tell(f"restored {number}")
+                changed = await call(payments.restore, number, version=version)
+                self._moved(trigger, found, changed)
             case _:
-                await call(payments.CLOSING[trigger], number, said, version=version)
-                self.smartsub.tell(f"{_DONE[trigger]} {number}")
+                changed = await call(payments.CLOSING[trigger], number, said, version=version)
+                self._moved(trigger, found, changed)
         if self.is_current:  # else it is read again when it is come back to
             self.order_changed(number)
+
+    def _moved(self, trigger: Trigger, found: OrderDetails, changed: OrderDetails) -> None:
+        """Tell that an order was moved, and how it is undone, where it can be."""
+        undoes = ""
+        if trigger in bulk.UNDONE_BY:
+            item = Item(found.number, found.version, found.status, found.total)
+            self._may_undo(*bulk.undoing(trigger, [Outcome(item, version=changed.version)]))
+            undoes = f": {COMMANDS['undo'].shown} undoes"
+        self.smartsub.tell(f"{_DONE[trigger]} {found.number}{undoes}")
+
+    # Many orders
+
+    def _ask_for_many(self, trigger: Trigger | None, numbers: tuple[str, ...]) -> None:
+        """Ask for an action on many orders; trigger None: for their invoices."""
+        from smartsub_tui.screens.bulk import WORDINGS, BulkScreen, Ended
+
+        def ended(end: Ended) -> None:
+            self._unfinished = (end.run, frozenset(end.not_done))
+            self.keep_marked(end.not_done)
+            if trigger in bulk.UNDONE_BY and end.done:
+                self._may_undo(*bulk.undoing(trigger, end.outcomes))
+
+        earlier = None
+        if self._unfinished is not None and self._unfinished[1].issuperset(numbers):
+            earlier = self._unfinished[0]
+        self.app.push_screen(BulkScreen(WORDINGS[trigger], numbers, ended, earlier=earlier))
+
+    # Undoing
+
+    def undo_here(self) -> tuple[str, ...]:
+        """The command of undoing, for the key line, where there is something to undo."""
+        return ("undo",) if self.smartsub.undoables else ()
+
+    def action_undo(self) -> None:
+        """Take back the last thing done, which may be one that is still being done."""
+        stack = self.smartsub.undoables
+        held = stack.pressed(self.backend.clock.now())
+        before = [each for each in self.app.workers if each.group == "write" and not each.is_finished]
+
+        async def undo() -> None:
+            for each in before:
+                await each.wait()
+            if not stack:
+                self.smartsub.tell("nothing to undo")
+            elif (done := stack.take(held=held)) is not None:
+                done.undo(self)
+
+        self.smartsub.write(undo)
+
+    def _may_undo(self, back: Move, items: tuple[Item, ...]) -> None:
+        self.smartsub.undoables.push(Undoable(partial(_undo_orders, back=back, items=items), moves_orders=True))
 
     def _tell_paid(self, paid: payments.Paid) -> None:
         if paid.waiting is not None:
@@ -200,7 +273,46 @@ class OrderActions(BaseScreen):
             self.smartsub.tell(f"paid {paid.order.total}{invoice}")
 
 
-_DONE: Final = {Trigger.FAIL: "marked as failed:", Trigger.CANCEL: "cancelled", Trigger.DELETE: "deleted"}
+_DONE: Final = {
+    Trigger.FAIL: "marked as failed:",
+    Trigger.CANCEL: "cancelled",
+    Trigger.DELETE: "deleted",
+    Trigger.RESTORE: "restored",
+}
+
+
+def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> None:
+    """Take back what was done to one order, or to many of them with a look at how far it is."""
+    stack = screen.smartsub.undoables
+
+    def again(left: tuple[Item, ...]) -> None:
+        if left:
+            stack.push(Undoable(partial(_undo_orders, back=back, items=left), moves_orders=True))
+
+    async def one() -> None:
+        try:
+            outcome = await screen.backend.call(back.do, items[0])
+        except SmartsubError:
+            again(items)
+            raise
+        number = items[0].number
+        if outcome.done:
+            screen.smartsub.tell(f"undone: {_DONE[back.trigger]} {number}")
+        else:
+            screen.smartsub.tell(f"not undone: order {number} {outcome.refused}", wrong=True)
+        if screen.is_current:
+            screen.load()
+
+    if len(items) == 1:
+        screen.smartsub.write(one)
+    elif screen.is_current:
+        from smartsub_tui.screens.bulk import WORDINGS, BulkScreen
+
+        screen.app.push_screen(
+            BulkScreen(WORDINGS[back.trigger], (), lambda end: again(end.unreached), begin=(back, items))
+        )
+    else:  # it was left meanwhile: nothing comes over another screen
+        again(items)
 
 
 def look(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, ...]]:

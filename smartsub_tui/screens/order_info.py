@@ -72,6 +72,7 @@ class OrderInfoScreen(OrderActions):
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
         *ORDER_ACTIONS,
+        "undo",
         "billing",
         "copy",
         "neighbour_before",
@@ -129,7 +130,7 @@ class OrderInfoScreen(OrderActions):
         possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
         walk = ["neighbour_before", "neighbour_after"] if self._walk is not None else []
         drawn = [] if invoices.objection(found) else ["invoice"]
-        self.key_line.show((*possible, *drawn, *walk, "back", "help", "billing", "copy"))
+        self.key_line.show((*possible, *drawn, *self.undo_here(), *walk, "back", "help", "billing", "copy"))
 
     @on(Resize)
     def _resized(self) -> None:

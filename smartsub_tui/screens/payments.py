@@ -61,6 +61,7 @@ class PaymentsScreen(OrderActions):
         "export",
         "triage",
         *ORDER_ACTIONS,
+        "undo",
         "billing",
         "copy",
     )
@@ -146,13 +147,13 @@ class PaymentsScreen(OrderActions):
         on = self._around() if self._shown == (chosen, sort) else ()
 
         async def begin() -> None:
-            self._facets = None
             page, end = await self._find(chosen, sort, limit=_FIRST, tell=True)
             self._show(page, base=0, first=True, last=end, on=on)
             self._shown = chosen, sort
+            if self._facets is not None:  # of the same filter, under another sort
+                self.table.counted(sum(self._facets.statuses.values()))
             self.listed((chosen, sort, jumps))
 
-        self._shown_is_old()
         self.work("orders", begin)
 
     def _read_again(self) -> None:
@@ -265,10 +266,6 @@ class PaymentsScreen(OrderActions):
         room = max(0, self.size.width - 2 - len(updated) - 2)
         self.query_one("#updated", Static).update(display.content(f"{display.fit(marked, room)}  {updated}"))
 
-    def _shown_is_old(self) -> None:
-        """What is counted is of another list: until it is counted, nothing is said."""
-        self.filter_bar.note("...")
-
     def _count(self, *, anew: bool = False, after: float = 0.0) -> None:
         """Count what the filter lets through, by status and type, and all orders.
 
@@ -378,7 +375,7 @@ class PaymentsScreen(OrderActions):
             around = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
             current = self.table.current
             drawn = ["invoice"] if current is not None and current.invoice is not None else []
-            self.key_line.show(("info", *possible, *drawn, *around))
+            self.key_line.show(("info", *possible, *drawn, *self.undo_here(), *around))
 
         self.work("offers", offer)
 
@@ -392,6 +389,8 @@ class PaymentsScreen(OrderActions):
 
     @on(FilterBar.Changed)
     def _filter_changed(self) -> None:
+        self._facets = None  # what was counted is of another list
+        self.filter_bar.note("...")
         self._begin()
         self._count(after=_COUNT_AFTER)
 
@@ -461,7 +460,7 @@ class PaymentsScreen(OrderActions):
         self.work("orders", go)
 
     def action_export(self) -> None:
-        self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort)))
+        self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort, self.marked_orders())))
 
     # Marks
 

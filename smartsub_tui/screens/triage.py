@@ -29,9 +29,11 @@ from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.data.triage import FILTERS, ItemKey, Queue, QueuedOffice, QueuedOrder, read_queue
 from smartsub_tui.data.vocabulary import PaymentState, Rank, Trigger
 from smartsub_tui.errors import SmartsubError
+from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.order_actions import OrderActions, look
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.pay import PayAnswer
+from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.lines import Lines
 from smartsub_tui.widgets.queue_list import QueueList
@@ -55,7 +57,7 @@ class QueueWalk:
 class TriageScreen(OrderActions):
     """The queue over what can be done with the item under the cursor, and why not the rest."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "later", "renew", *ORDER_ACTIONS, "billing", "copy")
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "later", "renew", *ORDER_ACTIONS, "undo", "billing", "copy")
     BINDINGS: ClassVar[list[BindingType]] = bindings("later", "renew", *ORDER_ACTIONS)
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-home"), (32, "-tall")]  # noqa: RUF012 - Textual's own declaration
 
@@ -91,8 +93,9 @@ class TriageScreen(OrderActions):
 
     def load(self) -> None:
         async def load() -> None:
-            begun, later = self._begun, tuple(self.smartsub.later)
-            queue = await self.backend.latest("queue", _read, self.moment(), later)
+            begun, later = self._begun, self.smartsub.later
+            queue = await self.backend.latest("queue", _read, self.moment(), tuple(later))
+            queue = queue.put_off(later)  # as it is now: a key may have been pressed meanwhile
             here = self.queue_list.current
             self._show(queue, queue.following(here.key if here else None, self.queue_list.queue))
             self.listed(begun)
@@ -141,17 +144,17 @@ class TriageScreen(OrderActions):
         around = ("back", "help")
         if isinstance(here, QueuedOffice):
             detail.show(list(self._about_office(here)))
-            self.key_line.show(("renew", "later", *around))
+            self.key_line.show(("renew", "later", *self.undo_here(), *around))
         elif here is not None and self._seen is not None and self._seen[0].number == here.number:
             found, offers = self._seen
             room, height = self.app.size.width - 2, detail.size.height
             detail.show(list(self._about_order(found, offers, room, height)))
             possible = [OF_TRIGGER[each].id for each in _possible(offers)]
             drawn = [] if invoices.objection(found) else ["invoice"]
-            self.key_line.show((*possible, *drawn, "later", "info", *around, "billing", "copy"))
+            self.key_line.show((*possible, *drawn, "later", *self.undo_here(), "info", *around, "billing", "copy"))
         elif here is None:
             detail.show([])
-            self.key_line.show(("dashboard", "subscriptions", "payments", *around))
+            self.key_line.show((*self.undo_here(), "dashboard", "subscriptions", "payments", *around))
 
     @on(Resize)
     def _resized(self) -> None:
@@ -257,10 +260,18 @@ class TriageScreen(OrderActions):
         if place == len(keys):
             self.smartsub.tell("it is the last one: put off, it stays the last")
             return
-        later = self.smartsub.later
+        later, before = self.smartsub.later, tuple(self.smartsub.later)
         if here.key in later:
             later.remove(here.key)
         later.append(here.key)
+
+        def undo(screen: BaseScreen) -> None:
+            later[:] = before
+            screen.smartsub.tell(f"undone: {name} is no longer put off")
+            screen.load()
+
+        name = here.number if isinstance(here, QueuedOrder) else here.office
+        self.smartsub.undoables.push(Undoable(undo))
         self._show(queue.put_off(later), keys[place])
 
     def chosen_order(self) -> str | None:

@@ -111,6 +111,16 @@ def test_who_may_not_makes_no_file_and_learns_of_none(session: Session, tmp_path
     assert there.read_text() == "kept"
 
 
+def test_orders_that_are_named_come_in_their_order_whatever_the_filter_says(session: Session) -> None:
+    filled(session, 1300)
+    Order.update(deleted_at=NOW).where(Order.number == "000007").execute()
+    named = (*(f"{place:06}" for place in range(1299, 0, -2)), "none")
+    for sort in (OLDEST_FIRST, Sort("number")):
+        wanted = Wanted(ExportKind.ORDERS, parse_orders("status:failed"), sort, named)
+        lines = "".join(pages(session, find_rows(session, wanted, ExportFormat.CSV))).splitlines()
+        assert [line.split(",")[0] for line in lines[1:]] == list(named[:-1])
+
+
 # Files, slice by slice
 
 

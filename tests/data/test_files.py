@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartsub_tui.data.files import FileExists, NewFile, safe_name, write_file
+from smartsub_tui.data.files import FileExists, NewArchive, NewFile, safe_name, write_file
 from smartsub_tui.errors import NotFound, Refused, Unavailable
 
 
@@ -171,6 +172,49 @@ def test_other_content_is_kept_unless_it_is_to_be_replaced(tmp_path: Path) -> No
     write_file(path, b"x", replace=True)
     assert path.read_bytes() == b"x"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# Many files as one
+
+
+def test_an_archive_stands_there_whole_and_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    files = {"a.pdf": b"%PDF" * 1000, "b.pdf": b"", "c.pdf": b"x"}
+    for name in ("one.zip", "two.zip"):
+        archive = NewArchive(tmp_path / name)
+        for each, content in files.items():
+            assert each not in archive
+            archive.add(each, content)
+            assert each in archive
+        assert name not in left(tmp_path)
+        archive.keep()
+        archive.drop()
+    assert left(tmp_path) == ["one.zip", "two.zip"]
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    with ZipFile(tmp_path / "one.zip") as read:
+        assert read.testzip() is None
+        assert {name: read.read(name) for name in read.namelist()} == files
+        assert {stat.S_IMODE(each.external_attr >> 16) for each in read.infolist()} == {0o600}
+
+
+def test_nothing_is_left_of_an_archive_that_was_dropped_or_found_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = NewArchive(tmp_path / "a.zip")
+    archive.add("a.pdf", b"x" * 100_000)
+    archive.drop()
+    assert left(tmp_path) == []
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    archive = NewArchive(tmp_path / "a.zip")
+    monkeypatch.setattr(ZipFile, "writestr", full)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        archive.add("a.pdf", b"x")
+    monkeypatch.setattr(ZipFile, "_write_end_record", full)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        archive.keep()
+    assert left(tmp_path) == []
 
 
 # Names

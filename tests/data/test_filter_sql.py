@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smartsub_tui.clock import local_date
-from smartsub_tui.data import filter_sql, models
+from smartsub_tui.data import filter_sql, models, queries
 from smartsub_tui.data.database import open_database, rows
 from smartsub_tui.data.filter_meaning import (
     OrderFacts,
@@ -511,7 +511,8 @@ def plan(world: World, text: str, *, joined: bool = True) -> str:
     query = query.where(order_condition(parse_orders(text), world.moment))
     sql, values = query.order_by(Order.created_at.desc(), Order.id.desc()).limit(50).sql()
     database = models.proxy.obj
-    return " | ".join(step[3] for step in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+    way = " | ".join(step[3] for step in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+    return way.replace("COVERING ", "")
 
 
 @pytest.mark.parametrize("joined", [False, True])
@@ -558,6 +559,19 @@ def test_rare_orders_are_looked_up(world: World, text: str, index: str) -> None:
 def test_of_many_people_the_orders_are_walked_newest_first(world: World) -> None:
     with patch.object(filter_sql, "FEW_PEOPLE", 1):
         assert plan(world, "user:*").startswith("SCAN t1 USING INDEX orders_created | CORRELATED SCALAR SUBQUERY")
+
+
+@pytest.mark.parametrize("text", ["", "123"])
+@pytest.mark.parametrize("read", [queries.count_facets, queries.search_orders])
+def test_a_part_of_a_number_is_sought_and_counted_in_an_index_alone(
+    world: World, text: str, read: Callable[[Filter, Moment], object]
+) -> None:
+    database = models.proxy.obj
+    with patch.object(database, "execute_sql", wraps=database.execute_sql) as execute:
+        read(parse_orders(text), world.moment)
+        sql, values = execute.call_args_list[0].args
+    way = [step[3] for step in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()]
+    assert "USING COVERING INDEX orders_" in way[0]
 
 
 def test_users_who_expire_are_read_from_an_index(world: World) -> None:

@@ -31,6 +31,7 @@ from tests.screens.test_typed_ahead import at_once
 from tests.support import (
     NOW,
     TODAY,
+    FixedClock,
     add_community,
     add_office,
     add_order,
@@ -325,6 +326,27 @@ async def test_later_goes_to_the_end_of_its_rank_for_this_session(path: Path) ->
         await press(pilot, "g")
         await answer(app, pilot, "c", "the bank says so")
         assert (here(app), place(app)) == (IMPORTED, "1 of 9")
+
+
+async def test_u_takes_back_what_was_deleted_and_what_was_put_off(path: Path) -> None:
+    clock = FixedClock()
+    async with on_stage(path, clock=clock) as (app, pilot):
+        await press(pilot, "T", "j", "greater_than_sign", "g", "j", "j", "j", "j")
+        assert here(app) == OLD
+        await answer(app, pilot, "d", "entered twice")
+        assert (here(app), place(app)) == (FAILED, "5 of 9")
+        assert "u undo" in drawn(app)
+        await press(pilot, "u")
+        await until(pilot, lambda: place(app) == "6 of 10")
+        assert here(app) == FAILED  # it came back above the cursor
+        clock.advance(seconds=5)
+        await press(pilot, "g", "greater_than_sign")
+        assert here(app) == IMPORTED
+        clock.advance(seconds=5)
+        await press(pilot, "u")
+        assert "undone: 20261120080000000001 is no longer put off" in toasts(app)
+        await press(pilot, "g")
+        assert here(app) == UNKNOWN
 
 
 # The ways to it and from it
