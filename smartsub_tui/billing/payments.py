@@ -6,7 +6,7 @@ Each function here is a trigger of `lifecycle.TABLE`; what the row that holds sa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
@@ -589,8 +589,20 @@ class Offered:
 
 def offers(number: str, role: Role, now: datetime) -> tuple[Offered, ...]:
     """Every trigger with whether it would do something to the order now, by the same table that decides."""
-    order = queries.find_order(number)
-    known = read_facts(order, now)
+    return _offered(read_facts(queries.find_order(number), now), role)
+
+
+def offers_of(numbers: Collection[str], role: Role, now: datetime) -> dict[str, tuple[Trigger, ...]]:
+    """The triggers that would do something to each of some hundred orders now; what is not there is left out."""
+    found = queries.find_orders(numbers)
+    known = facts_of(found.values(), now)
+    return {
+        number: tuple(each.trigger for each in _offered(known[order.id], role) if each.possible)
+        for number, order in found.items()
+    }
+
+
+def _offered(known: OrderFacts, role: Role) -> tuple[Offered, ...]:
     known = replace(known, second=known.status is OrderStatus.SUCCEED)
     shown = []
     for trigger in Trigger:

@@ -329,6 +329,14 @@ def offered(session: Session, number: str, now: datetime | None = None) -> tuple
     return payments.offers(number, admin.role, now or session.clock.now())
 
 
+def offered_of(session: Session, numbers: Collection[str]) -> dict[str, tuple[Trigger, ...]]:
+    """What this session's admin may do to each of these orders now."""
+    from smartsub_tui.billing import access
+
+    admin = access.check(session.admin, access.Permission.READ)
+    return payments.offers_of(numbers, admin.role, session.clock.now())
+
+
 def about(found: OrderDetails) -> list[str]:
     """An order in a few lines, for a question about it."""
     term = f", {display.months(found.months)}" if found.months else f", until {found.until}" if found.until else ""

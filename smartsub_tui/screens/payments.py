@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from time import perf_counter
 from typing import ClassVar, Final
 
@@ -22,11 +22,14 @@ from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort, Stretch
-from smartsub_tui.data.vocabulary import OrderStatus, OrderType
+from smartsub_tui.data.records import OrderSummary
+from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
 from smartsub_tui.screens.at_time import AtTimeScreen, Span
+from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.export import ExportScreen
-from smartsub_tui.screens.order_actions import OrderActions, offered
+from smartsub_tui.screens.order_actions import OrderActions, offered_of
 from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
+from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.order_table import SORTABLE, OrderTable
@@ -40,6 +43,7 @@ _MOST_LOOKED_AT: Final = 512_000
 _TELL_EVERY: Final = 0.3  # seconds between two words on how far a search has come
 _COUNT_AFTER: Final = 0.25  # seconds of quiet: while one types, every letter would be counted for nothing
 MOST_MARKED: Final = 100_000
+_MOST_OFFERS: Final = 4096
 _TALL: Final = 24
 
 
@@ -90,6 +94,7 @@ class PaymentsScreen(OrderActions):
         self._searching = False
         self._everything: int | None = None
         self._facets: Facets | None = None
+        self._offers: dict[tuple[str, int], tuple[Trigger, ...]] = {}  # by number and version
         self._marks: dict[str, Money] = {}
         self._anchor: str | None = None  # the row that was marked last: a range goes from it
 
@@ -240,6 +245,8 @@ class PaymentsScreen(OrderActions):
 
     def _show(self, page: OrderPage, *, base: int, first: bool, last: bool, on: Collection[str] = ()) -> None:
         now = self.backend.clock.now()
+        # What is offered depends on the hour too, and on orders that hold the same people.
+        self._offers.clear()
         self.table.begin(self.sort, now, self.timezone, anew=self._shown != (self.filter, self.sort))
         self.table.show(page.rows, page.cursors, base=base, first=first, last=last, on=on)
         if not page.rows and not self._searching:
@@ -360,24 +367,36 @@ class PaymentsScreen(OrderActions):
             self.app.push_screen(OrderInfoScreen(order.number, Walk(self.filter, self.sort, here)))
 
     def _offer(self) -> None:
-        """The key line: what is legal for the order under the cursor."""
-        number = self.chosen_order()
-        if number is None:
+        """The key line: what is legal for the order under the cursor, or for what is marked."""
+        order = self.table.current
+        if order is None:
             self.key_line.show(("filter", "by_status", "by_type", "help", "quit", "billing"))
             return
+        key = order.number, order.version
+        if key in self._offers:
+            self._show_keys(order, self._offers[key])
+            return
+        # Those of the whole page at once: the next steps of the cursor ask nothing.
+        window, top = self.table.window, self.table.top
+        rows = [row for row in map(window.at, range(top, top + self.table.page)) if row is not None]
+        versions = {row.number: row.version for row in (*rows, order)}
 
         async def offer() -> None:
-            possible = [
-                OF_TRIGGER[each.trigger].id
-                for each in await self.backend.latest("offers", offered, number)
-                if each.possible
-            ]
-            around = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
+            found = await self.backend.latest("offers", offered_of, list(versions))
+            if len(self._offers) > _MOST_OFFERS:
+                self._offers.clear()
+            self._offers.update({(number, versions[number]): triggers for number, triggers in found.items()})
             current = self.table.current
-            drawn = ["invoice"] if current is not None and current.invoice is not None else []
-            self.key_line.show(("info", *possible, *drawn, *self.undo_here(), *around))
+            if current is not None:
+                self._show_keys(current, self._offers.get((current.number, current.version), ()))
 
         self.work("offers", offer)
+
+    def _show_keys(self, order: OrderSummary, triggers: Sequence[Trigger]) -> None:
+        around = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
+        possible = [OF_TRIGGER[trigger].id for trigger in triggers]
+        drawn = ["invoice"] if order.invoice is not None else []
+        self.key_line.show(("info", *possible, *drawn, *self.undo_here(), *around))
 
     @on(Resize)
     def _resized(self) -> None:
@@ -472,6 +491,17 @@ class PaymentsScreen(OrderActions):
         """Of what is marked, only these stay."""
         self._mark({number: total for number, total in self._marks.items() if number in numbers})
 
+    def _mark_many(self, marks: dict[str, Money]) -> None:
+        """As _mark, so that it can be taken back."""
+        before = self._marks
+
+        def undo(screen: BaseScreen) -> None:
+            self._mark(before)
+            screen.smartsub.tell(f"undone: {display.count(len(before))} marked, as before")
+
+        self.smartsub.undoables.push(Undoable(undo))
+        self._mark(marks)
+
     def _mark(self, marks: dict[str, Money]) -> None:
         self._marks = marks
         self.table.mark(marks)
@@ -507,7 +537,7 @@ class PaymentsScreen(OrderActions):
             return
         ends = sorted((places[here.number], places[self._anchor]))
         between = window.rows[ends[0] : ends[1] + 1]
-        self._mark({**self._marks, **{row.number: row.total for row in between}})
+        self._mark_many({**self._marks, **{row.number: row.total for row in between}})
 
     def action_mark_matching(self) -> None:
         self.when_listed(lambda: self._mark_all(invert=False))
@@ -516,7 +546,8 @@ class PaymentsScreen(OrderActions):
         self.when_listed(lambda: self._mark_all(invert=True))
 
     def action_mark_none(self) -> None:
-        self._mark({})
+        if self._marks:
+            self._mark_many({})
 
     def _mark_all(self, *, invert: bool) -> None:
         """All that the filter lets through, wherever it stands; inverted: of these, the ones that were not."""
@@ -532,9 +563,9 @@ class PaymentsScreen(OrderActions):
                 return
             if invert:
                 others = {number: total for number, total in self._marks.items() if number not in found}
-                self._mark({**others, **{number: found[number] for number in found if number not in self._marks}})
+                self._mark_many({**others, **{number: found[number] for number in found if number not in self._marks}})
             else:
-                self._mark({**self._marks, **found})
+                self._mark_many({**self._marks, **found})
             self.smartsub.tell(f"{display.count(len(self._marks))} marked")
 
         self.work("marks", mark)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from rich.text import Text
 from textual.events import Click
+from textual.geometry import Region
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -139,17 +140,28 @@ class KeyLine(_Clickable):
         self._ids: tuple[str, ...] = ()
 
     def show(self, ids: Iterable[str]) -> None:
-        """Show these commands; nothing is painted where they are the same."""
+        """Show these commands; painted is only what differs, from the first to the last cell."""
         wanted = tuple(ids)
-        if wanted != self._ids:
-            self._ids = wanted
-            self.refresh()
+        if wanted == self._ids:
+            return
+        before = self._line().plain
+        self._ids = wanted
+        after = self._line().plain
+        same = next((place for place, (was, now) in enumerate(zip(before, after, strict=False)) if was != now), None)
+        if same is None:
+            same = min(len(before), len(after))
+        # A key that stays is bold as it was, one that another begins with is not.
+        start = before.rfind(" ", 0, same) + 1
+        self.refresh(Region(start, 0, max(len(before), len(after)) - start, 1))
 
     @property
     def shown(self) -> tuple[str, ...]:
         return self._ids
 
     def render(self) -> Text:
+        return self._line()
+
+    def _line(self) -> Text:
         line, room = Text(" ", no_wrap=True, end=""), self.size.width + 1  # the last needs no gap behind it
         self._spots = []
         need = {each: len(COMMANDS[each].shown) + len(COMMANDS[each].label) + 3 for each in self._ids}

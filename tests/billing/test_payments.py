@@ -795,6 +795,18 @@ def test_what_the_role_may_not_is_said_after_what_the_order_does_not_allow(sessi
     assert offered(number, Role.VIEWER)[Trigger.AGAIN] == "it can still be paid"
 
 
+def test_what_many_are_offered_is_what_each_is(session: Session, number: str) -> None:
+    payments.cancel(session, number, "twice")
+    again = orders.again(session, number).order.number
+    for role in (Role.MANAGER, Role.OPERATOR, Role.VIEWER):
+        found = payments.offers_of([number, again, "not there"], role, NOW)
+        assert found == {
+            each: tuple(trigger for trigger, reason in offered(each, role).items() if not reason)
+            for each in (number, again)
+        }
+    assert Trigger.PAY in payments.offers_of([again], Role.MANAGER, NOW)[again]
+
+
 def test_second_money_is_offered_on_a_paid_order(session: Session, number: str) -> None:
     payments.pay(session, number, Manual("R"))
     assert {trigger for trigger, reason in offered(number).items() if not reason} == {Trigger.CONFIRM, Trigger.DELETE}
