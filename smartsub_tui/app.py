@@ -24,6 +24,7 @@ from smartsub_tui.clock import Clock, SystemClock
 from smartsub_tui.commands import bindings
 from smartsub_tui.config import Settings
 from smartsub_tui.data.records import AdminRecord, OfficeRecord
+from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
 from smartsub_tui.screens.activate import ActivateScreen
@@ -77,6 +78,7 @@ class SmartSubApp(App[None]):
         self.backend = Backend(url, admin, settings, clock or SystemClock())
         self.who = admin
         self.told: Told | None = None
+        self.later: list[ItemKey] = []
         self.undoables = UndoStack()
         self._messages: deque[Told] = deque(maxlen=MOST_MESSAGES)
         self._data_version = 0
@@ -222,6 +224,17 @@ class SmartSubApp(App[None]):
         """Order info, over the list of payments."""
         self._to_first("payments")
         self.call_after_refresh(self.push_screen, OrderInfoScreen(number))
+
+    def open_triage(self) -> None:
+        """The triage queue over the dashboard, as it was left: every number of its panel, one after the other."""
+        from smartsub_tui.screens.triage import TriageScreen
+
+        self.switch_mode("dashboard")
+        if not any(isinstance(each, TriageScreen) for each in self.screen_stack):
+            self.call_after_refresh(self.push_screen, TriageScreen())
+            return
+        while not isinstance(self.screen, TriageScreen):
+            self.pop_screen()
 
     def _to_first(self, mode: str) -> None:
         self.switch_mode(mode)

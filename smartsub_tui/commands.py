@@ -52,6 +52,10 @@ _ALL: Final = (
     Command("unpaid", "U", "U", "unpaid", "The unpaid orders of the office under the cursor."),
     Command("expiring", "E", "E", "expiring", "Whose subscription runs out when, by office and month, and its money."),
     Command("currency", "dollar_sign", "$", "currency", "The amounts of the next currency; amounts are never mixed."),
+    Command("triage", "T", "T", "triage", "What needs you as one queue, the worst first, to be worked off."),
+    Command(
+        "later", "greater_than_sign", ">", "later", "Leave it for later: to the end of its rank, for this session."
+    ),
     Command("people_or_money", "v", "v", "people/money", "Between the number of people and the money of a month."),
     Command("days_or_months", "t", "t", "days/months", "Between the next days and the next months."),
     Command(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from smartsub_tui.data.money import Money, format_amount
-from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
+from smartsub_tui.data.vocabulary import OrderStatus, Rank, SubscriptionState
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -465,6 +465,13 @@ _USER_STATE: Final = {
     SubscriptionState.EXPIRED: ("x", "x", "danger"),
     SubscriptionState.REMOVED: ("-", "-", "quiet"),
 }
+_RANK: Final = {
+    Rank.UNKNOWN: ("?", "danger"),
+    Rank.UNAPPLIED: ("+", "warning"),
+    Rank.FAILED: ("x", "warning"),
+    Rank.TIMING_OUT: ("o", "warning"),
+    Rank.EXPIRING: ("!", "warning"),
+}
 
 
 def status(value: OrderStatus, *, due: bool = False, ascii: bool = False) -> Look:
@@ -479,3 +486,9 @@ def user_state(value: SubscriptionState, *, ascii: bool = False) -> Look:
     """The look of a subscription's state, as that of its user."""
     glyph, fallback, style = _USER_STATE[value]
     return Look(fallback if ascii else glyph, value.label, style)
+
+
+def rank(value: Rank) -> Look:
+    """The look of a rank of the triage queue."""
+    glyph, style = _RANK[value]
+    return Look(glyph, value.label, style)

@@ -26,6 +26,7 @@ _DRAWN: Final = set("─█▏▎▍▌▋▊▉▁▂▃▄▅▆▇#▇ ")
 WAYS: Final = {
     "dashboard": ((), ""),
     "panels": (("tab",), ""),
+    "triage": (("T",), ""),
     "expiring": (("tab", "tab", "enter", "v"), ""),
     "subscriptions": (("2",), ""),
     "renew": (("j", "n", "space", "j", "j"), ""),

@@ -190,7 +190,9 @@ def _mark(mark: Word, now: int) -> Condition:
         case OrderMark.RETRY:
             fresh = Order.status_since >= now - RETRY_WITHIN // _MICROSECOND
             replaced = _exists(_Successor.select(SQL("1")).where(_Successor.made_from == Order.id))
-            return _all([_is(Order.status, OrderStatus.FAILED), fresh, ~Order.history, ~replaced])
+            here = _all([_is(Order.status, OrderStatus.FAILED), fresh, ~Order.history, ~replaced])
+            # As a list of its own it is read from the index of what failed of late, not from all that ever failed.
+            return _in(Order.id, Order.select(Order.id).where(here))
         case OrderMark.DAILY:
             return Order.until.is_null(False)
         case _:

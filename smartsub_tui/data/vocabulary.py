@@ -186,3 +186,13 @@ class Trigger(Word):
     APPLY = "apply", "apply the waiting money"
     DELETE = "delete", "delete"
     RESTORE = "restore", "restore"
+
+
+class Rank(Word):
+    """What needs someone, the worst first: the lines of the dashboard's panel, and the parts of the triage queue."""
+
+    UNKNOWN = "unknown", "payments with unknown outcome"
+    UNAPPLIED = "unapplied", "money to apply"
+    FAILED = "failed", "failed"
+    TIMING_OUT = "timing_out", "time out within 2 hours"
+    EXPIRING = "expiring", "expire in 30 days, no order"

@@ -20,6 +20,7 @@ from smartsub_tui.commands import INTO_FIELDS, bindings
 from smartsub_tui.config import Settings
 from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.records import OfficeRecord
+from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.widgets.frame import KeyLine, Masthead
@@ -34,6 +35,7 @@ class Host(Protocol):
     config_file: Path
     who: str
     told: Told | None  # and not read yet
+    later: list[ItemKey]  # of the triage queue, put off in this session
     undoables: UndoStack
 
     @property
@@ -58,6 +60,8 @@ class Host(Protocol):
     def open_expiring(self, filter_text: str) -> None: ...
 
     def open_order(self, number: str) -> None: ...
+
+    def open_triage(self) -> None: ...
 
 
 class BaseScreen(Screen[None]):
@@ -182,6 +186,9 @@ class BaseScreen(Screen[None]):
     def action_refresh(self) -> None:
         self.forget_waiting()
         self.load()
+
+    def action_triage(self) -> None:
+        self.smartsub.open_triage()
 
     def action_back(self) -> None:
         self.smartsub.go_back()

@@ -23,6 +23,8 @@ from smartsub_tui.commands import bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users, quoted
 from smartsub_tui.data.records import OfficeRecord
+from smartsub_tui.data.triage import FILTERS, OF_ORDERS
+from smartsub_tui.data.vocabulary import Rank
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.expiring import ExpiringScreen
 from smartsub_tui.screens.import_files import ImportScreen
@@ -31,23 +33,6 @@ from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.needs_table import NeedsTable
 from smartsub_tui.widgets.office_table import OfficeTable
 
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """A line of the triage panel: what it counts, and the filter of the list behind it."""
-
-    text: str
-    filter: str
-    of_users: bool = False
-
-
-NEEDS: Final = (
-    Need("payments with unknown outcome", "is:unknown"),
-    Need("money to apply", "is:unapplied"),
-    Need("failed", "is:retry"),
-    Need("time out within 2 hours", "status:processing payby:<2h"),
-    Need("expire in 30 days, no order", "state:expiring order:none", of_users=True),
-)
 # From these sizes on both panels stand side by side; below, one over the other; else the second is one line.
 _BESIDE: Final = 78
 _STACKED: Final = 27
@@ -72,6 +57,7 @@ class DashboardScreen(BaseScreen):
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
         "open",
+        "triage",
         "activate",
         "renew",
         "orders",
@@ -82,7 +68,7 @@ class DashboardScreen(BaseScreen):
         "next_field",
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "activate", "renew", "orders", "unpaid", "expiring", "currency", "import"
+        "triage", "activate", "renew", "orders", "unpaid", "expiring", "currency", "import"
     )
 
     def __init__(self) -> None:
@@ -147,7 +133,7 @@ class DashboardScreen(BaseScreen):
         seen = self._seen
         if not seen.offices:
             self.query_one("#empty", Static).update(_welcome(self._seen, airy=self.app.size.height >= _AIRY))
-        self.query_one(NeedsTable).show([(need.text, count) for need, count in zip(NEEDS, seen.needs, strict=True)])
+        self.query_one(NeedsTable).show([(rank.label, count) for rank, count in zip(Rank, seen.needs, strict=True)])
         self.query_one(ExpiringTable).show(WINDOWS, seen.people, seen.money or {}, first=self._currency)
         self.query_one("#expiring-line", Static).update(
             display.content(f" {summary(WINDOWS, seen.people, self.app.size.width - 2)}")
@@ -171,7 +157,9 @@ class DashboardScreen(BaseScreen):
         currency = ("currency",) if self._seen.money and len(self._seen.money) > 1 else ()
         bring = ("import",) if self._seen.may_import else ()
         if self._seen.offices:
-            self.key_line.show(("open", *of_office, "next_field", *currency, *bring, "payments", "help", "quit"))
+            self.key_line.show(
+                ("open", "triage", *of_office, "next_field", *currency, *bring, "payments", "help", "quit")
+            )
         else:
             self.key_line.show((*bring, "help", "quit"))
 
@@ -180,14 +168,19 @@ class DashboardScreen(BaseScreen):
 
     # Doors
 
+    @on(DataTable.HeaderSelected)
+    def _head_clicked(self, event: DataTable.HeaderSelected) -> None:
+        if isinstance(event.data_table, NeedsTable):
+            self.action_triage()
+
     @on(DataTable.RowSelected)
     def _selected(self, event: DataTable.RowSelected) -> None:
         if isinstance(event.data_table, NeedsTable):
-            need = NEEDS[event.cursor_row]
-            if need.of_users:
-                self.smartsub.open_expiring(need.filter)
+            rank = tuple(Rank)[event.cursor_row]
+            if rank in OF_ORDERS:
+                self.smartsub.open_payments(FILTERS[rank])
             else:
-                self.smartsub.open_payments(need.filter)
+                self.smartsub.open_expiring(FILTERS[rank])
         elif isinstance(event.data_table, ExpiringTable):
             self.app.push_screen(ExpiringScreen(by_month=False, column=event.cursor_row))
         else:
@@ -265,10 +258,10 @@ def _welcome(seen: _Seen, *, airy: bool) -> Content:
 def _read(session: Session, moment: Moment) -> _Seen:
     time_out_due(session)
     needs = tuple(
-        queries.count_users(parse_users(need.filter), moment)
-        if need.of_users
-        else queries.count_orders(parse_orders(need.filter), moment)
-        for need in NEEDS
+        queries.count_orders(parse_orders(FILTERS[rank]), moment)
+        if rank in OF_ORDERS
+        else queries.count_users(parse_users(FILTERS[rank]), moment)
+        for rank in Rank
     )
     offices = queries.offices(moment.now)
     found = expiring(offices, WINDOWS, moment)

@@ -139,7 +139,7 @@ class OrderActions(BaseScreen):
             return
 
         async def ask() -> None:
-            found, offered = await self.backend.latest("ask", _look, number)
+            found, offered = await self.backend.latest("ask", look, number)
             if not self.is_current:  # it was left meanwhile: nothing asks over another screen
                 return
             offer = next(each for each in offered if each.trigger is trigger)
@@ -316,7 +316,7 @@ def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> 
         again(items)
 
 
-def _look(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, ...]]:
+def look(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, ...]]:
     """An order as it is now, and what may be done to it."""
     now = session.clock.now()
     return read_order(number, now, session.settings), offered(session, number, now)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from rich.text import Text
 from textual import on
@@ -31,13 +31,40 @@ from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.lines import Lines
 
 
+class Neighbours(Protocol):
+    """The list that an order was opened from, and where in it the order stands; asked in the database thread."""
+
+    def place(self, moment: Moment) -> tuple[int, int]:
+        """Which one it is, from 1 on, and how many there are."""
+        ...
+
+    def step(self, moment: Moment, *, back: bool) -> tuple[str, Neighbours] | None:
+        """The number of the order before or after, and the same list from there; None at its end."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The list that an order was opened from, and where in it the order stands."""
+    """Neighbours in the orders of a filter, as they are now."""
 
     filter: Filter
     sort: Sort
     here: Cursor
+
+    def place(self, moment: Moment) -> tuple[int, int]:
+        before = queries.count_before(self.filter, moment, self.sort, self.here)
+        return before + 1, queries.count_orders(self.filter, moment)
+
+    def step(self, moment: Moment, *, back: bool) -> tuple[str, Walk] | None:
+        page = queries.search_orders(
+            self.filter,
+            moment,
+            sort=self.sort,
+            limit=1,
+            before=self.here if back else None,
+            after=None if back else self.here,
+        )
+        return (page.rows[0].number, replace(self, here=page.cursors[0])) if page.rows else None
 
 
 class OrderInfoScreen(OrderActions):
@@ -55,7 +82,7 @@ class OrderInfoScreen(OrderActions):
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(*ORDER_ACTIONS, "neighbour_before", "neighbour_after", "filter")
 
-    def __init__(self, number: str, walk: Walk | None = None) -> None:
+    def __init__(self, number: str, walk: Neighbours | None = None) -> None:
         super().__init__()
         self._number, self._walk = number, walk
         self._seen: tuple[OrderDetails, tuple[Offered, ...]] | None = None
@@ -262,8 +289,7 @@ class OrderInfoScreen(OrderActions):
                     end = "this is the first order of the list" if back else "this is the last of the list"
                     self.smartsub.tell(end)
                     return
-                number, here = found
-                self._number, self._walk = number, Walk(walk.filter, walk.sort, here)
+                self._number, self._walk = found
                 self._place = None
                 self.query_one(Lines).action_first()
                 self.load()
@@ -304,19 +330,9 @@ def _read(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, .
     return read_order(number, now, session.settings), offered(session, number, now)
 
 
-def _place_in(session: Session, walk: Walk, moment: Moment) -> tuple[int, int]:
-    before = queries.count_before(walk.filter, moment, walk.sort, walk.here)
-    return before + 1, queries.count_orders(walk.filter, moment)
+def _place_in(session: Session, walk: Neighbours, moment: Moment) -> tuple[int, int]:
+    return walk.place(moment)
 
 
-def _neighbour(session: Session, walk: Walk, moment: Moment, back: bool) -> tuple[str, Cursor] | None:
-    """The order before or after, in the list as it is now."""
-    page = queries.search_orders(
-        walk.filter,
-        moment,
-        sort=walk.sort,
-        limit=1,
-        before=walk.here if back else None,
-        after=None if back else walk.here,
-    )
-    return (page.rows[0].number, page.cursors[0]) if page.rows else None
+def _neighbour(session: Session, walk: Neighbours, moment: Moment, back: bool) -> tuple[str, Neighbours] | None:
+    return walk.step(moment, back=back)

@@ -63,6 +63,7 @@ class PaymentsScreen(OrderActions):
         "mark_none",
         "mark_inverted",
         "export",
+        "triage",
         *ORDER_ACTIONS,
         "undo",
         "billing",
@@ -80,6 +81,7 @@ class PaymentsScreen(OrderActions):
         "mark_none",
         "mark_inverted",
         "export",
+        "triage",
         *ORDER_ACTIONS,
     )
 

@@ -18,6 +18,7 @@ from tests.screens.test_journey import fill
 WAYS = {
     "Dashboard": (),
     "Expiring": ("E",),
+    "Triage": ("T",),
     "Import": ("I", "escape"),
     "Subscriptions": ("2",),
     "Renew": ("n",),

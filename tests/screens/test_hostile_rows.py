@@ -91,6 +91,11 @@ async def _order_info(app: SmartSubApp, pilot: Pilot[None]) -> None:
     assert "not paid in time" in drawn(app)
 
 
+async def _triage(app: SmartSubApp, pilot: Pilot[None]) -> None:
+    await press(pilot, "T")
+    assert "money to apply" in drawn(app)
+
+
 async def _question(app: SmartSubApp, pilot: Pilot[None]) -> None:
     await press(pilot, "3", "enter", "c")
     await until(pilot, lambda: isinstance(app.screen, Question))
@@ -111,6 +116,7 @@ VISITS = (
     _activate_question,
     _payments,
     _order_info,
+    _triage,
     _question,
     _help,
 )

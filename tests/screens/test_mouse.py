@@ -100,7 +100,7 @@ async def test_a_key_of_the_last_line_is_clicked(path: Path, key: str, screen: t
 
 async def test_between_the_keys_nothing_happens(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
-        await click(app, pilot, "open  a activate", beside=5)
+        await click(app, pilot, "open  T triage", beside=5)
         assert isinstance(app.screen, DashboardScreen)
 
 

@@ -39,6 +39,16 @@ WAYS: Final = {
     ),
     "expiring": Way(("E",), ("Dashboard > Expiring", "Office", "overdue", "then", "people")),
     "expiring money": Way(("E", "v", "t"), ("A month of renewal, net", "overdue", "then", "EUR")),
+    "triage": Way(
+        ("T",),
+        (
+            "Dashboard > Triage",
+            "? 2  payments with unknown outcome",
+            "20261101000000000001",
+            "EUR since",
+            "» System Processing",
+        ),
+    ),
     "import": Way(("I",), ("Dashboard > Import", "Files", "prices", "users", "orders")),
     "subscriptions": Way(("2",), ("2 Subscriptions", "Office", "Expired", "Unpaid")),
     "activate": Way(("j", "a", "A"), ("Activate", "Department", "Price", "not activated yet", "marked")),

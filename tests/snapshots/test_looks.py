@@ -15,6 +15,7 @@ from smartsub_tui.data.database import url_of
 from smartsub_tui.screens.question import Question
 from tests.screens.stage import drawn, make_database, press, until, write
 from tests.screens.test_journey import fill
+from tests.screens.test_triage import fill as everything_that_needs_someone
 from tests.support import FixedClock
 
 Compare = Callable[..., bool]
@@ -147,6 +148,12 @@ def test_many_orders(path: Path, done: bool, snap_compare: Compare) -> None:
 @pytest.mark.parametrize("name", EMPTY)
 def test_empty(tmp_path: Path, name: str, snap_compare: Compare) -> None:
     assert picture(snap_compare, make_database(tmp_path, lambda: None), EMPTY[name])
+
+
+@pytest.mark.parametrize("size", [HOME, WIDE], ids=["80x24", "120x40"])
+def test_triage(tmp_path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
+    queue = make_database(tmp_path, everything_that_needs_someone)
+    assert picture(snap_compare, queue, Way(("T", "j", "j", "j", "j")), size)
 
 
 def test_narrow(path: Path, snap_compare: Compare) -> None:
