@@ -27,13 +27,7 @@ from smartsub_tui.data.records import AdminRecord, OfficeRecord
 from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
-from smartsub_tui.screens.activate import ActivateScreen
 from smartsub_tui.screens.base import BaseScreen
-from smartsub_tui.screens.dashboard import DashboardScreen
-from smartsub_tui.screens.order_info import OrderInfoScreen
-from smartsub_tui.screens.payments import PaymentsScreen
-from smartsub_tui.screens.renew import RenewScreen
-from smartsub_tui.screens.subscriptions import SubscriptionsScreen
 from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.widgets.message_line import Told
 
@@ -47,6 +41,27 @@ _READ_AFTER: Final = timedelta(seconds=1)
 _LOOK_EVERY: Final = 1.0  # seconds between two looks for changes that others made
 
 
+# A screen is imported when it is first gone to: the first one must be there at once.
+
+
+def _dashboard() -> Screen[None]:
+    from smartsub_tui.screens.dashboard import DashboardScreen
+
+    return DashboardScreen()
+
+
+def _subscriptions() -> Screen[None]:
+    from smartsub_tui.screens.subscriptions import SubscriptionsScreen
+
+    return SubscriptionsScreen()
+
+
+def _payments() -> Screen[None]:
+    from smartsub_tui.screens.payments import PaymentsScreen
+
+    return PaymentsScreen()
+
+
 class SmartSubApp(App[None]):
     """The application over one database, for one admin."""
 
@@ -55,11 +70,7 @@ class SmartSubApp(App[None]):
     # The palette of Textual offers to write screenshots of customers' data to files.
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard", "subscriptions", "payments")
-    MODES = {  # noqa: RUF012 - Textual's own declaration
-        "dashboard": DashboardScreen,
-        "subscriptions": SubscriptionsScreen,
-        "payments": PaymentsScreen,
-    }
+    MODES = {"dashboard": _dashboard, "subscriptions": _subscriptions, "payments": _payments}  # noqa: RUF012 - Textual's
 
     def __init__(
         self,
@@ -72,7 +83,16 @@ class SmartSubApp(App[None]):
         filter_text: str = "",
         config_file: Path | None = None,
     ) -> None:
+        look = settings.ui.theme
+        # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
+        for colours in (App.ansi_theme_dark, App.ansi_theme_light):
+            self.set_reactive(colours, themes.terminal_theme(look))
         super().__init__()
+        self.register_theme(themes.theme(look))
+        self.set_reactive(App.theme, look)
+        self.stylesheet.set_variables(self.get_css_variables())
+        for name, dark in (("-dark-mode", True), ("-light-mode", False)):
+            self.set_class(self.current_theme.dark is dark, name, update=False)
         self.settings = settings
         self.config_file = config_file or paths.default_config()
         self.backend = Backend(url, admin, settings, clock or SystemClock())
@@ -84,10 +104,6 @@ class SmartSubApp(App[None]):
         self._data_version = 0
         self._start, self._filter_text = start, filter_text
         self.animation_level = "none"
-        look = settings.ui.theme
-        self.ansi_theme_dark = self.ansi_theme_light = themes.terminal_theme(look)
-        self.register_theme(themes.theme(look))
-        self.theme = look
 
     async def on_mount(self) -> None:
         try:
@@ -101,8 +117,13 @@ class SmartSubApp(App[None]):
         if self._filter_text:
             self.open_payments(self._filter_text)
         self.set_interval(_LOOK_EVERY, self._look_for_changes)
-        # The modules just loaded live as long as the application: collecting need not look at them again.
-        self.call_after_refresh(gc.freeze)
+        self.call_after_refresh(self._collect)
+
+    @staticmethod
+    def _collect() -> None:
+        """Look for garbage from now on. The modules live as long as the application: they need no look."""
+        gc.freeze()
+        gc.enable()
 
     def on_unmount(self) -> None:
         self.backend.close()
@@ -189,6 +210,8 @@ class SmartSubApp(App[None]):
         self._to_first("payments")
 
         def look() -> None:
+            from smartsub_tui.screens.payments import PaymentsScreen
+
             if isinstance(self.screen, PaymentsScreen):
                 self.screen.look_for(filter_text)
 
@@ -196,17 +219,23 @@ class SmartSubApp(App[None]):
 
     def open_filter(self) -> None:
         """The filter line of Payments, its text selected: what is typed or scanned next takes its place."""
+        from smartsub_tui.screens.payments import PaymentsScreen
+
         self._to_first("payments")
         if isinstance(self.screen, PaymentsScreen):
             self.screen.filter_bar.edit(afresh=True)
 
     def open_activate(self, office: OfficeRecord) -> None:
         """Activate, for one office."""
+        from smartsub_tui.screens.activate import ActivateScreen
+
         self._to_first("subscriptions")
         self.call_after_refresh(self.push_screen, ActivateScreen(office))
 
     def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None:
         """Renew, for one office."""
+        from smartsub_tui.screens.renew import RenewScreen
+
         self._to_first("subscriptions")
         self.call_after_refresh(self.push_screen, RenewScreen(office, filter_text))
 
@@ -215,6 +244,8 @@ class SmartSubApp(App[None]):
         self._to_first("subscriptions")
 
         def look() -> None:
+            from smartsub_tui.screens.subscriptions import SubscriptionsScreen
+
             if isinstance(self.screen, SubscriptionsScreen):
                 self.screen.filter_text = filter_text
 
@@ -222,6 +253,8 @@ class SmartSubApp(App[None]):
 
     def open_order(self, number: str) -> None:
         """Order info, over the list of payments."""
+        from smartsub_tui.screens.order_info import OrderInfoScreen
+
         self._to_first("payments")
         self.call_after_refresh(self.push_screen, OrderInfoScreen(number))
 

@@ -219,6 +219,7 @@ def _open(run: Invocation, screen: str, filter_text: str) -> None:
         return
     with run.session(create=True) as session, available():
         access.check(session.admin, Permission.READ)
+    gc.disable()  # as above, until the application has drawn its first frame
     from smartsub_tui.app import SmartSubApp
 
     app = SmartSubApp(

@@ -27,6 +27,10 @@ from smartsub_tui.errors import Unavailable, WrongUsage
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 BUSY_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = (0.0005, 0.05)
+# KiB of pages that a connection keeps. Reading walks indexes and needs few at a time; a write of many rows touches all
+# of them again and again, and would read them anew each time.
+_READING_KIB: Final = 2000
+_WRITING_KIB: Final = 8000
 
 # Codes of SQLite that playhouse.apsw_ext does not map; an unmapped one would pass every `except peewee.Error`.
 peewee.EXCEPTIONS.update(  # type: ignore[attr-defined]
@@ -129,14 +133,20 @@ class SqliteDatabase(APSWDatabase):
     @contextmanager
     def writing(self) -> Iterator[None]:
         """One transaction that holds the write lock from its first statement."""
+        self._keep_pages(_WRITING_KIB)
         with self.atomic("IMMEDIATE"):
             yield
+        self._keep_pages(_READING_KIB)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """One transaction in which everything that is read is of one moment, whatever others write meanwhile."""
         with self.atomic("DEFERRED"):
             yield
+
+    def _keep_pages(self, kib: int) -> None:
+        if not self.in_transaction():
+            self.execute_sql(f"PRAGMA cache_size = -{kib}")
 
     def insert_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
         """Insert many rows of one table: values in the order of `fields`, converted as the fields do."""
@@ -229,7 +239,7 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
     database = SqliteDatabase(
         str(path) if path is not None else ":memory:",
         # Without recursive triggers a REPLACE would remove a row of an append-only table unseen.
-        pragmas={"synchronous": "full", "foreign_keys": 1, "recursive_triggers": 1, "cache_size": -8000},
+        pragmas={"synchronous": "full", "foreign_keys": 1, "recursive_triggers": 1, "cache_size": -_READING_KIB},
         autoconnect=False,
         lock_type="IMMEDIATE",
     )

@@ -76,6 +76,8 @@ class BaseScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        # As many as the application's changes of theme: Textual would style everything anew for each first screen.
+        self._css_update_count = 0
         self._listed: object = None
         self._waiting: list[tuple[object, Callable[[], None]]] = []
 

@@ -6,13 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.binding import BindingType
 
 from smartsub_tui import display
-from smartsub_tui.billing import bulk, invoice_files, orders, payments
-from smartsub_tui.billing.bulk import Item, Move, Outcome, Run
+from smartsub_tui.billing import payments
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import Manual, Offered
 from smartsub_tui.billing.session import Session
@@ -21,11 +20,13 @@ from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import BaseScreen
-from smartsub_tui.screens.billing_system import BillingSystemScreen
-from smartsub_tui.screens.confirm import ConfirmScreen
-from smartsub_tui.screens.pay import PayAnswer, PayScreen
 from smartsub_tui.screens.undo import Undoable
 
+if TYPE_CHECKING:
+    from smartsub_tui.billing.bulk import Item, Move, Run
+    from smartsub_tui.screens.pay import PayAnswer
+
+# Questions and what they do are imported when one is asked: the list must be there at once.
 _LINES_SHOWN: Final = 5
 
 
@@ -77,6 +78,8 @@ class OrderActions(BaseScreen):
         raise NotImplementedError
 
     def action_billing(self) -> None:
+        from smartsub_tui.screens.billing_system import BillingSystemScreen
+
         self.app.push_screen(BillingSystemScreen())
 
     def action_copy(self) -> None:
@@ -123,6 +126,8 @@ class OrderActions(BaseScreen):
             return
 
         async def save() -> None:
+            from smartsub_tui.billing import invoice_files
+
             self.smartsub.tell((await self.backend.call(invoice_files.save, number)).told)
 
         self.smartsub.write(save)
@@ -131,6 +136,8 @@ class OrderActions(BaseScreen):
         self.when_listed(lambda: self._ask_now(trigger))
 
     def _ask_now(self, trigger: Trigger) -> None:
+        from smartsub_tui.billing import bulk
+
         if trigger in bulk.TRIGGERS and (marked := self.marked_orders()):
             self._ask_for_many(trigger, marked)
             return
@@ -139,6 +146,9 @@ class OrderActions(BaseScreen):
             return
 
         async def ask() -> None:
+            from smartsub_tui.screens.confirm import ConfirmScreen
+            from smartsub_tui.screens.pay import PayScreen
+
             found, offered = await self.backend.latest("ask", look, number)
             if not self.is_current:  # it was left meanwhile: nothing asks over another screen
                 return
@@ -181,6 +191,9 @@ class OrderActions(BaseScreen):
         self.work("action", ask)
 
     async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
+        from smartsub_tui.billing import orders
+        from smartsub_tui.screens.pay import PayAnswer
+
         number, version = found.number, found.version
         call = self.backend.call
         match trigger, said:
@@ -213,10 +226,12 @@ class OrderActions(BaseScreen):
 
     def _moved(self, trigger: Trigger, found: OrderDetails, changed: OrderDetails) -> None:
         """Tell that an order was moved, and how it is undone, where it can be."""
+        from smartsub_tui.billing import bulk
+
         undoes = ""
         if trigger in bulk.UNDONE_BY:
-            item = Item(found.number, found.version, found.status, found.total)
-            self._may_undo(*bulk.undoing(trigger, [Outcome(item, version=changed.version)]))
+            item = bulk.Item(found.number, found.version, found.status, found.total)
+            self._may_undo(*bulk.undoing(trigger, [bulk.Outcome(item, version=changed.version)]))
             undoes = f": {COMMANDS['undo'].shown} undoes"
         self.smartsub.tell(f"{_DONE[trigger]} {found.number}{undoes}")
 
@@ -224,6 +239,7 @@ class OrderActions(BaseScreen):
 
     def _ask_for_many(self, trigger: Trigger | None, numbers: tuple[str, ...]) -> None:
         """Ask for an action on many orders; trigger None: for their invoices."""
+        from smartsub_tui.billing import bulk
         from smartsub_tui.screens.bulk import WORDINGS, BulkScreen, Ended
 
         def ended(end: Ended) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from time import perf_counter
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,21 +18,20 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
-from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort, Stretch
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
-from smartsub_tui.screens.at_time import AtTimeScreen, Span
-from smartsub_tui.screens.base import BaseScreen
-from smartsub_tui.screens.export import ExportScreen
 from smartsub_tui.screens.order_actions import OrderActions, offered_of
-from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
 from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.order_table import SORTABLE, OrderTable
+
+if TYPE_CHECKING:
+    from smartsub_tui.screens.at_time import Span
+    from smartsub_tui.screens.base import BaseScreen
 
 _FIRST: Final = 64  # rows of the first page: as many as the tallest usual terminal shows
 _PAGE: Final = 128
@@ -364,6 +363,8 @@ class PaymentsScreen(OrderActions):
     def _open(self) -> None:
         order, window = self.table.current, self.table.window
         if order is not None:
+            from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
+
             here = window.cursors[self.table.cursor_row - window.base]
             self.app.push_screen(OrderInfoScreen(order.number, Walk(self.filter, self.sort, here)))
 
@@ -417,6 +418,8 @@ class PaymentsScreen(OrderActions):
     def _number_entered(self, number: str, known: bool) -> None:
         """A whole number, typed or scanned, opens its order, wherever in the list it is and whether it is there."""
         if known:
+            from smartsub_tui.screens.order_info import OrderInfoScreen
+
             self.app.push_screen(OrderInfoScreen(number))
         else:
             self.smartsub.tell(f"no order has the number {number}: the list shows what has it as a part")
@@ -457,6 +460,8 @@ class PaymentsScreen(OrderActions):
 
     def _ask_time(self) -> None:
         async def ask() -> None:
+            from smartsub_tui.screens.at_time import AtTimeScreen
+
             said = await self.app.push_screen_wait(AtTimeScreen(self.moment()))
             if said is not None:
                 self.sort = Sort("created", self.sort.descending if self.sort.key == "created" else True)
@@ -487,6 +492,9 @@ class PaymentsScreen(OrderActions):
         self.work("orders", go)
 
     def action_export(self) -> None:
+        from smartsub_tui.data.exports import ExportKind, Wanted
+        from smartsub_tui.screens.export import ExportScreen
+
         self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort, self.marked_orders())))
 
     # Marks
@@ -585,6 +593,8 @@ class PaymentsScreen(OrderActions):
 
     def order_changed(self, number: str, *, made: bool = False) -> None:
         if made:
+            from smartsub_tui.screens.order_info import OrderInfoScreen
+
             self.app.push_screen(OrderInfoScreen(number))
         else:
             self.load()

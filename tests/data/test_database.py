@@ -987,3 +987,25 @@ def test_rows_written_many_at_once_are_converted_as_their_fields_do(database: Sq
         database.insert_rows([Admin.name, Admin.role, Admin.created_at], people())
     with pytest.raises(ValueError, match="zip"):
         database.insert_rows([Admin.name, Admin.role, Admin.created_at], [("x", Role.VIEWER)])
+
+
+class TestPages:
+    """A reader keeps few pages of the file in memory; a write of many rows has more while it lasts."""
+
+    def test_a_write_has_more_pages_while_it_lasts(self, tmp_path: Path) -> None:
+        database = open_database(url_of(tmp_path / "pages.sqlite3"), create=True)
+
+        def kept() -> int:
+            (pages,) = database.execute_sql("PRAGMA cache_size").fetchone()
+            return int(pages)
+
+        try:
+            assert kept() == -2000
+            with database.writing():
+                assert kept() == -8000
+                with database.writing():
+                    pass
+                assert kept() == -8000
+            assert kept() == -2000
+        finally:
+            database.close()
