@@ -19,7 +19,7 @@ from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.expiring import WINDOWS, Cell, by_currency, expiring
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import OF_SCREEN, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users, quoted
 from smartsub_tui.data.records import OfficeRecord
@@ -70,17 +70,8 @@ class _Seen:
 class DashboardScreen(BaseScreen):
     """The triage panel and who expires, over the offices."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
-        "open",
-        "activate",
-        "renew",
-        "orders",
-        "unpaid",
-        "expiring",
-        "currency",
-        "import",
-        "next_field",
-    )
+    TITLE = "Dashboard"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Dashboard"]
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         "activate", "renew", "orders", "unpaid", "expiring", "currency", "import"
     )
@@ -105,7 +96,7 @@ class DashboardScreen(BaseScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Dashboard")
+        self.show_trail("Dashboard")
         self.query_one("#empty").display = False
         self.set_focus(self.query_one(OfficeTable))
         self._arrange()
@@ -220,8 +211,7 @@ class DashboardScreen(BaseScreen):
 
     def action_expiring(self) -> None:
         office = self._office()
-        if office is not None:
-            self.app.push_screen(ExpiringScreen(office=office.id))
+        self.app.push_screen(ExpiringScreen(office=office.id if office is not None else None))
 
     def action_import(self) -> None:
         self.app.push_screen(ImportScreen())

@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 from smartsub_tui import display
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
@@ -35,23 +35,16 @@ _TALL: Final = 24
 class PaymentsScreen(OrderActions):
     """The filter is the state: with the sort it says which orders are shown."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
-        "info",
-        "filter",
-        "by_status",
-        "by_type",
-        "sort",
-        "export",
-        *ORDER_ACTIONS,
-        "billing",
-        "copy",
+    TITLE = "Payments"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Payments"]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "filter", "by_status", "by_type", "sort", "views", "save", "export", *ORDER_ACTIONS
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings("filter", "by_status", "by_type", "sort", "export", *ORDER_ACTIONS)
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", sort: Sort | None = None) -> None:
         super().__init__()
         self._text = text
-        self.sort = Sort()
+        self.sort = sort or Sort()
         self._cursors: tuple[Cursor, ...] = ()
         self._wanted: str | None = None
         self._facets = Facets({}, {})
@@ -69,7 +62,7 @@ class PaymentsScreen(OrderActions):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Payments")
+        self.show_trail("Payments")
         self.query_one("#empty").display = False
         self.set_focus(self.table)
 
@@ -88,8 +81,14 @@ class PaymentsScreen(OrderActions):
     def asked(self) -> object:
         return self.filter, self.sort
 
-    def look_for(self, text: str) -> None:
-        """Show the orders of this filter, as if it had been typed."""
+    def listed_as(self) -> tuple[str, str]:
+        return self.filter.describe(), self.sort.describe()
+
+    def look_for(self, text: str, sort: Sort | None = None) -> None:
+        """Show the orders of this filter, as if it had been typed; sorted so, where that is said."""
+        if sort is not None and sort != self.sort:
+            self.sort = sort
+            self._show()
         self.filter_bar.set(text)
         self.set_focus(self.table)
 
@@ -294,6 +293,16 @@ class PaymentsScreen(OrderActions):
             following = SORTABLE[(SORTABLE.index(self.sort.key) + 1) % len(SORTABLE)]
             self.sort = Sort(following)
         self._show()
+
+    async def action_save(self) -> None:
+        from smartsub_tui.screens.spoken import speak
+
+        await speak(self, "save ")
+
+    def action_views(self) -> None:
+        from smartsub_tui.screens.views import ViewsScreen
+
+        self.app.push_screen(ViewsScreen())
 
     def action_export(self) -> None:
         self.app.push_screen(ExportScreen(Wanted(ExportKind.ORDERS, self.filter, self.sort)))

@@ -12,7 +12,7 @@ from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import OF_SCREEN, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import quoted
 from smartsub_tui.data.records import OfficeRecord
@@ -24,7 +24,8 @@ from smartsub_tui.widgets.office_table import OfficeTable
 class SubscriptionsScreen(BaseScreen):
     """Asks for an office where none is chosen."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("choose", "activate", "renew", "orders")
+    TITLE = "Subscriptions"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Subscriptions"]
     BINDINGS: ClassVar[list[BindingType]] = bindings("activate", "renew", "orders")
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class SubscriptionsScreen(BaseScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Subscriptions")
+        self.show_trail("Subscriptions")
         self.set_focus(self.query_one(OfficeTable))
 
     def load(self) -> None:
