@@ -22,7 +22,7 @@ from smartsub_tui.backend import Backend
 from smartsub_tui.billing import access, views
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock, SystemClock
-from smartsub_tui.commands import COMMANDS, bindings, remap
+from smartsub_tui.commands import bindings, keymap, remap
 from smartsub_tui.config import Settings
 from smartsub_tui.data.queries import parse_sort
 from smartsub_tui.data.records import AdminRecord, OfficeRecord, StateRecord
@@ -106,7 +106,7 @@ class SmartSubApp(App[None]):
         self.add_mode("payments", lambda: PaymentsScreen(text or "", sort))
         left = last.mode if last is not None and last.mode in self._modes else "dashboard"
         self.switch_mode("payments" if self._filter_text else self._start or left)
-        self.set_keymap({each: COMMANDS[each].key for each, _ in self.settings.ui.keys})
+        self.set_keymap(keymap())
         # The modules just loaded live as long as the application: collecting need not look at them again.
         self.call_after_refresh(gc.freeze)
 

@@ -205,6 +205,11 @@ SOMETIMES: Final = frozenset(
 )
 
 
+def key_of(id: str) -> str:
+    """The key of a command, as people type it: for sentences that name one."""
+    return COMMANDS[id].shown
+
+
 def bindings(*ids: str) -> list[BindingType]:
     """Textual's bindings of these commands; the action of command `x` is `action_x`."""
     from textual.binding import Binding
@@ -215,16 +220,16 @@ def bindings(*ids: str) -> list[BindingType]:
     ]
 
 
+_TYPED: Final = "Typed behind :, everywhere"
+
+
 def sheet() -> list[tuple[str, list[Command]]]:
-    """All that has a key, by screen: what works everywhere first, then what each has beside it."""
-    groups = {"Everywhere": EVERYWHERE} | {
+    """All commands by screen: what works everywhere, what is only typed, then what each screen has beside them."""
+    groups = {"Everywhere": EVERYWHERE, _TYPED: TYPED} | {
         title: tuple(each for each in ids if each not in EVERYWHERE) for title, ids in OF_SCREEN.items()
     }
-    return [
-        (title, [COMMANDS[each] for each in ids if COMMANDS[each].key])
-        for title, ids in groups.items()
-        if any(COMMANDS[each].key for each in ids)
-    ]
+    sheet = [(title, [COMMANDS[each] for each in ids]) for title, ids in groups.items() if ids]
+    return [(title, [replace(each, shown="") for each in ids] if title == _TYPED else ids) for title, ids in sheet]
 
 
 # Other keys
@@ -279,18 +284,24 @@ def remap(keys: Mapping[str, str]) -> None:
     OF_TRIGGER.update({command.trigger: command for command in changed.values() if command.trigger is not None})
 
 
+def keymap() -> dict[str, str]:
+    """The keys that are others than the commands were made with, for Textual."""
+    return {id: command.key for id, command in COMMANDS.items() if command.key != _AS_MADE[id].key}
+
+
 def keyed(keys: Mapping[str, str]) -> dict[str, Command]:
-    """The commands with other keys: id -> a character, or a name as F8, Ctrl+D, Space.
+    """The commands with other keys: id or name -> a character, or a name of a key as F8, Ctrl+D, Space.
 
     Raises WrongUsage, naming the nearest, for a command or a key that is unknown, for a key that never arrives or that
     keeps its meaning, and for one that a screen has twice.
     """
     made = dict(_AS_MADE)
+    keys = {name.replace("-", "_"): text for name, text in keys.items()}
     for id, text in keys.items():
         command = made.get(id)
         if command is None or not command.key:
             near = _did_you_mean(id, [each.id for each in _ALL if each.key])
-            raise WrongUsage(f"{id} is no command that has a key{near}: smartsub keys --json lists them")
+            raise WrongUsage(f"{id} is no command that has a key{near}: smartsub keys lists them")
         if command.key in _KEPT:
             raise WrongUsage(f"{id} keeps its key, {command.shown}: leave it out")
         key, shown = _read_key(id, text)

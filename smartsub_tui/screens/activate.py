@@ -18,7 +18,7 @@ from smartsub_tui.billing.orders import DepartmentPlan, Plan, departments_to_act
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import FirstTerm
 from smartsub_tui.clock import local_date
-from smartsub_tui.commands import OF_SCREEN, bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.screens.ordering import OrderingScreen, people_of, tabs, toggled
 from smartsub_tui.widgets.department_table import DepartmentTable
@@ -116,7 +116,7 @@ class ActivateScreen(OrderingScreen):
     def _sum(self) -> None:
         person = self.people.current if self.people.has_focus else None
         if person is not None and person.reason is not None:
-            leads = ": o opens it" if person.user.held_by is not None else ""
+            leads = f": {key_of('holder')} opens it" if person.user.held_by is not None else ""
             self.say(f" {person.user.name} {person.reason}{leads}", "quiet")
         else:
             kind = self.office.kind.department_label.lower()
@@ -198,7 +198,7 @@ class ActivateScreen(OrderingScreen):
     def _order(self) -> None:
         if not self.marked:
             kind = self.office.kind.department_label.lower()
-            self.smartsub.tell(f"no {kind} is marked: Space marks one, A all of them")
+            self.smartsub.tell(f"no {kind} is marked: {key_of('mark')} marks one, {key_of('mark_all')} all of them")
             return
         marked, additional = sorted(self.marked), self.additional
 

@@ -19,7 +19,7 @@ from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.expiring import WINDOWS, Cell, by_currency, expiring
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_SCREEN, bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users, quoted
 from smartsub_tui.data.records import OfficeRecord
@@ -241,9 +241,12 @@ def _welcome(seen: _Seen, *, airy: bool) -> Content:
             display.content("This one has no offices yet:"),
             display.content(f"  {seen.database}", "quiet"),
             *gap,
-            Content.assemble(display.content(" I ", "bold"), bring),
-            Content.assemble(display.content(" ? ", "bold"), display.content(" the keys, the statuses, the filters")),
-            Content.assemble(display.content(" q ", "bold"), display.content(" leave")),
+            Content.assemble(display.content(f" {key_of('import')} ", "bold"), bring),
+            Content.assemble(
+                display.content(f" {key_of('help')} ", "bold"),
+                display.content(" the keys, the statuses, the filters"),
+            ),
+            Content.assemble(display.content(f" {key_of('quit')} ", "bold"), display.content(" leave")),
             *gap,
             Content.assemble(
                 display.content("To look around first, in a shell:  "), display.content("smartsub demo", "bold")

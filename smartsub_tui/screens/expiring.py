@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 from smartsub_tui import display
 from smartsub_tui.billing.expiring import WINDOWS, Cell, Span, by_currency, expiring, months
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_SCREEN, bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, quoted
 from smartsub_tui.data.money import Money
@@ -79,7 +79,8 @@ class ExpiringScreen(BaseScreen):
         empty.display, self.grid.display = not lines, bool(lines)
         drawn.display = bool(lines) and self.app.size.height >= _WITH_CHART
         if not lines:
-            empty.update(display.content("Nobody was ever activated: 2 goes to Subscriptions, where that is done."))
+            there = f"{key_of('subscriptions')} goes to Subscriptions"
+            empty.update(display.content(f"Nobody was ever activated: {there}, where that is done."))
             return
         money = self._currency is not None
         grid = layout(lines, spans, self.grid.room, money=money)

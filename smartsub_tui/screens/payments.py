@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 from smartsub_tui import display
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
@@ -142,7 +142,7 @@ class PaymentsScreen(OrderActions):
         empty = self.query_one("#empty", Static)
         empty.display = not page.rows
         if not page.rows:
-            hint = "No orders match. Esc clears the filter." if self.filter.terms else _NO_ORDERS
+            hint = "No orders match. Esc clears the filter." if self.filter.terms else _no_orders()
             empty.update(display.content(hint))
         now = self.backend.clock.now()
         self.query_one("#updated", Static).update(
@@ -319,7 +319,9 @@ class PaymentsScreen(OrderActions):
             self.load()
 
 
-_NO_ORDERS: Final = "No orders yet. 2 goes to Subscriptions, where people are renewed; 1 and then I imports yours."
+def _no_orders() -> str:
+    renewing = f"{key_of('subscriptions')} goes to Subscriptions, where people are renewed"
+    return f"No orders yet. {renewing}; {key_of('dashboard')} and then {key_of('import')} imports yours."
 
 
 def _page(

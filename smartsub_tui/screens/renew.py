@@ -19,7 +19,7 @@ from smartsub_tui.billing.orders import Plan, people_to_renew, preview
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import MOST_MONTHS, Months, Until, parse_date, parse_months
 from smartsub_tui.clock import local_date
-from smartsub_tui.commands import OF_SCREEN, bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import Filter, Term, Text, parse_users
 from smartsub_tui.data.records import OfficeRecord
@@ -198,7 +198,7 @@ class RenewScreen(OrderingScreen):
         """What the marked ones cost, or why the person under the cursor cannot be marked."""
         here = self.table.current
         if here is not None and here.reason is not None:
-            leads = ": o opens it" if here.user.held_by is not None else ""
+            leads = f": {key_of('holder')} opens it" if here.user.held_by is not None else ""
             self.say(f" {here.user.name} {here.reason}{leads}", "quiet")
         else:
             self.show_sum(f"{len(self.marked):,} marked", self._seen.total if self._seen is not None else None)
@@ -293,7 +293,9 @@ class RenewScreen(OrderingScreen):
         if term is None:
             return
         if not self.marked:
-            self.smartsub.tell("nobody is marked: Space marks one, A everyone who matches")
+            self.smartsub.tell(
+                f"nobody is marked: {key_of('mark')} marks one, {key_of('mark_all')} everyone who matches"
+            )
             return
         marked, additional = sorted(self.marked), self.additional
 

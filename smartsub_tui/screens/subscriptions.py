@@ -12,7 +12,7 @@ from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_SCREEN, bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import quoted
 from smartsub_tui.data.records import OfficeRecord
@@ -48,9 +48,8 @@ class SubscriptionsScreen(BaseScreen):
     def load(self) -> None:
         async def load() -> None:
             self._seen = await self.backend.latest("offices", _offices)
-            self.query_one("#question", Static).update(
-                display.content(" For which office?" if self._seen else " No offices yet: 1 and then I imports them.")
-            )
+            none = f" No offices yet: {key_of('dashboard')} and then {key_of('import')} imports them."
+            self.query_one("#question", Static).update(display.content(" For which office?" if self._seen else none))
             self.query_one(OfficeTable).show(self._seen)
             of_office = ("activate", "renew", "orders") if self._seen else ()
             self.key_line.show((*of_office, "dashboard", "payments", "help", "quit"))

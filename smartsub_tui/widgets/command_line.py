@@ -57,6 +57,7 @@ class CommandLine(Vertical):
         self._history, self._back = history, 0  # steps back in what was run before
         self._offers, self._reads, self._hint, self._leave = offers, reads, hint, leave
         self._chosen: int | None = None  # by the arrows; None: none was
+        self._refused: tuple[str, int, int] | None = None
 
     def compose(self) -> ComposeResult:
         yield OfferList(self._clicked)
@@ -86,17 +87,19 @@ class CommandLine(Vertical):
         shown.display = self._listing
         if self._listing:
             shown.show(self.offered, self._chosen or 0)
-        self._say(self._hint(self.line) or (_KEYS_LISTING if self._listing else _KEYS), "quiet")
+        if self._refused is not None:
+            self._say(_marked(self.line, *self._refused, self.size.width - 1), "danger")
+        else:
+            self._say(f"  {self._hint(self.line) or (_KEYS_LISTING if self._listing else _KEYS)}", "quiet")
 
     def refuse(self, message: str, start: int, end: int) -> None:
-        """Say what is wrong, with a mark under its place where both fit into a line; the line stays."""
-        mark = " " * (display.cell_width(self.line[:start]) + 2) + "^" * max(1, min(end - start, 12))
-        line = f"{mark} {display.plain(message)}"
-        self._say(line if display.cell_width(line) <= self.size.width - 1 else f"  {message}", "danger")
+        """Say what is wrong, with a mark under its place, until something else is typed; the line stays."""
+        self._refused = (message, start, end)
+        self.show()
 
     def wait(self) -> None:
         """Say that the line is being looked at."""
-        self._say("looking ...", "quiet")
+        self._say("  looking ...", "quiet")
 
     def suggested(self, line: str) -> str | None:
         """The first thing that the line is a beginning of."""
@@ -105,12 +108,11 @@ class CommandLine(Vertical):
         )
 
     def _say(self, text: str, style: str) -> None:
-        lead = "" if style == "danger" else "  "
-        self.query_one("#command-hint", Static).update(display.content(lead + text, style))
+        self.query_one("#command-hint", Static).update(display.content(text, style, lines=True))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self._chosen = None
+        self._chosen = self._refused = None
         self.show()
 
     def on_resize(self, _event: Resize) -> None:
@@ -190,6 +192,15 @@ class CommandLine(Vertical):
         self._take(offer)
 
 
+def _marked(line: str, message: str, start: int, end: int, width: int) -> str:
+    """A message behind a mark under its place, or below it where it is too long to stand beside it."""
+    mark = " " * (display.cell_width(line[:start]) + 2) + "^" * max(1, min(end - start, 12))
+    beside = f"{mark} {display.plain(message)}"
+    if display.cell_width(beside) <= width:
+        return beside
+    return "\n".join([mark, *(f"  {each}" for each in display.wrapped(message, width - 2))])
+
+
 def _common(lines: Sequence[str]) -> str:
     """What all of them begin with."""
     first, last = min(lines, default=""), max(lines, default="")
@@ -258,10 +269,9 @@ class OfferList(Widget):
             if offer.help:
                 line.append_text(display.cell(display.fit(offer.name, _NAME_CELLS), "bold"))
                 line.append_text(display.cell(display.fit(f" {offer.key}", keys)))
-                line.append_text(display.cell(f" {offer.help}"))
+                line.append_text(display.cell(display.fit(f" {offer.help}", width - line.cell_len)))
             else:
-                line.append_text(display.cell(offer.name))
-            line.truncate(width, overflow="ellipsis", pad=True)
+                line.append_text(display.cell(display.fit(offer.name, width - line.cell_len)))
             if place == self._chosen:
                 line.stylize(chosen)
             lines.append(line)

@@ -12,7 +12,7 @@ from smartsub_tui.data.records import ViewRecord
 from smartsub_tui.widgets.row_table import RowTable
 
 _NAME_MOST: Final = 30
-_WHOSE: Final = 10
+_WHOSE: Final = 12
 _SORT: Final = 12
 
 
