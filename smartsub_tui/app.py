@@ -212,10 +212,10 @@ class SmartSubApp(App[None]):
         """To a mode as it was left; from within the mode to its first screen. A question has to be answered first."""
         if isinstance(self.screen, ModalScreen):
             return
-        if mode == self.current_mode:
-            self._to_first(mode)
-        else:
+        if mode != self.current_mode:
             self.switch_mode(mode)
+        elif not isinstance(self.screen, BaseScreen) or self.screen.may_leave():
+            self._to_first(mode)
 
     def switch_mode(self, mode: str) -> AwaitMount:
         if self.current_mode == "payments" != mode:

@@ -231,7 +231,7 @@ class BaseScreen(Screen[None]):
 
         await speak(self, listing=True)
 
-    def action_up(self, steps: int) -> None:
+    def action_leave(self, steps: int) -> None:
         self.smartsub.go_up(steps)
 
     def action_back(self) -> None:

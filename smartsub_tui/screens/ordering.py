@@ -57,7 +57,7 @@ class OrderingScreen(BaseScreen):
             self.smartsub.open_renew(self.office)
 
     def may_leave(self) -> bool:
-        return self._may_lose_marks("a click")
+        return self._may_lose_marks("the same")
 
     def action_family(self) -> None:
         self.additional = not self.additional

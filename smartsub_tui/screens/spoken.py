@@ -110,10 +110,11 @@ class Words:
     def reads(self, line: str) -> bool:
         """Whether the line can be run as it stands, as far as can be told without asking the database."""
         try:
-            self._read(line)
+            command, rest, _ = self._read(line)
         except WrongWord:
             return False
-        return True
+        names = self._names.get(command.id)
+        return not names or folded(rest) in map(folded, names)
 
     def hint(self, line: str) -> str:
         """What the command of the line does."""
@@ -130,7 +131,12 @@ class Words:
         self._host.said.append(line)
         self.line.wait()
         work = self._host.write(lambda: self._obey(line))
-        self._host.hold(work.cancel)
+
+        def stop() -> None:
+            work.cancel()
+            self.line.resume()
+
+        self._host.hold(stop)
 
     async def _obey(self, line: str) -> None:
         try:
@@ -141,7 +147,7 @@ class Words:
             start = len(line) - len(line.partition(" ")[2].lstrip())
             self._refuse(error.message, start, len(line))
         except Superseded:
-            self._host.drop()
+            self._refuse("something else was asked meanwhile: Enter asks again", 0, len(line))
         else:
             self._close()
             try:
@@ -182,7 +188,7 @@ class Words:
                 return lambda: host.open_payments(quoted(rest))
             case "office":
                 office = await self._screen.backend.latest("find", _find_office, rest)
-                return lambda: host.open_renew(office)
+                return lambda: host.open_renew(office) if self._screen.may_leave() else None
             case "view":
                 view = await self._screen.backend.latest("find", views.find_view, rest)
                 return lambda: host.open_payments(view.filter, view.sort)

@@ -56,8 +56,10 @@ class CommandLine(Vertical):
         self._text, self._listing = text, listing
         self._history, self._back = history, 0  # steps back in what was run before
         self._offers, self._reads, self._hint, self._leave = offers, reads, hint, leave
+        self._at = text  # the line that the next two are about
         self._chosen: int | None = None  # by the arrows; None: none was
         self._refused: tuple[str, int, int] | None = None
+        self.waits = False
 
     def compose(self) -> ComposeResult:
         yield OfferList(self._clicked)
@@ -94,12 +96,18 @@ class CommandLine(Vertical):
 
     def refuse(self, message: str, start: int, end: int) -> None:
         """Say what is wrong, with a mark under its place, until something else is typed; the line stays."""
-        self._refused = (message, start, end)
-        self.show()
+        self._at, self._refused = self.line, (message, start, end)
+        self.resume()
 
     def wait(self) -> None:
-        """Say that the line is being looked at."""
+        """Say that the line is being looked at, and type nothing into it meanwhile."""
+        self.waits = True
         self._say("  looking ...", "quiet")
+
+    def resume(self) -> None:
+        """Let it be typed in again."""
+        self.waits = False
+        self.show()
 
     def suggested(self, line: str) -> str | None:
         """The first thing that the line is a beginning of."""
@@ -112,7 +120,8 @@ class CommandLine(Vertical):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self._chosen = self._refused = None
+        if self.line != self._at:  # it can be told late, behind the Enter that it was typed before
+            self._at, self._chosen, self._refused = self.line, None, None
         self.show()
 
     def on_resize(self, _event: Resize) -> None:
@@ -145,7 +154,7 @@ class CommandLine(Vertical):
         offered = self.offered
         if offered:
             at = 0 if self._chosen is None else self._chosen
-            self._chosen = (at + step) % len(offered)
+            self._at, self._chosen = self.line, (at + step) % len(offered)
             self.show()
 
     def _complete(self) -> None:
@@ -220,7 +229,12 @@ class _Entry(Field):
         self.suggester = _Suggest(line)
 
     async def _on_key(self, event: Key) -> None:
-        if self.app.screen.focused is self and self._line.steer(event.key):
+        if self._line.waits or self.app.screen.focused is not self:
+            event.stop()
+            event.prevent_default()
+            # As if it came now: it waits there, and is handed on to where the line leads.
+            await self.app.on_event(Key(event.key, event.character))
+        elif self._line.steer(event.key):
             event.stop()
             event.prevent_default()
         else:

@@ -102,7 +102,7 @@ class Masthead(_Clickable):
             return [part for mode in modes for part in (mode, ("   ", "", ""))][:-1]
         parts = []
         for place, name in enumerate(self._trail):
-            leads = f"up({self._ups[place]})" if place < len(self._ups) and self._ups[place] else ""
+            leads = f"leave({self._ups[place]})" if place < len(self._ups) and self._ups[place] else ""
             command = name.lower() if place == 0 and name in MODES else leads
             parts += [(_BETWEEN, "bold", ""), (name, "bold", command)]
         return parts[1:]
