@@ -111,8 +111,11 @@ class SmartSubApp(App[None]):
         self.call_after_refresh(gc.freeze)
 
     def on_unmount(self) -> None:
-        self._keep_state()
         self.backend.close()
+
+    def exit(self, *args: Any, **options: Any) -> None:
+        self._keep_state()
+        super().exit(*args, **options)
 
     def _keep_state(self) -> None:
         """Keep how things are for the next start, where they are not as they were kept; nobody waits for it."""

@@ -12,6 +12,7 @@ from smartsub_tui.data.records import ViewRecord
 from smartsub_tui.widgets.row_table import RowTable
 
 _NAME_MOST: Final = 30
+_FILTER_LEAST: Final = 16
 _WHOSE: Final = 12
 _SORT: Final = 12
 
@@ -33,8 +34,10 @@ class ViewTable(RowTable):
         here = self.cursor_row
         self._views = views
         self.clear(columns=True)
-        name = min(_NAME_MOST, max([6, *(display.cell_width(each.name) + 2 for each in views)]))
-        widths = (name, _WHOSE, max(8, self.room - name - _WHOSE - _SORT), _SORT)
+        left = self.room - _WHOSE - _SORT
+        longest = max([6, *(display.cell_width(each.name) + 2 for each in views)])
+        name = min(longest, _NAME_MOST, max(6, left - _FILTER_LEAST))
+        widths = (name, _WHOSE, max(1, left - name), _SORT)
         for head, width in zip(("View", "Whose", "Filter", "Sort"), widths, strict=True):
             self.add_column(Text(head), width=width)
         for each in views:
