@@ -14,16 +14,18 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.events import Event, Key, MouseDown
 from textual.screen import ModalScreen, Screen
-from textual.worker import WorkerFailed
+from textual.widget import AwaitMount
+from textual.worker import Worker, WorkerFailed
 
 from smartsub_tui import display, paths, themes
 from smartsub_tui.backend import Backend, Superseded
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, views
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock, SystemClock
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import bindings, keymap, remap
 from smartsub_tui.config import Settings
-from smartsub_tui.data.records import AdminRecord, OfficeRecord
+from smartsub_tui.data.queries import Sort, parse_sort
+from smartsub_tui.data.records import AdminRecord, OfficeRecord, StateRecord
 from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
@@ -56,10 +58,10 @@ def _subscriptions() -> Screen[None]:
     return SubscriptionsScreen()
 
 
-def _payments() -> Screen[None]:
+def _payments(text: str, sort: Sort | None) -> Screen[None]:
     from smartsub_tui.screens.payments import PaymentsScreen
 
-    return PaymentsScreen()
+    return PaymentsScreen(text, sort)
 
 
 class SmartSubApp(App[None]):
@@ -70,7 +72,8 @@ class SmartSubApp(App[None]):
     # The palette of Textual offers to write screenshots of customers' data to files.
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard", "subscriptions", "payments")
-    MODES = {"dashboard": _dashboard, "subscriptions": _subscriptions, "payments": _payments}  # noqa: RUF012 - Textual's
+    MODES = {"dashboard": _dashboard, "subscriptions": _subscriptions}  # noqa: RUF012 - Textual's own declaration
+    # Payments is added with the filter and the sort that it begins with.
 
     def __init__(
         self,
@@ -79,10 +82,11 @@ class SmartSubApp(App[None]):
         settings: Settings,
         *,
         clock: Clock | None = None,
-        start: str = "dashboard",
-        filter_text: str = "",
+        start: str | None = None,
+        filter_text: str | None = None,
         config_file: Path | None = None,
     ) -> None:
+        """What is not said of `start` (a mode) and `filter_text` (of Payments) is as the admin left it last."""
         look = settings.ui.theme
         # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
         for colours in (App.ansi_theme_dark, App.ansi_theme_light):
@@ -93,6 +97,7 @@ class SmartSubApp(App[None]):
         self.stylesheet.set_variables(self.get_css_variables())
         for name, dark in (("-dark-mode", True), ("-light-mode", False)):
             self.set_class(self.current_theme.dark is dark, name, update=False)
+        remap(dict(settings.ui.keys))
         self.settings = settings
         self.config_file = config_file or paths.default_config()
         self.backend = Backend(url, admin, settings, clock or SystemClock())
@@ -102,20 +107,28 @@ class SmartSubApp(App[None]):
         self.undoables = UndoStack()
         self._messages: deque[Told] = deque(maxlen=MOST_MESSAGES)
         self._data_version = 0
+        self.said: list[str] = []  # behind `:`, in this session
+        self._held: list[Key] | None = None  # what is typed while a line is looked at
+        self._stop: Callable[[], None] = self.drop
+        self._kept: StateRecord | None = None
         self._start, self._filter_text = start, filter_text
         self.animation_level = "none"
 
     async def on_mount(self) -> None:
         try:
-            self._data_version = await self.backend.call(_data_version)  # before anything is read
-            admin = await self.backend.call(_admin)
+            admin, last, self._data_version = await self.backend.call(_first_look)
         except SmartsubError as error:
             self.exit(return_code=error.exit_code, message=display.plain(f"smartsub: {error.message}"))
             return
         self.who = f"{admin.name} · {admin.role.label}"
-        self.switch_mode(self._start)
-        if self._filter_text:
-            self.open_payments(self._filter_text)
+        self._kept = last
+        text, sort = self._filter_text, None
+        if text is None and last is not None:
+            text, sort = last.filter, parse_sort(last.sort)
+        self.add_mode("payments", lambda: _payments(text or "", sort))
+        left = last.mode if last is not None and last.mode in self._modes else "dashboard"
+        self.switch_mode("payments" if self._filter_text else self._start or left)
+        self.set_keymap(keymap())
         self.set_interval(_LOOK_EVERY, self._look_for_changes)
         self.call_after_refresh(self._collect)
 
@@ -138,6 +151,25 @@ class SmartSubApp(App[None]):
         if before != seen and isinstance(self.screen, BaseScreen):
             self.screen.load()
 
+    def exit(self, *args: Any, **options: Any) -> None:
+        self._keep_state()
+        super().exit(*args, **options)
+
+    def _keep_state(self) -> None:
+        """Keep how things are for the next start, where they are not as they were kept; nobody waits for it."""
+        if "payments" not in self._modes:  # it never began
+            return
+        from smartsub_tui.screens.payments import PaymentsScreen
+
+        payments = self._screen_stacks.get("payments", [])
+        listed = payments[0].listed_as() if payments and isinstance(payments[0], PaymentsScreen) else None
+        before = self._kept or StateRecord(mode="", filter="", sort=views.NEWEST_FIRST)
+        filter_text, sort = listed or (before.filter, before.sort)
+        state = StateRecord(mode=self.current_mode or before.mode, filter=filter_text, sort=sort)
+        if state != self._kept:
+            self._kept = state
+            self.backend.later(views.keep_state, state)
+
     @property
     def messages(self) -> Sequence[Told]:
         """What was told in this session, in its order; the last ones of very many."""
@@ -154,6 +186,16 @@ class SmartSubApp(App[None]):
             self.screen.show_told(self.told)
 
     async def on_event(self, event: Event) -> None:
+        """Keys wait behind a line that is looked at; else they are taken."""
+        if self._held is not None and isinstance(event, Key) and not event.is_forwarded:
+            if event.key == "escape":
+                self._stop()
+            else:
+                self._held.append(event)
+            return
+        await self._taken(event)
+
+    async def _taken(self, event: Event) -> None:
         """Any key, or the mouse, says that what was told was read."""
         pressed = isinstance(event, Key | MouseDown) and not event.is_forwarded
         if pressed and self.told is not None and self.backend.clock.now() - self.told.at >= _READ_AFTER:
@@ -161,11 +203,33 @@ class SmartSubApp(App[None]):
             self._show_told()
         await super().on_event(event)
 
+    def hold(self, stop: Callable[[], None]) -> None:
+        """Keep what is typed from now on until `let_go` or `drop`; Esc calls `stop`, and drops it."""
+
+        def end() -> None:
+            stop()
+            self.drop()
+
+        self._held, self._stop = [], end
+
+    def drop(self) -> None:
+        """Forget what was held: it was meant for what did not come."""
+        self._held = None
+
+    def let_go(self) -> None:
+        """Hand on what was held, in its order, to where the way leads that was just begun."""
+        self.call_after_refresh(self._hand_on)
+
+    async def _hand_on(self) -> None:
+        while self._held:
+            await self._taken(self._held.pop(0))
+        self._held = None
+
     def shows(self, screen: Screen[None]) -> bool:
         """Whether a screen is still on the way to somewhere: shown, or behind what is shown."""
         return any(screen in stack for stack in self._screen_stacks.values())
 
-    def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]:
         """Run a change to its end, whatever is typed or left meanwhile; what became of it is always told."""
 
         async def run() -> None:
@@ -174,7 +238,7 @@ class SmartSubApp(App[None]):
             except SmartsubError as error:
                 self.tell(error.message, wrong=True)
 
-        self.run_worker(run(), group="write", exclusive=False)
+        return self.run_worker(run(), group="write", exclusive=False)
 
     # The way between screens
 
@@ -191,10 +255,15 @@ class SmartSubApp(App[None]):
         """To a mode as it was left; from within the mode to its first screen. A question has to be answered first."""
         if isinstance(self.screen, ModalScreen):
             return
-        if mode == self.current_mode:
-            self._to_first(mode)
-        else:
+        if mode != self.current_mode:
             self.switch_mode(mode)
+        elif not isinstance(self.screen, BaseScreen) or self.screen.may_leave():
+            self._to_first(mode)
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        if self.current_mode == "payments" != mode:
+            self._keep_state()
+        return super().switch_mode(mode)
 
     def go_back(self, *, leave: bool = False) -> None:
         """To the screen before; from the first one of a mode to the dashboard, and from there, if asked, out."""
@@ -205,15 +274,22 @@ class SmartSubApp(App[None]):
         elif leave:
             self.exit()
 
-    def open_payments(self, filter_text: str) -> None:
-        """Payments with this filter."""
+    def go_up(self, steps: int) -> None:
+        """Leave so many screens, from the one that is shown; not what would be lost unsaid."""
+        for _ in range(steps):
+            if len(self.screen_stack) == 1 or not (isinstance(self.screen, BaseScreen) and self.screen.may_leave()):
+                return
+            self.pop_screen()
+
+    def open_payments(self, filter_text: str, sort: str | None = None) -> None:
+        """Payments with this filter; sorted so, where that is said."""
         self._to_first("payments")
 
         def look() -> None:
             from smartsub_tui.screens.payments import PaymentsScreen
 
             if isinstance(self.screen, PaymentsScreen):
-                self.screen.look_for(filter_text)
+                self.screen.look_for(filter_text, None if sort is None else parse_sort(sort))
 
         self.call_after_refresh(look)
 
@@ -251,6 +327,13 @@ class SmartSubApp(App[None]):
 
         self.call_after_refresh(look)
 
+    def open_expiries(self) -> None:
+        """Who expires when, over the dashboard."""
+        from smartsub_tui.screens.expiring import ExpiringScreen
+
+        self._to_first("dashboard")
+        self.call_after_refresh(self.push_screen, ExpiringScreen())
+
     def open_order(self, number: str) -> None:
         """Order info, over the list of payments."""
         from smartsub_tui.screens.order_info import OrderInfoScreen
@@ -287,9 +370,11 @@ class SmartSubApp(App[None]):
             self.panic(Text(display.plain(unexpected(cause))))
 
 
-def _admin(session: Session) -> AdminRecord:
-    return access.check(session.admin, access.Permission.READ)
-
-
 def _data_version(session: Session) -> int:
     return session.database.data_version()
+
+
+def _first_look(session: Session) -> tuple[AdminRecord, StateRecord | None, int]:
+    """Who it is, how they left the application, and the state of the database before anything of it is shown."""
+    version = session.database.data_version()
+    return access.check(session.admin, access.Permission.READ), views.last_state(session), version

@@ -151,6 +151,10 @@ class Backend:
         """
         self._thread.submit(function)
 
+    def later(self, function: Callable[Concatenate[Session, P], object], *args: P.args, **options: P.kwargs) -> None:
+        """Have `function(session, ...)` run likewise; nobody waits for it, or learns what became of it."""
+        self._thread.submit(lambda: self._run(function, *args, **options))
+
     def close(self) -> None:
         """Stop what is being read, let what is being written finish, and close the connection."""
         self._closing = True

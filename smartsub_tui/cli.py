@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from smartsub_tui.billing import orders, payments
     from smartsub_tui.billing.invoices import BuyerReferences
     from smartsub_tui.data.order_records import OrderDetails
+    from smartsub_tui.data.records import ViewRecord
 
 # What only some commands need is imported by them: a list of orders must be there at once.
 ROWS = 50
@@ -121,7 +122,16 @@ class Invocation:
 
     @property
     def settings(self) -> config.Settings:
-        return config.load(self.config_file if self.named_config or self.config_file.exists() else None)
+        file = self.config_file if self.named_config or self.config_file.exists() else None
+        settings = config.load(file)
+        if settings.ui.keys:
+            from smartsub_tui import commands
+
+            try:
+                commands.keyed(dict(settings.ui.keys))
+            except WrongUsage as error:
+                raise WrongUsage(f"{file}: [ui.keys] {error.message}") from error
+        return settings
 
     @property
     def url(self) -> str:
@@ -205,17 +215,17 @@ def cli(
     if context.invoked_subcommand is None:
         if filter_ is not None:
             parse_orders(filter_)
-        _open(Invocation(context.obj), screen or ("payments" if filter_ else "dashboard"), filter_ or "")
+        _open(Invocation(context.obj), screen, filter_)
     elif screen is not None or filter_ is not None:
         raise click.UsageError("--screen and --filter open the application: they take no command")
 
 
-def _open(run: Invocation, screen: str, filter_text: str) -> None:
-    """The application; where there is no terminal, the dashboard and the newest orders as text."""
+def _open(run: Invocation, screen: str | None, filter_text: str | None) -> None:
+    """The application, where nothing else is said as it was left; without a terminal, dashboard and orders as text."""
     terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if not terminal or run.globals.json or os.environ.get("TERM", "dumb") in ("dumb", ""):
         with run.session(create=True) as session:
-            _print_dashboard(run, session, filter_text)
+            _print_dashboard(run, session, filter_text or "")
         return
     with run.session(create=True) as session, available():
         access.check(session.admin, Permission.READ)
@@ -389,22 +399,98 @@ def users(run: Invocation, words: tuple[str, ...], limit: int) -> None:
 @cli.command("orders")
 @_words
 @_limit
-@click.option(
-    "--sort", metavar="KEY", default="-created", show_default=True, help=f"{', '.join(queries.SORT_KEYS)}; -KEY: down."
-)
+@click.option("--sort", metavar="KEY", help=f"{', '.join(queries.SORT_KEYS)}; -KEY: down.  [default: -created]")
+@click.option("--view", metavar="NAME", help="Of a saved view, in its sort; FILTER narrows it.")
 @_invocation
-def orders_(run: Invocation, words: tuple[str, ...], limit: int, sort: str) -> None:
+def orders_(run: Invocation, words: tuple[str, ...], limit: int, sort: str | None, view: str | None) -> None:
     """The orders that FILTER lets through, newest first.
 
     Keys: status type office department user created paid payby total currency apartments provider by is. A bare word
     is a part of the order number. A word that starts with - stands after --.
     """
     chosen = parse_orders(" ".join(words))
-    by = queries.parse_sort(sort)
+    by = queries.parse_sort(sort or "-created")
     with run.reading() as session:
+        if view is not None:
+            from smartsub_tui.billing.views import find_view
+
+            saved = find_view(session, view)
+            chosen = parse_orders(saved.filter).with_term(chosen.describe())
+            by = by if sort else queries.parse_sort(saved.sort)
         page = queries.search_orders(chosen, _moment(session), sort=by, limit=limit + 1 if limit else None)
     found = _first(page.rows, limit)
     run.print(found, lambda: output.orders(found, session.settings.ui.timezone))
+
+
+@cli.group(cls=_Group, invoke_without_command=True)
+@_with_globals
+@click.pass_context
+def views(context: click.Context, database: str | None, config_: str | None, admin: str | None, json_: bool) -> None:
+    """The saved views: your own, then everyone's. `orders --view NAME` shows one."""
+    context.obj = context.obj.under(Globals(database, config_, admin, json_))
+    if context.invoked_subcommand is None:
+        from smartsub_tui.billing.views import views as saved_views
+
+        run = Invocation(context.obj)
+        with run.reading() as session:
+            found = saved_views(session)
+        run.print(found, lambda: output.views(found))
+
+
+_shared = click.option("--shared", is_flag=True, help="Everyone's, not your own; for managers.")
+
+
+@views.command("save")
+@click.argument("name")
+@_words
+@_shared
+@click.option("--sort", metavar="KEY", default="-created", show_default=True, help="As smartsub orders takes it.")
+@_write
+@_invocation
+def save_view(
+    run: Invocation, name: str, words: tuple[str, ...], shared: bool, sort: str, dry_run: bool, request_id: str | None
+) -> None:
+    """Save FILTER under NAME, in the place of what had that name."""
+    from smartsub_tui.billing import views
+
+    with run.session() as session:
+        saved = views.save_view(
+            session, name, " ".join(words), sort, shared=shared, request_id=request_id, dry_run=dry_run
+        )
+    _print_view(run, saved, dry_run)
+
+
+@views.command("remove")
+@click.argument("name")
+@_shared
+@_write
+@_invocation
+def remove_view(run: Invocation, name: str, shared: bool, dry_run: bool, request_id: str | None) -> None:
+    """Forget the view of that name."""
+    from smartsub_tui.billing import views
+
+    with run.session() as session:
+        was = views.remove_view(session, name, shared=shared, request_id=request_id, dry_run=dry_run)
+    _print_view(run, was, dry_run)
+
+
+def _print_view(run: Invocation, view: ViewRecord, dry_run: bool) -> None:
+    if dry_run:
+        say("dry run: nothing was stored")
+    run.print(view, lambda: output.views([view]))
+
+
+@cli.command()
+@click.option("--markdown", is_flag=True, help="As a page of Markdown.")
+@_invocation
+def keys(run: Invocation, markdown: bool) -> None:
+    """The keys of the application by screen, those of config.toml among them, and what is typed behind `:`."""
+    from smartsub_tui import commands
+
+    commands.remap(dict(run.settings.ui.keys))
+    if markdown and run.globals.json:
+        raise click.UsageError("--markdown and --json are two ways to print: say one of them")
+    run.print(output.keys_as_records(), output.keys_as_markdown if markdown else output.keys)
 
 
 @cli.command()

@@ -1,21 +1,30 @@
-"""Every user command once: its key, label and help. Footers, help and key maps derive from this table.
+"""Every user command once: its key, label and help. Footers, help, key maps and the `:` line derive from this table.
 
-Keys of actions are the same on every screen. `danger` marks what asks before it does anything.
+Keys of actions are the same on every screen. `danger` marks what asks before it does anything. Importing this module
+imports no Textual: the command line lists and checks keys without it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
-
-from textual.binding import Binding, BindingType
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from smartsub_tui.data.vocabulary import Trigger
+from smartsub_tui.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`key` in Textual's names, `shown` as people type it; `trigger` where it moves an order."""
+    """`key` in Textual's names, `shown` as people type it, both empty where only its name runs it.
+
+    `trigger` where it moves an order; `takes` where something may follow its name, in brackets where it need not.
+    """
 
     id: str
     key: str
@@ -24,12 +33,32 @@ class Command:
     help: str
     danger: bool = False
     trigger: Trigger | None = None
+    takes: str = ""
+
+    @property
+    def name(self) -> str:
+        """What is typed behind `:`."""
+        return self.id.replace("_", "-")
+
+    @property
+    def needs(self) -> bool:
+        """Whether its name alone is not enough."""
+        return self.takes != "" and not self.takes.startswith("[")
 
 
 _ALL: Final = (
     Command("dashboard", "1", "1", "dashboard", "The offices, and what needs you."),
     Command("subscriptions", "2", "2", "subscriptions", "Activate and renew the people of an office."),
-    Command("payments", "3", "3", "payments", "The orders: search, pay, details, delete."),
+    Command("payments", "3", "3", "payments", "The orders: search, pay, details, delete.", takes="[FILTER]"),
+    Command("order", "", "", "order", "Details of an order: its number, or any part of it.", takes="NUMBER"),
+    Command("office", "", "", "office", "Renew the people of an office.", takes="NAME"),
+    Command("view", "", "", "view", "Payments with a saved filter.", takes="NAME"),
+    Command("views", "w", "w", "views", "The saved filters: open one, remove one."),
+    Command("save", "W", "W", "save view", "Save this filter and sort under a name.", takes="NAME"),
+    Command("share", "", "", "share", "Save this filter and sort under a name, for everyone.", takes="NAME"),
+    Command("remove_view", "d", "d", "remove", "Remove the saved filter under the cursor.", True),
+    Command("command", "colon", ":", "command", "Type a command, such as payments status:failed; Tab lists them."),
+    Command("palette", "ctrl+p", "Ctrl+P", "all commands", "The list of all commands, less with every letter typed."),
     Command("open", "enter", "Enter", "open", "Open what the cursor is on."),
     Command("info", "enter", "Enter", "info", "All about the order under the cursor."),
     Command("back", "escape", "Esc", "back", "Go back; out of a field, to the table."),
@@ -84,7 +113,7 @@ _ALL: Final = (
     Command("mark_all", "A", "A", "all", "Mark everyone whom the filter lets through, or nobody."),
     Command("more_months", "plus", "+", "more", "One month more."),
     Command("fewer_months", "minus", "-", "fewer", "One month fewer."),
-    Command("order", "enter", "Enter", "order", "Make one order of what is marked, after a last look."),
+    Command("make_order", "enter", "Enter", "order", "Make one order of what is marked, after a last look."),
     Command("neighbour_before", "left_square_bracket", "[", "order before", "The order above this one in the list."),
     Command("neighbour_after", "right_square_bracket", "]", "order after", "The order below this one in the list."),
     Command("billing", "b", "b", "billing", "Go to the billing system: its address and QR."),
@@ -95,22 +124,263 @@ _ALL: Final = (
     Command("fail", "f", "f", "fail", "Mark the order as Failed.", True, Trigger.FAIL),
     Command("again", "r", "r", "order again", "A new order for the same people at today's price.", True, Trigger.AGAIN),
     Command("cancel", "x", "x", "cancel", "Cancel the order; its people are free again.", True, Trigger.CANCEL),
-    Command("delete", "d", "d", "delete", "Hide the order; D brings it back.", True, Trigger.DELETE),
+    Command("delete", "d", "d", "delete", "Hide the order; restore brings it back.", True, Trigger.DELETE),
     Command("restore", "D", "D", "restore", "Bring a deleted order back.", True, Trigger.RESTORE),
     Command("apply", "A", "A", "apply", "Settle the order with the money that waits on it.", True, Trigger.APPLY),
     Command("invoice", "i", "i", "invoice", "Save the invoice of the order as PDF."),
     Command("undo", "u", "u", "undo", "Take back the last deletion, restoring or marking of this session."),
 )
+# As they are keyed in this process: `remap` puts the keys of the settings in.
 COMMANDS: Final = {command.id: command for command in _ALL}
 OF_TRIGGER: Final = {command.trigger: command for command in _ALL if command.trigger is not None}
 ORDER_ACTIONS: Final = (*(command.id for command in _ALL if command.trigger is not None), "invoice")
 # These lead into a field. They run before the next key is looked at, so that what is typed ahead arrives there.
-INTO_FIELDS: Final = ("filter", "months", "until", "files")
+INTO_FIELDS: Final = ("filter", "months", "until", "files", "command", "palette", "save")
+
+EVERYWHERE: Final = (
+    "dashboard",
+    "subscriptions",
+    "payments",
+    "down",
+    "up",
+    "first",
+    "last",
+    "command",
+    "palette",
+    "messages",
+    "refresh",
+    "help",
+    "back",
+    "quit",
+)
+# What is only typed, on every screen.
+TYPED: Final = ("order", "office", "view", "expiring")
+# Of each screen, by its title, in the order of its help.
+OF_SCREEN: Final[Mapping[str, tuple[str, ...]]] = {
+    "Dashboard": (
+        "open",
+        "triage",
+        "activate",
+        "renew",
+        "orders",
+        "unpaid",
+        "expiring",
+        "currency",
+        "import",
+        "next_field",
+    ),
+    "Triage": ("info", "later", "renew", *ORDER_ACTIONS, "undo", "billing", "copy"),
+    "Expiring": ("open", "left", "right", "people_or_money", "currency", "days_or_months"),
+    "Import": ("take", "files", "down", "up"),
+    "Subscriptions": ("choose", "activate", "renew", "orders"),
+    "Activate": ("make_order", "mark", "mark_all", "family", "next_field", "holder", "renew"),
+    "Renew": (
+        "make_order",
+        "mark",
+        "mark_all",
+        "more_months",
+        "fewer_months",
+        "months",
+        "until",
+        "family",
+        "filter",
+        "holder",
+        "export",
+        "activate",
+    ),
+    "Payments": (
+        "info",
+        "filter",
+        "by_status",
+        "by_type",
+        "sort",
+        "at_time",
+        "views",
+        "save",
+        "share",
+        "mark",
+        "mark_range",
+        "mark_matching",
+        "mark_none",
+        "mark_inverted",
+        "export",
+        "triage",
+        *ORDER_ACTIONS,
+        "undo",
+        "billing",
+        "copy",
+    ),
+    "Views": ("open", "remove_view", "back"),
+    "Order info": (
+        *ORDER_ACTIONS,
+        "undo",
+        "billing",
+        "copy",
+        "neighbour_before",
+        "neighbour_after",
+        "filter",
+        "back",
+    ),
+    "Pay": ("way_after", "way_before"),
+    "Billing system": ("copy", "full_screen", "back"),
+    "Messages": ("down", "up", "first", "last", "back"),
+    "Help": ("down", "up", "first", "last", "back"),
+}
+# What is possible only while the key line of the screen shows it.
+SOMETIMES: Final = frozenset(
+    {
+        *ORDER_ACTIONS,
+        *("activate", "renew", "orders", "unpaid", "import", "holder", "copy", "full_screen"),
+        *("neighbour_before", "neighbour_after", "undo"),
+    }
+)
+
+
+def key_of(id: str) -> str:
+    """The key of a command, as people type it: for sentences that name one."""
+    return COMMANDS[id].shown
 
 
 def bindings(*ids: str) -> list[BindingType]:
     """Textual's bindings of these commands; the action of command `x` is `action_x`."""
+    from textual.binding import Binding
+
     return [
         Binding(command.key, command.id, command.label, show=False, id=command.id, priority=command.id in INTO_FIELDS)
-        for command in (COMMANDS[each] for each in ids)
+        for command in (_AS_MADE[each] for each in ids)
     ]
+
+
+_TYPED: Final = "Typed behind :, everywhere"
+
+
+def sheet() -> list[tuple[str, list[Command]]]:
+    """All commands by screen: what works everywhere, what is only typed, then what each screen has beside them."""
+    groups = {"Everywhere": EVERYWHERE, _TYPED: TYPED} | {
+        title: tuple(each for each in ids if each not in EVERYWHERE) for title, ids in OF_SCREEN.items()
+    }
+    sheet = [(title, [COMMANDS[each] for each in ids]) for title, ids in groups.items() if ids]
+    return [(title, [replace(each, shown="") for each in ids] if title == _TYPED else ids) for title, ids in sheet]
+
+
+# Other keys
+
+_AS_MADE: Final = dict(COMMANDS)
+# They lead out of everything and into everything, or move the cursor.
+_KEPT: Final = {
+    "enter": "Enter",
+    "escape": "Esc",
+    "esc": "Esc",
+    "tab": "Tab",
+    **{name: name.capitalize() for name in ("up", "down", "left", "right", "home", "end", "pageup", "pagedown")},
+}
+_NAMED: Final = {
+    "space": "Space",
+    "insert": "Insert",
+    "delete": "Delete",
+    "backspace": "Backspace",
+    **{f"f{number}": f"F{number}" for number in range(1, 13)},
+    **{f"ctrl+{letter}": f"Ctrl+{letter.upper()}" for letter in "abcdefghijklmnopqrstuvwxyz"},
+}
+# Who gets these before smartsub does.
+_EATEN: Final = {
+    "ctrl+a": "screen",
+    "ctrl+b": "tmux",
+    "ctrl+c": "the terminal, to interrupt",
+    "ctrl+h": "the terminal, as Backspace",
+    "ctrl+i": "the terminal, as Tab",
+    "ctrl+j": "the terminal, as Enter",
+    "ctrl+m": "the terminal, as Enter",
+    "ctrl+q": "flow control",
+    "ctrl+s": "flow control",
+    "ctrl+z": "the shell, to suspend",
+}
+_REPLACED: Final = {
+    "solidus": "slash",
+    "reverse_solidus": "backslash",
+    "commercial_at": "at",
+    "hyphen_minus": "minus",
+    "plus_sign": "plus",
+    "low_line": "underscore",
+}
+
+
+def remap(keys: Mapping[str, str]) -> None:
+    """Put these keys in the place of those that the commands were made with, for the whole process.
+
+    Raises WrongUsage as `keyed` does.
+    """
+    changed = keyed(keys)
+    COMMANDS.update(changed)
+    OF_TRIGGER.update({command.trigger: command for command in changed.values() if command.trigger is not None})
+
+
+def keymap() -> dict[str, str]:
+    """The keys that are others than the commands were made with, for Textual."""
+    return {id: command.key for id, command in COMMANDS.items() if command.key != _AS_MADE[id].key}
+
+
+def keyed(keys: Mapping[str, str]) -> dict[str, Command]:
+    """The commands with other keys: id or name -> a character, or a name of a key as F8, Ctrl+D, Space.
+
+    Raises WrongUsage, naming the nearest, for a command or a key that is unknown, for a key that never arrives or that
+    keeps its meaning, and for one that a screen has twice.
+    """
+    made = dict(_AS_MADE)
+    keys = {name.replace("-", "_"): text for name, text in keys.items()}
+    for id, text in keys.items():
+        command = made.get(id)
+        if command is None or not command.key:
+            near = _did_you_mean(id, [each.id for each in _ALL if each.key])
+            raise WrongUsage(f"{id} is no command that has a key{near}: smartsub keys lists them")
+        if command.key in _KEPT:
+            raise WrongUsage(f"{id} keeps its key, {command.shown}: leave it out")
+        key, shown = _read_key(id, text)
+        made[id] = replace(command, key=key, shown=shown)
+    for title, here in OF_SCREEN.items():
+        owners: dict[str, str] = {}
+        for id in dict.fromkeys((*here, *EVERYWHERE)):
+            key = made[id].key
+            other = owners.setdefault(key, id) if key else id
+            if other != id and (id in keys or other in keys):
+                mine, theirs = (id, other) if id in keys else (other, id)
+                raise WrongUsage(
+                    f"{mine} = {keys[mine]!r}: on {title} that key is {theirs}; take another, or give {theirs} another"
+                )
+    return made
+
+
+def _read_key(id: str, text: str) -> tuple[str, str]:
+    """Textual's name of a key, and how it is shown."""
+    low = text.lower()
+    if low in _KEPT:
+        raise WrongUsage(f"{id} = {text!r}: {_KEPT[low]} keeps its meaning on every screen, take another key")
+    if low in _EATEN:
+        raise WrongUsage(f"{id} = {text!r}: {_EATEN[low]} takes that key before smartsub sees it, take another")
+    if low in _NAMED:
+        return low, _NAMED[low]
+    if len(text) == 1 and text.isprintable() and not text.isspace():
+        return _key_of(text), text
+    near = _did_you_mean(low, list(_NAMED), _NAMED)
+    raise WrongUsage(f"{id} = {text!r} is no key{near}: write a character, or a name as F8 or Ctrl+D")
+
+
+def _key_of(character: str) -> str:
+    """The name that Textual gives the key of a character."""
+    if character.isalnum():
+        return character
+    name = re.sub("[- ]", "_", unicodedata.name(character, character).lower())
+    return _REPLACED.get(name, name)
+
+
+def _did_you_mean(word: str, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
+    near = nearest(word, known)
+    return f" (did you mean {shown[near] if shown else near}?)" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """What is written most like `word`, if anything is."""
+    import difflib  # only a mistake needs it
+
+    near = difflib.get_close_matches(word.lower(), list(known), 1, 0.5)
+    return near[0] if near else None

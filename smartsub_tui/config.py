@@ -105,6 +105,7 @@ class BillingSystem(NamedTuple):
 class InterfaceSettings(NamedTuple):
     timezone: str = "UTC"  # of a person: the system's, see Settings
     theme: str = "dark"
+    keys: tuple[tuple[str, str], ...] = ()  # a command and its key; `commands` knows which are right
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,15 @@ def _theme(value: object) -> str:
     return str(value)
 
 
+def _keys(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise ValueError('it is a section: write [ui.keys] on a line, and below it lines as delete = "ctrl+d"')
+    for name, key in value.items():
+        if not isinstance(key, str):
+            raise ValueError(f"{name} = {key!r} is no text: write it in quotes")
+    return tuple(value.items())
+
+
 THEMES: Final = ("dark", "light", "contrast")
 
 # Section -> key -> how its value is read. A key that is not here is unknown.
@@ -239,7 +249,7 @@ _READERS: Final[dict[str, dict[str, Callable[[object], Any]]]] = {
     },
     "invoice": {"series": _series, "folder": _text, "fonts": _text},
     "billing_system": {"url": _web_address},
-    "ui": {"timezone": _timezone, "theme": _theme},
+    "ui": {"timezone": _timezone, "theme": _theme, "keys": _keys},
 }
 
 
@@ -290,6 +300,9 @@ def in_force(settings: Settings) -> list[tuple[str, str]]:
     shown = []
     for section in fields(settings):
         for key, value in getattr(settings, section.name)._asdict().items():
+            if isinstance(value, tuple):
+                shown += [(f"{section.name}.{key}.{name}", text) for name, text in value]
+                continue
             text = duration_text(value) if isinstance(value, timedelta) else str(value)
             shown.append((f"{section.name}.{key}", text))
     return shown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from smartsub_tui import display
 from smartsub_tui.config import Settings
-from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, to_json
+from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, ViewRecord, to_json
 from smartsub_tui.data.vocabulary import OrderStatus
 
 if TYPE_CHECKING:
@@ -117,6 +117,69 @@ def orders(found: Sequence[OrderSummary], timezone: str) -> str:
         ],
         right=(3, 4),
     )
+
+
+def views(found: Sequence[ViewRecord]) -> str:
+    """Saved views, as they can be written again."""
+    if not found:
+        return "No view is saved: smartsub views save NAME FILTER"
+    return table(
+        ("View", "Whose", "Filter", "Sort"),
+        [(each.name, "everyone's" if each.shared else "mine", each.filter, each.sort) for each in found],
+    )
+
+
+def keys() -> str:
+    """The keys of every screen, as they are in force."""
+    parts = [
+        "\n".join([title, *(f"  {key.ljust(7)} {name.ljust(18)} {help_text}" for key, name, help_text in rows)])
+        for title, rows in _key_rows()
+    ]
+    return "\n\n".join(parts)
+
+
+def keys_as_markdown() -> str:
+    """The same as a page of Markdown."""
+    lines = [
+        "# Keys",
+        "",
+        "What `smartsub keys --markdown` prints. A name can be typed behind `:` on the screens that have it, and gets",
+        'another key under `[ui.keys]` in config.toml, as `delete = "ctrl+d"`: screens, help and this list follow.',
+        "A question has No under the cursor: `y` is Yes, `n` and Esc are No.",
+    ]
+    for title, rows in _key_rows():
+        lines += ["", f"## {title}", "", "| key | name | what it does |", "|---|---|---|"]
+        for key, name, help_text in rows:
+            # In a table a bar is no bar without its backslash, and a backquote needs two around it.
+            shown = {"": "", "`": "`` ` ``"}.get(key, f"`{key}`").replace("|", r"\|")
+            lines.append(f"| {shown} | `{name}` | {help_text} |")
+    return "\n".join(lines)
+
+
+def keys_as_records() -> list[dict[str, str]]:
+    """The same as one record a key and screen."""
+    from smartsub_tui import commands
+
+    return [
+        {"screen": title, "command": each.id, "key": each.shown, "takes": each.takes, "help": each.help}
+        for title, group in commands.sheet()
+        for each in group
+    ]
+
+
+def _key_rows() -> list[tuple[str, list[tuple[str, str, str]]]]:
+    from smartsub_tui import commands
+
+    return [
+        (
+            title,
+            [
+                (each.shown, f"{each.name} {each.takes}".rstrip(), each.help + (" Asks first." if each.danger else ""))
+                for each in group
+            ],
+        )
+        for title, group in commands.sheet()
+    ]
 
 
 def _minute(when: datetime, timezone: str) -> str:

@@ -22,10 +22,12 @@ class Permission(Word):
     CREATE = "create", "order activations and renewals"
     SWEEP = "sweep", "time out what is due"
     IMPORT = "import", "import prices, users and orders"
+    KEEP = "keep", "save filters for themselves"
+    SHARE = "share", "save filters for everyone"
 
 
 _Rights = frozenset[Permission | Trigger]
-_VIEWER: Final[_Rights] = frozenset({Permission.READ, Permission.EXPORT})
+_VIEWER: Final[_Rights] = frozenset({Permission.READ, Permission.EXPORT, Permission.KEEP})
 _OPERATOR: Final[_Rights] = _VIEWER | {
     Permission.CREATE,
     Permission.SWEEP,
@@ -39,8 +41,8 @@ _OPERATOR: Final[_Rights] = _VIEWER | {
 PERMISSIONS: Final[dict[Role, _Rights]] = {
     Role.VIEWER: _VIEWER,
     Role.OPERATOR: _OPERATOR,
-    Role.MANAGER: _OPERATOR | {Trigger.CANCEL, Trigger.DELETE, Trigger.RESTORE, Permission.IMPORT},
-    Role.AUDITOR: frozenset({Permission.READ, Permission.EXPORT, Permission.EXPORT_ALL}),
+    Role.MANAGER: _OPERATOR | {Trigger.CANCEL, Trigger.DELETE, Trigger.RESTORE, Permission.IMPORT, Permission.SHARE},
+    Role.AUDITOR: _VIEWER | {Permission.EXPORT_ALL},
 }
 
 

@@ -139,6 +139,17 @@ class SqliteDatabase(APSWDatabase):
         self._keep_pages(_READING_KIB)
 
     @contextmanager
+    def writing_at_once(self) -> Iterator[None]:
+        """As writing(), for what is not worth waiting for: where another process writes, it raises at once."""
+        connection = self.connection()
+        connection.set_busy_handler(None)
+        try:
+            with self.writing():
+                yield
+        finally:
+            connection.set_busy_handler(_wait_while_busy())
+
+    @contextmanager
     def reading(self) -> Iterator[None]:
         """One transaction in which everything that is read is of one moment, whatever others write meanwhile."""
         with self.atomic("DEFERRED"):

@@ -380,6 +380,38 @@ class Admin(Table):
         constraints = [_among("role", Role), Check("name <> ''")]
 
 
+class SavedView(Table):
+    """A filter of orders under a name, as text, with its sort; without an owner it is everyone's."""
+
+    owner = ForeignKeyField(Admin, null=True, backref="views", on_delete="RESTRICT", index=False)
+    name = TextField()
+    name_folded = TextField()
+    filter_text = TextField()
+    sort = TextField()
+
+    class Meta:
+        constraints = [Check("name <> ''")]
+
+
+# NULLs are distinct in a unique index: what is everyone's has the owner 0, whom no admin is.
+SavedView.add_index(
+    SQL("CREATE UNIQUE INDEX IF NOT EXISTS saved_view_name ON saved_view (COALESCE(owner_id, 0), name_folded)")
+)
+
+
+class LastState(Model):
+    """How an admin left the application: the mode, and the filter and sort of Payments, as text."""
+
+    admin = ForeignKeyField(Admin, primary_key=True, on_delete="RESTRICT")
+    mode = TextField()
+    filter_text = TextField()
+    sort = TextField()
+
+    class Meta:
+        database = proxy
+        legacy_table_names = False
+
+
 class AuditEvent(Table):
     """One append-only row per change: who, from where, what, before, after. No code updates or deletes these rows."""
 
@@ -426,6 +458,8 @@ TABLES = (
     Counter,
     Invoice,
     Admin,
+    SavedView,
+    LastState,
     AuditEvent,
     Request,
 )

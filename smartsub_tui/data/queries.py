@@ -54,8 +54,13 @@ def find_office(name: str) -> Office:
         return alike[0]
     if alike:
         raise Refused(f"{len(alike)} offices are called {name!r}: write it exactly as one of them")
-    near = _nearest(name, [each for (each,) in rows(Office.select(Office.name))])
+    near = nearest(name, office_names())
     raise NotFound(f"no office is called {name!r}: {near or 'smartsub offices lists them'}")
+
+
+def office_names() -> list[str]:
+    """The names of all offices, in their order."""
+    return [name for (name,) in rows(Office.select(Office.name).order_by(Office.name_folded, Office.id))]
 
 
 def find_department(office: Office, name: str) -> Department:
@@ -65,7 +70,7 @@ def find_department(office: Office, name: str) -> Department:
     if len(exact or found) == 1:
         return (exact or found)[0]
     names = sorted(each.name for each in Department.select().where(Department.office == office))
-    near = _nearest(name, names) or f"there are {', '.join(names)}"
+    near = nearest(name, names) or f"there are {', '.join(names)}"
     raise NotFound(f"{office.name} has no {office.kind.department_label.lower()} {name!r}: {near}")
 
 
@@ -91,7 +96,7 @@ def filter_names() -> dict[str, list[str]]:
     return {key: [name for (name,) in rows(query.limit(_NAMES))] for key, query in asked.items()}
 
 
-def _nearest(name: str, names: Sequence[str]) -> str | None:
+def nearest(name: str, names: Sequence[str]) -> str | None:
     """ "did you mean ...?", where one of the names is near enough."""
     import difflib
 
@@ -299,6 +304,10 @@ class Sort(NamedTuple):
     key: str = "created"
     descending: bool = True
 
+    def describe(self) -> str:
+        """The text that parse_sort reads back."""
+        return f"{'-' if self.descending else ''}{self.key}"
+
 
 # What each key compares, in turn; each but the last four lies in an index. A column that may be NULL sorts as 0.
 _SORT_COLUMNS: Final[dict[str, tuple[Any, ...]]] = {
@@ -319,7 +328,7 @@ def parse_sort(text: str) -> Sort:
     """KEY is upward, -KEY downward; raises WrongUsage for an unknown key, naming the nearest."""
     key = text.removeprefix("-")
     if key not in SORT_KEYS:
-        raise WrongUsage(f"orders are not sorted by {key!r}: {_nearest(key, SORT_KEYS) or ', '.join(SORT_KEYS)}")
+        raise WrongUsage(f"orders are not sorted by {key!r}: {nearest(key, SORT_KEYS) or ', '.join(SORT_KEYS)}")
     return Sort(key, descending=text.startswith("-"))
 
 

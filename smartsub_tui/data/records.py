@@ -41,6 +41,25 @@ class AdminRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ViewRecord:
+    """A filter of orders under a name, with its sort as text; the admin's own, or everyone's."""
+
+    name: str
+    filter: str
+    sort: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRecord:
+    """How an admin left the application: the mode, and the filter and sort of Payments, as text."""
+
+    mode: str
+    filter: str
+    sort: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OfficeRecord:
     """An office as the dashboard lists it; counts of today in the office's zone."""
 

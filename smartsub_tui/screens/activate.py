@@ -18,7 +18,7 @@ from smartsub_tui.billing.orders import DepartmentPlan, Plan, departments_to_act
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import FirstTerm
 from smartsub_tui.clock import local_date
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.screens.ordering import OrderingScreen, people_of, tabs, toggled
 from smartsub_tui.widgets.department_table import DepartmentTable
@@ -37,16 +37,9 @@ class _Seen:
 class ActivateScreen(OrderingScreen):
     """Departments over the people of the one under the cursor."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
-        "order",
-        "mark",
-        "mark_all",
-        "family",
-        "next_field",
-        "holder",
-        "renew",
-    )
-    BINDINGS: ClassVar[list[BindingType]] = bindings("holder")
+    TITLE = "Activate"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Activate"]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("holder", "renew")
 
     def __init__(self, office: OfficeRecord) -> None:
         super().__init__(office)
@@ -67,7 +60,7 @@ class ActivateScreen(OrderingScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Subscriptions", self.office.name, "Activate")
+        self.show_trail(self.office.name, "Activate")
         self.query_one("#empty").display = False
         self.set_focus(self.table)
         self._offer()
@@ -123,7 +116,7 @@ class ActivateScreen(OrderingScreen):
     def _sum(self) -> None:
         person = self.people.current if self.people.has_focus else None
         if person is not None and person.reason is not None:
-            leads = ": o opens it" if person.user.held_by is not None else ""
+            leads = f": {key_of('holder')} opens it" if person.user.held_by is not None else ""
             self.say(f" {person.user.name} {person.reason}{leads}", "quiet")
         else:
             kind = self.office.kind.department_label.lower()
@@ -133,7 +126,7 @@ class ActivateScreen(OrderingScreen):
         self._offer()
 
     def _offer(self) -> None:
-        order = ("order",) if self.marked else ()
+        order = ("make_order",) if self.marked else ()
         here = self.people.current if self.people.has_focus else None
         holder = ("holder",) if here is not None and here.user.held_by is not None else ()
         self.key_line.show((*order, *holder, "mark", "mark_all", "family", "next_field", "renew", "back", "help"))
@@ -199,13 +192,13 @@ class ActivateScreen(OrderingScreen):
 
     # The order
 
-    def action_order(self) -> None:
+    def action_make_order(self) -> None:
         self.when_listed(self._order)
 
     def _order(self) -> None:
         if not self.marked:
             kind = self.office.kind.department_label.lower()
-            self.smartsub.tell(f"no {kind} is marked: Space marks one, A all of them")
+            self.smartsub.tell(f"no {kind} is marked: {key_of('mark')} marks one, {key_of('mark_all')} all of them")
             return
         marked, additional = sorted(self.marked), self.additional
 

@@ -13,6 +13,7 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
+from textual.worker import Worker
 
 from smartsub_tui import display
 from smartsub_tui.backend import Backend, Superseded
@@ -41,15 +42,28 @@ class Host(Protocol):
     @property
     def messages(self) -> Sequence[Told]: ...
 
+    @property
+    def said(self) -> list[str]: ...
+
     def tell(self, text: str, *, wrong: bool = False) -> None: ...
 
     def go_back(self, *, leave: bool = False) -> None: ...
 
+    def go_up(self, steps: int) -> None: ...
+
     def shows(self, screen: Screen[None]) -> bool: ...
 
-    def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None: ...
+    def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]: ...
 
-    def open_payments(self, filter_text: str) -> None: ...
+    def hold(self, stop: Callable[[], None]) -> None: ...
+
+    def let_go(self) -> None: ...
+
+    def drop(self) -> None: ...
+
+    def open_payments(self, filter_text: str, sort: str | None = None) -> None: ...
+
+    def open_expiries(self) -> None: ...
 
     def open_filter(self) -> None: ...
 
@@ -65,10 +79,12 @@ class Host(Protocol):
 
 
 class BaseScreen(Screen[None]):
-    """A whole screen. `COMMANDS` are its commands, in the order of its key line and its help."""
+    """A whole screen. `COMMANDS_HERE` are its commands in the order of its help, `TITLE` is what it is called there."""
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = ()
-    BINDINGS: ClassVar[list[BindingType]] = bindings("back", "quit", "help", "messages", "refresh")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "back", "quit", "help", "messages", "refresh", "command", "palette"
+    )
     # Each screen gives the focus itself: coming back to an empty list, Textual would give it to the filter.
     AUTO_FOCUS = ""
     # What gets and loses the focus is painted anew by itself; Textual would paint the whole screen.
@@ -80,6 +96,8 @@ class BaseScreen(Screen[None]):
         self._css_update_count = 0
         self._listed: object = None
         self._waiting: list[tuple[object, Callable[[], None]]] = []
+        self._here: tuple[str, ...] = ()
+        self.close_line: Callable[[], None] | None = None  # the one behind `:`, while it is open
 
     @property
     def smartsub(self) -> Host:
@@ -100,6 +118,22 @@ class BaseScreen(Screen[None]):
     @property
     def masthead(self) -> Masthead:
         return self.query_one(Masthead)
+
+    def show_trail(self, *here: str, note: str = "") -> None:
+        """The way to here, on the first line: what is behind this screen, then `here`, the last of which is this one.
+
+        A click on a part before the last of `here` leads where one on the screen behind does.
+        """
+        self._here = here
+        stack = self.app.screen_stack if self in self.app.screen_stack else [self]
+        behind = [each for each in stack[: stack.index(self)] if isinstance(each, BaseScreen)]
+        trail: list[str] = []
+        ups: list[int] = []
+        for steps, screen in zip(range(len(behind), 0, -1), behind, strict=True):
+            names = screen._here or (screen.TITLE or "",)
+            trail += names
+            ups += [steps + 1] * (len(names) - 1) + [steps]
+        self.masthead.show(*trail, *here, note=note, ups=[*ups, *([1] * (len(here) - 1) if behind else [])])
 
     @property
     def key_line(self) -> KeyLine:
@@ -192,6 +226,31 @@ class BaseScreen(Screen[None]):
     def action_triage(self) -> None:
         self.smartsub.open_triage()
 
+    def on_screen_suspend(self) -> None:
+        if self.close_line is not None:
+            self.close_line()
+
+    def listed_as(self) -> tuple[str, str] | None:
+        """Filter and sort of the list of orders that is shown, as text; None where the screen shows none."""
+        return None
+
+    def may_leave(self) -> bool:
+        """Whether nothing is lost by leaving; where something is, it is told, and the second time it may."""
+        return True
+
+    async def action_command(self) -> None:
+        from smartsub_tui.screens.spoken import speak
+
+        await speak(self)
+
+    async def action_palette(self) -> None:
+        from smartsub_tui.screens.spoken import speak
+
+        await speak(self, listing=True)
+
+    def action_leave(self, steps: int) -> None:
+        self.smartsub.go_up(steps)
+
     def action_back(self) -> None:
         self.smartsub.go_back()
 
@@ -207,4 +266,4 @@ class BaseScreen(Screen[None]):
     def action_help(self) -> None:
         from smartsub_tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(type(self).__name__.removesuffix("Screen"), self.COMMANDS_HERE))
+        self.app.push_screen(HelpScreen(self.TITLE or "", self.COMMANDS_HERE))

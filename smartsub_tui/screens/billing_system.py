@@ -13,7 +13,7 @@ from textual.geometry import Size
 from textual.widgets import Static
 
 from smartsub_tui import display
-from smartsub_tui.commands import COMMANDS, bindings
+from smartsub_tui.commands import COMMANDS, OF_SCREEN, bindings
 from smartsub_tui.config import no_billing_system
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.qr_full import QrFullScreen
@@ -27,7 +27,8 @@ _TEXT_LEAST: Final = 24
 class BillingSystemScreen(BaseScreen):
     """The code beside the address where both have room; the address alone where not, or what to write where."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("copy", "full_screen", "back")
+    TITLE = "Billing system"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Billing system"]
     BINDINGS: ClassVar[list[BindingType]] = bindings("copy", "full_screen")
 
     def compose(self) -> ComposeResult:
@@ -49,7 +50,7 @@ class BillingSystemScreen(BaseScreen):
         return self.smartsub.settings.billing_system.url
 
     def on_mount(self) -> None:
-        self.masthead.show("Payments", "Billing system")
+        self.show_trail("Billing system")
         self.set_focus(self.query_one("#billing-text"))
         self._arrange()
 

@@ -19,7 +19,7 @@ from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.expiring import WINDOWS, Cell, by_currency, expiring
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users, quoted
 from smartsub_tui.data.records import OfficeRecord
@@ -55,18 +55,8 @@ class _Seen:
 class DashboardScreen(BaseScreen):
     """The triage panel and who expires, over the offices."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
-        "open",
-        "triage",
-        "activate",
-        "renew",
-        "orders",
-        "unpaid",
-        "expiring",
-        "currency",
-        "import",
-        "next_field",
-    )
+    TITLE = "Dashboard"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Dashboard"]
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         "triage", "activate", "renew", "orders", "unpaid", "expiring", "currency", "import"
     )
@@ -91,7 +81,7 @@ class DashboardScreen(BaseScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Dashboard")
+        self.show_trail("Dashboard")
         self.query_one("#empty").display = False
         self.set_focus(self.query_one(OfficeTable))
         self._arrange()
@@ -213,8 +203,7 @@ class DashboardScreen(BaseScreen):
 
     def action_expiring(self) -> None:
         office = self._office()
-        if office is not None:
-            self.app.push_screen(ExpiringScreen(office=office.id))
+        self.app.push_screen(ExpiringScreen(office=office.id if office is not None else None))
 
     def action_import(self) -> None:
         self.app.push_screen(ImportScreen())
@@ -244,9 +233,12 @@ def _welcome(seen: _Seen, *, airy: bool) -> Content:
             display.content("This one has no offices yet:"),
             display.content(f"  {seen.database}", "quiet"),
             *gap,
-            Content.assemble(display.content(" I ", "bold"), bring),
-            Content.assemble(display.content(" ? ", "bold"), display.content(" the keys, the statuses, the filters")),
-            Content.assemble(display.content(" q ", "bold"), display.content(" leave")),
+            Content.assemble(display.content(f" {key_of('import')} ", "bold"), bring),
+            Content.assemble(
+                display.content(f" {key_of('help')} ", "bold"),
+                display.content(" the keys, the statuses, the filters"),
+            ),
+            Content.assemble(display.content(f" {key_of('quit')} ", "bold"), display.content(" leave")),
             *gap,
             Content.assemble(
                 display.content("To look around first, in a shell:  "), display.content("smartsub demo", "bold")

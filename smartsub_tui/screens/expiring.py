@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 from smartsub_tui import display
 from smartsub_tui.billing.expiring import WINDOWS, Cell, Span, by_currency, expiring, months
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, quoted
 from smartsub_tui.data.money import Money
@@ -29,14 +29,8 @@ _WITH_CHART = 20
 class ExpiringScreen(BaseScreen):
     """Offices down, days or months across; every number opens the people whom it counts, to be renewed."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
-        "open",
-        "left",
-        "right",
-        "people_or_money",
-        "currency",
-        "days_or_months",
-    )
+    TITLE = "Expiring"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Expiring"]
     BINDINGS: ClassVar[list[BindingType]] = bindings("people_or_money", "currency", "days_or_months")
 
     def __init__(self, *, by_month: bool = True, office: int | None = None, column: int = 0) -> None:
@@ -57,7 +51,7 @@ class ExpiringScreen(BaseScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Dashboard", "Expiring")
+        self.show_trail("Expiring")
         self.query_one("#empty").display = False
         self.set_focus(self.grid)
 
@@ -85,7 +79,8 @@ class ExpiringScreen(BaseScreen):
         empty.display, self.grid.display = not lines, bool(lines)
         drawn.display = bool(lines) and self.app.size.height >= _WITH_CHART
         if not lines:
-            empty.update(display.content("Nobody was ever activated: 2 goes to Subscriptions, where that is done."))
+            there = f"{key_of('subscriptions')} goes to Subscriptions"
+            empty.update(display.content(f"Nobody was ever activated: {there}, where that is done."))
             return
         money = self._currency is not None
         grid = layout(lines, spans, self.grid.room, money=money)

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from smartsub_tui import display
-from smartsub_tui.commands import COMMANDS
+from smartsub_tui.commands import COMMANDS, OF_SCREEN
 from smartsub_tui.data.filters import ORDER_KEYS, USER_KEYS, Key, OrderMark
 from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
 from smartsub_tui.screens.base import BaseScreen
@@ -53,7 +53,8 @@ _MOUSE: Final = "A click moves the cursor, a second one opens. Modes above and k
 class HelpScreen(BaseScreen):
     """Shows the commands of the screen it was called from."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("down", "up", "first", "last", "back")
+    TITLE = "Help"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Help"]
 
     def __init__(self, title: str, commands: Sequence[str]) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class HelpScreen(BaseScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show(self._title, "Help")
+        self.show_trail("Help")
         self.key_line.show(self.COMMANDS_HERE)
         self.set_focus(self.query_one(Lines))
 

@@ -21,7 +21,7 @@ from smartsub_tui.billing import access, imports
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.imports import ImportRefused, ImportReport
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import OF_SCREEN, bindings
 from smartsub_tui.data.csv_files import COLUMNS, CsvFile, FileKind, importable, read_file
 from smartsub_tui.errors import SmartsubError, Unavailable, WrongUsage
 from smartsub_tui.screens.base import BaseScreen
@@ -37,7 +37,8 @@ _Paragraph = tuple[str, str, str]  # lead, text, style
 class ImportScreen(BaseScreen):
     """A field of file names over what they hold."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("take", "files", "down", "up")
+    TITLE = "Import"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Import"]
     BINDINGS: ClassVar[list[BindingType]] = bindings("take", "files")
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ class ImportScreen(BaseScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Dashboard", "Import")
+        self.show_trail("Import")
         self.set_focus(self.field)
         self._tell(_HELP, _ENTER)
 

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from smartsub_tui import display
+from smartsub_tui.commands import OF_SCREEN
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.lines import Lines
@@ -19,7 +20,8 @@ from smartsub_tui.widgets.lines import Lines
 class MessagesScreen(BaseScreen):
     """Every sentence with its time, whole."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("down", "up", "first", "last", "back")
+    TITLE = "Messages"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Messages"]
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -29,7 +31,7 @@ class MessagesScreen(BaseScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("smartsub", "Messages")
+        self.show_trail("Messages")
         self.key_line.show((*self.COMMANDS_HERE, "help"))
         self.set_focus(self.query_one(Lines))
 

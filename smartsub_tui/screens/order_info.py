@@ -20,7 +20,7 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import Offered
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import COMMANDS, OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.commands import COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Filter, Moment
 from smartsub_tui.data.order_records import OrderDetails
@@ -70,16 +70,8 @@ class Walk:
 class OrderInfoScreen(OrderActions):
     """Everything about one order, with what may be done to it now and why not the rest."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
-        *ORDER_ACTIONS,
-        "undo",
-        "billing",
-        "copy",
-        "neighbour_before",
-        "neighbour_after",
-        "filter",
-        "back",
-    )
+    TITLE = "Order info"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Order info"]
     BINDINGS: ClassVar[list[BindingType]] = bindings(*ORDER_ACTIONS, "neighbour_before", "neighbour_after", "filter")
 
     def __init__(self, number: str, walk: Neighbours | None = None) -> None:
@@ -97,6 +89,7 @@ class OrderInfoScreen(OrderActions):
         yield KeyLine()
 
     def on_mount(self) -> None:
+        self.show_trail(self._number)
         self.set_focus(self.query_one(Lines))
 
     def load(self) -> None:
@@ -126,7 +119,7 @@ class OrderInfoScreen(OrderActions):
             return
         found, offers = self._seen
         place = f"{self._place[0]:,} of {self._place[1]:,}" if self._place is not None and self._walk else ""
-        self.masthead.show("Payments", found.number, note=place)
+        self.show_trail(found.number, note=place)
         self.query_one(Lines).show(list(self._lines(found, offers, self.size.width)))
         possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
         walk = ["neighbour_before", "neighbour_after"] if self._walk is not None else []

@@ -12,7 +12,7 @@ from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing.orders import NewOrder, Plan
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import COMMANDS, bindings
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import OfficeRecord, UserRecord
 from smartsub_tui.screens.base import BaseScreen
@@ -28,7 +28,7 @@ Making = Callable[[int], Coroutine[Any, Any, NewOrder]]
 class OrderingScreen(BaseScreen):
     """Marks survive filters and looks; they go when the order is made, and not by one key."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("mark", "mark_all", "family", "activate", "renew")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("mark", "mark_all", "family")
 
     def __init__(self, office: OfficeRecord) -> None:
         super().__init__()
@@ -49,12 +49,15 @@ class OrderingScreen(BaseScreen):
     # The ways out, and between activation and renewal
 
     def action_activate(self) -> None:
-        if self._may_lose_marks("a"):
+        if self._may_lose_marks(COMMANDS["activate"].shown):
             self.smartsub.open_activate(self.office)
 
     def action_renew(self) -> None:
-        if self._may_lose_marks("n"):
+        if self._may_lose_marks(COMMANDS["renew"].shown):
             self.smartsub.open_renew(self.office)
+
+    def may_leave(self) -> bool:
+        return self._may_lose_marks("the same")
 
     def action_family(self) -> None:
         self.additional = not self.additional
@@ -65,7 +68,7 @@ class OrderingScreen(BaseScreen):
             super().action_back()
 
     def action_quit(self) -> None:
-        if self._may_lose_marks("q"):
+        if self._may_lose_marks(COMMANDS["quit"].shown):
             super().action_quit()
 
     def _may_lose_marks(self, key: str) -> bool:
@@ -85,10 +88,10 @@ class OrderingScreen(BaseScreen):
 
     @on(DataTable.RowSelected)
     def _selected(self) -> None:
-        self.action_order()
+        self.action_make_order()
 
     @abstractmethod
-    def action_order(self) -> None:
+    def action_make_order(self) -> None:
         """Ask, and make the order of what is marked."""
 
     def ask(self, question: str, plan: Plan, make: Making) -> None:

@@ -16,7 +16,7 @@ from textual.widgets import DataTable, Static
 from smartsub_tui import display
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
 from smartsub_tui.data.money import Money
@@ -49,31 +49,16 @@ _TALL: Final = 24
 class PaymentsScreen(OrderActions):
     """The filter is the state: with the sort it says which orders are shown."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
-        "info",
-        "filter",
-        "by_status",
-        "by_type",
-        "sort",
-        "at_time",
-        "mark",
-        "mark_range",
-        "mark_matching",
-        "mark_none",
-        "mark_inverted",
-        "export",
-        "triage",
-        *ORDER_ACTIONS,
-        "undo",
-        "billing",
-        "copy",
-    )
+    TITLE = "Payments"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Payments"]
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         "filter",
         "by_status",
         "by_type",
         "sort",
         "at_time",
+        "views",
+        "save",
         "mark",
         "mark_range",
         "mark_matching",
@@ -84,10 +69,10 @@ class PaymentsScreen(OrderActions):
         *ORDER_ACTIONS,
     )
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", sort: Sort | None = None) -> None:
         super().__init__()
         self._text = text
-        self.sort = Sort()
+        self.sort = sort or Sort()
         self._shown: tuple[Filter, Sort] | None = None  # what the table is of
         self._jumps = 0  # to the list's ends, asked for until now
         self._searching = False
@@ -111,7 +96,7 @@ class PaymentsScreen(OrderActions):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Payments")
+        self.show_trail("Payments")
         self.query_one("#empty").display = False
         self.set_focus(self.table)
 
@@ -130,8 +115,14 @@ class PaymentsScreen(OrderActions):
     def asked(self) -> object:
         return self.filter, self.sort, self._jumps
 
-    def look_for(self, text: str) -> None:
-        """Show the orders of this filter, as if it had been typed."""
+    def listed_as(self) -> tuple[str, str]:
+        return self.filter.describe(), self.sort.describe()
+
+    def look_for(self, text: str, sort: Sort | None = None) -> None:
+        """Show the orders of this filter, as if it had been typed; sorted so, where that is said."""
+        if sort is not None and sort != self.sort:
+            self.sort = sort
+            self._begin()
         self.filter_bar.set(text)
         self.set_focus(self.table)
 
@@ -250,7 +241,7 @@ class PaymentsScreen(OrderActions):
         self.table.begin(self.sort, now, self.timezone, anew=self._shown != (self.filter, self.sort))
         self.table.show(page.rows, page.cursors, base=base, first=first, last=last, on=on)
         if not page.rows and not self._searching:
-            self._show_empty("No orders match. Esc clears the filter." if self.filter.terms else _NO_ORDERS)
+            self._show_empty("No orders match. Esc clears the filter." if self.filter.terms else _no_orders())
         self.query_one("#empty", Static).display = not page.rows
         self._sum_up()
         self._offer()
@@ -491,6 +482,16 @@ class PaymentsScreen(OrderActions):
 
         self.work("orders", go)
 
+    async def action_save(self) -> None:
+        from smartsub_tui.screens.spoken import speak
+
+        await speak(self, "save ")
+
+    def action_views(self) -> None:
+        from smartsub_tui.screens.views import ViewsScreen
+
+        self.app.push_screen(ViewsScreen())
+
     def action_export(self) -> None:
         from smartsub_tui.data.exports import ExportKind, Wanted
         from smartsub_tui.screens.export import ExportScreen
@@ -600,7 +601,9 @@ class PaymentsScreen(OrderActions):
             self.load()
 
 
-_NO_ORDERS: Final = "No orders yet. 2 goes to Subscriptions, where people are renewed; 1 and then I imports yours."
+def _no_orders() -> str:
+    renewing = f"{key_of('subscriptions')} goes to Subscriptions, where people are renewed"
+    return f"No orders yet. {renewing}; {key_of('dashboard')} and then {key_of('import')} imports yours."
 
 
 def _page(

@@ -24,6 +24,12 @@ class QrFullScreen(BaseScreen):
         event.prevent_default()
         self._leave()
 
+    async def action_command(self) -> None:
+        self._leave()
+
+    async def action_palette(self) -> None:
+        self._leave()
+
     def on_click(self, event: Click) -> None:
         event.stop()
         self._leave()

@@ -19,7 +19,7 @@ from smartsub_tui.billing.orders import Plan, people_to_renew, preview
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import MOST_MONTHS, Months, Until, parse_date, parse_months
 from smartsub_tui.clock import local_date
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.filters import Filter, Term, Text, parse_users
 from smartsub_tui.data.records import OfficeRecord
@@ -50,22 +50,10 @@ class _Seen:
 class RenewScreen(OrderingScreen):
     """Users and property managers of one office, or its family members."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = (
-        "order",
-        "mark",
-        "mark_all",
-        "more_months",
-        "fewer_months",
-        "months",
-        "until",
-        "family",
-        "filter",
-        "holder",
-        "export",
-        "activate",
-    )
+    TITLE = "Renew"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Renew"]
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "more_months", "fewer_months", "months", "until", "filter", "holder", "export"
+        "more_months", "fewer_months", "months", "until", "filter", "holder", "export", "activate"
     )
 
     def __init__(self, office: OfficeRecord, text: str = "") -> None:
@@ -93,7 +81,7 @@ class RenewScreen(OrderingScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Subscriptions", self.office.name, "Renew")
+        self.show_trail(self.office.name, "Renew")
         self.query_one("#renew-until").display = self.office.kind is OfficeKind.COMMUNITY
         self.query_one("#empty").display = False
         self.set_focus(self.table)
@@ -210,14 +198,14 @@ class RenewScreen(OrderingScreen):
         """What the marked ones cost, or why the person under the cursor cannot be marked."""
         here = self.table.current
         if here is not None and here.reason is not None:
-            leads = ": o opens it" if here.user.held_by is not None else ""
+            leads = f": {key_of('holder')} opens it" if here.user.held_by is not None else ""
             self.say(f" {here.user.name} {here.reason}{leads}", "quiet")
         else:
             self.show_sum(f"{len(self.marked):,} marked", self._seen.total if self._seen is not None else None)
         self._offer()
 
     def _offer(self) -> None:
-        order = ("order",) if self.marked else ()
+        order = ("make_order",) if self.marked else ()
         here = self.table.current
         holder = ("holder",) if here is not None and here.user.held_by is not None else ()
         until = ("until",) if self.office.kind is OfficeKind.COMMUNITY else ()
@@ -297,7 +285,7 @@ class RenewScreen(OrderingScreen):
 
     # The order
 
-    def action_order(self) -> None:
+    def action_make_order(self) -> None:
         self.when_listed(self._order)
 
     def _order(self) -> None:
@@ -305,7 +293,9 @@ class RenewScreen(OrderingScreen):
         if term is None:
             return
         if not self.marked:
-            self.smartsub.tell("nobody is marked: Space marks one, A everyone who matches")
+            self.smartsub.tell(
+                f"nobody is marked: {key_of('mark')} marks one, {key_of('mark_all')} everyone who matches"
+            )
             return
         marked, additional = sorted(self.marked), self.additional
 

@@ -12,7 +12,7 @@ from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import bindings
+from smartsub_tui.commands import OF_SCREEN, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import quoted
 from smartsub_tui.data.records import OfficeRecord
@@ -24,7 +24,8 @@ from smartsub_tui.widgets.office_table import OfficeTable
 class SubscriptionsScreen(BaseScreen):
     """Asks for an office where none is chosen."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("choose", "activate", "renew", "orders")
+    TITLE = "Subscriptions"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Subscriptions"]
     BINDINGS: ClassVar[list[BindingType]] = bindings("activate", "renew", "orders")
 
     def __init__(self) -> None:
@@ -41,15 +42,14 @@ class SubscriptionsScreen(BaseScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Subscriptions")
+        self.show_trail("Subscriptions")
         self.set_focus(self.query_one(OfficeTable))
 
     def load(self) -> None:
         async def load() -> None:
             self._seen = await self.backend.latest("offices", _offices)
-            self.query_one("#question", Static).update(
-                display.content(" For which office?" if self._seen else " No offices yet: 1 and then I imports them.")
-            )
+            none = f" No offices yet: {key_of('dashboard')} and then {key_of('import')} imports them."
+            self.query_one("#question", Static).update(display.content(" For which office?" if self._seen else none))
             self.query_one(OfficeTable).show(self._seen)
             of_office = ("activate", "renew", "orders") if self._seen else ()
             self.key_line.show((*of_office, "dashboard", "payments", "help", "quit"))

@@ -21,7 +21,7 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.payments import Offered
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import local_date
-from smartsub_tui.commands import COMMANDS, OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.commands import COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.order_records import OrderDetails
@@ -57,7 +57,8 @@ class QueueWalk:
 class TriageScreen(OrderActions):
     """The queue over what can be done with the item under the cursor, and why not the rest."""
 
-    COMMANDS_HERE: ClassVar[tuple[str, ...]] = ("info", "later", "renew", *ORDER_ACTIONS, "undo", "billing", "copy")
+    TITLE = "Triage"
+    COMMANDS_HERE: ClassVar[tuple[str, ...]] = OF_SCREEN["Triage"]
     BINDINGS: ClassVar[list[BindingType]] = bindings("later", "renew", *ORDER_ACTIONS)
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-home"), (32, "-tall")]  # noqa: RUF012 - Textual's own declaration
 
@@ -77,7 +78,7 @@ class TriageScreen(OrderActions):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.masthead.show("Dashboard", "Triage")
+        self.show_trail("Triage")
         self.query_one("#empty").display = False
         self.query_one("#triage-detail").can_focus = False
         self.set_focus(self.queue_list)
@@ -123,7 +124,7 @@ class TriageScreen(OrderActions):
         here = self.queue_list.current
         queue = self.queue_list.queue
         place = f"{queue.place(here.key):,} of {queue.total:,}" if here is not None else ""
-        self.masthead.show("Dashboard", "Triage", note=place)
+        self.show_trail("Triage", note=place)
         if isinstance(here, QueuedOrder):
             self._look_at(here.number)
             return

@@ -6,11 +6,12 @@ What they name can be clicked: a mode or the way back on the first line, a key o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rich.text import Text
 from textual.events import Click
 from textual.geometry import Region
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -30,6 +31,15 @@ class _Spot(NamedTuple):
     command: str
 
 
+async def run_command(screen: Screen[Any], command: str) -> None:
+    """Do what the command's key does, wherever the focus is: a field would take the key as a letter."""
+    for owner in (screen, screen.app):
+        if hasattr(owner, f"action_{command.partition('(')[0]}"):
+            await screen.app.run_action(command, owner)
+            return
+    screen.app.simulate_key(COMMANDS[command].key)
+
+
 class _Clickable(Widget):
     """A line of which parts are commands."""
 
@@ -41,15 +51,7 @@ class _Clickable(Widget):
         event.stop()
         for spot in self._spots:
             if spot.start <= event.x < spot.end:
-                await self._run(spot.command)
-
-    async def _run(self, command: str) -> None:
-        """Do what the key does, wherever the focus is: a field would take the key as a letter."""
-        for owner in (self.screen, self.app):
-            if hasattr(owner, f"action_{command}"):
-                await self.app.run_action(command, owner)
-                return
-        self.app.simulate_key(COMMANDS[command].key)
+                await run_command(self.screen, spot.command)
 
 
 class Masthead(_Clickable):
@@ -58,12 +60,16 @@ class Masthead(_Clickable):
     def __init__(self, who: str) -> None:
         super().__init__()
         self._trail: tuple[str, ...] = ()
+        self._ups: tuple[int, ...] = ()
         self._note = ""
         self._who = who
 
-    def show(self, *trail: str, note: str = "") -> None:
-        """The trail from the mode to here; `note` stands before the admin ("2 of 1,204")."""
-        self._trail, self._note = trail, note
+    def show(self, *trail: str, note: str = "", ups: Iterable[int] = ()) -> None:
+        """The trail from the mode to here; `note` stands before the admin ("2 of 1,204").
+
+        `ups` says of the first parts how many screens are left by a click on them.
+        """
+        self._trail, self._note, self._ups = trail, note, tuple(ups)
         self.refresh()
 
     def render(self) -> Text:
@@ -91,14 +97,14 @@ class Masthead(_Clickable):
         if len(self._trail) == 1 and self._trail[0] in MODES:
             here = self._trail[0]
             modes = [
-                (f"{key} {mode}", "bold" if mode == here else "quiet", mode.lower())
-                for key, mode in enumerate(MODES, 1)
+                (f"{COMMANDS[mode.lower()].shown} {mode}", "bold" if mode == here else "quiet", mode.lower())
+                for mode in MODES
             ]
             return [part for mode in modes for part in (mode, ("   ", "", ""))][:-1]
         parts = []
         for place, name in enumerate(self._trail):
-            last = place == len(self._trail) - 1
-            command = name.lower() if place == 0 and name in MODES else "" if last else "back"
+            leads = f"leave({self._ups[place]})" if place < len(self._ups) and self._ups[place] else ""
+            command = name.lower() if place == 0 and name in MODES else leads
             parts += [(_BETWEEN, "bold", ""), (name, "bold", command)]
         return parts[1:]
 

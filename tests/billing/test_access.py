@@ -31,6 +31,8 @@ MAY: dict[Permission | Trigger, set[Role]] = {
     Permission.CREATE: {OPERATOR, MANAGER},
     Permission.SWEEP: {OPERATOR, MANAGER},
     Permission.IMPORT: {MANAGER},
+    Permission.KEEP: {VIEWER, OPERATOR, MANAGER, AUDITOR},
+    Permission.SHARE: {MANAGER},
     Trigger.PAY: {OPERATOR, MANAGER},
     Trigger.CONFIRM: {OPERATOR, MANAGER},
     Trigger.FAIL: {OPERATOR, MANAGER},

@@ -36,12 +36,14 @@ from smartsub_tui.data.models import (
     Counter,
     Department,
     Invoice,
+    LastState,
     Office,
     Order,
     OrderLine,
     Payment,
     Price,
     Request,
+    SavedView,
     Subscription,
     User,
 )
@@ -380,9 +382,15 @@ def _subscription() -> Any:
     return Subscription.create(user=_user(), service=Service.APP)
 
 
+def _admin() -> Any:
+    return Admin.create(name=f"admin{next(_made)}", role=Role.VIEWER, created_at=NOW)
+
+
 def _order() -> Any:
     return Order.create(**VALID[Order]())
 
+
+LISTED = {"filter_text": "is:late", "sort": "-created"}
 
 # One row of each table that is right, made anew for every test.
 VALID: dict[Any, Callable[[], dict[str, Any]]] = {
@@ -480,6 +488,8 @@ VALID: dict[Any, Callable[[], dict[str, Any]]] = {
         "snapshot": "{}",
     },
     Admin: lambda: {"name": "ann", "role": Role.VIEWER, "created_at": NOW},
+    SavedView: lambda: {"owner": _admin(), "name": "late", "name_folded": "late", **LISTED},
+    LastState: lambda: {"admin": _admin(), "mode": "payments", **LISTED},
     AuditEvent: lambda: {"at": NOW, "admin": "ann", "source": "cli", "action": "create"},
     Request: lambda: {
         "id": "r",
@@ -570,6 +580,7 @@ CHECKED: list[tuple[Any, dict[str, Any]]] = [
     (Invoice, {"net": -1, "tax": 1191}),
     (Admin, {"role": NO_WORD}),
     (Admin, {"name": ""}),
+    (SavedView, {"name": ""}),
 ]
 
 
@@ -641,6 +652,9 @@ def test_nothing_is_there_twice_that_may_be_once(database: SqliteDatabase) -> No
     twins(Invoice, {"number": "X"}, {"number": "Y"})
     twins(Invoice, {"sequence": 10**9}, {"year": 2027})
     twins(Admin, {"name": "X"}, {"name": "Y"})
+    twins(SavedView, {"owner": _admin()}, {"owner": None})
+    twins(SavedView, {"owner": None, "name_folded": "x"}, {"name_folded": "y"})
+    twins(LastState, {"admin": _admin()}, {"admin": _admin()})
     twins(Request, {"id": "X"}, {"id": "Y"})
 
 
@@ -696,14 +710,15 @@ def test_an_order_has_one_invoice_and_may_have_credit_notes(database: SqliteData
         (Payment, "order"),
         (Invoice, "order"),
         (AuditEvent, "order"),
+        (SavedView, "owner"),
+        (LastState, "admin"),
     ],
 )
 def test_a_row_belongs_to_one_that_is_there_and_stays(database: SqliteDatabase, model: Any, column: str) -> None:
     with pytest.raises(peewee.IntegrityError, match="FOREIGN KEY"):
         model.insert(**{**VALID[model](), column: 10**6}).execute()
-    owner = {"office": _office, "department": _department, "user": _user, "subscription": _subscription}.get(
-        column, _order
-    )()
+    makers = {"office": _office, "department": _department, "user": _user, "subscription": _subscription}
+    owner = {**makers, "owner": _admin, "admin": _admin}.get(column, _order)()
     model.insert(**{**VALID[model](), column: owner}).execute()
     with pytest.raises(peewee.IntegrityError, match="FOREIGN KEY"):
         owner.delete_instance()

@@ -23,7 +23,7 @@ WAYS = {
     "Subscriptions": ("2",),
     "Renew": ("n",),
     "Payments": ("3",),
-    "OrderInfo": ("3", "enter"),
+    "Order info": ("3", "enter"),
     "Messages": ("M",),
 }
 
