@@ -45,7 +45,8 @@ class Walk:
 
 
 def smartsub(kept: Kept) -> Target:
-    command = (*_PYTHON, "smartsub_tui", "--database", url_of(kept.path), "--admin", ADMIN, "--screen", "payments")
+    named = ("--database", url_of(kept.path), "--admin", ADMIN, "--screen", "payments", "--filter", "")
+    command = (*_PYTHON, "smartsub_tui", *named)
     return Target(f"smartsub {kept.orders}", command, kept, searches=True)
 
 

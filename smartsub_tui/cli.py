@@ -784,14 +784,16 @@ def again(
 
 
 def _print_new(run: Invocation, session: Session, made: orders.NewOrder, dry_run: bool) -> None:
-    document = to_json(made.order) | {"skipped": to_json(made.skipped)}
-    shown = made.order
     if dry_run:
-        document["number"] = None
-        shown = replace(shown, number="none, this is a dry run")
         say("dry run: nothing was stored")
-    run.print(document, lambda: output.order(shown, session.settings.ui.timezone))
-    if made.skipped and not run.globals.json:
+    if run.globals.json:  # of ten thousand people neither form is made for nothing
+        number = {"number": None} if dry_run else {}
+        document = to_json(made.order) | number | {"skipped": to_json(made.skipped)}
+        run.print(document, str)
+        return
+    shown = replace(made.order, number="none, this is a dry run") if dry_run else made.order
+    run.print(None, lambda: output.order(shown, session.settings.ui.timezone))
+    if made.skipped:
         say(output.skipped(made.skipped))
 
 

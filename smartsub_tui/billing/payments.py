@@ -257,7 +257,7 @@ def pay(
         if isinstance(paying, BankTransfer):
             _choose_bank(change, order)
             return _paid(change, order, None)
-        return _take(Trigger.PAY, change, order, paying, second=False)
+        return _paid(change, order, _take(Trigger.PAY, change, order, paying, second=False))
 
     arguments = {"number": number, "paying": paying, **references.arguments()}
     return perform(session, Trigger.PAY, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
@@ -284,7 +284,7 @@ def confirm(
     def work(change: Change) -> Paid:
         order = _expected(number, version)
         _refer(change, order, references)
-        return _take(Trigger.CONFIRM, change, order, money, second=second)
+        return _paid(change, order, _take(Trigger.CONFIRM, change, order, money, second=second))
 
     arguments = {"number": number, "money": money, "second": second, **references.arguments()}
     return perform(session, Trigger.CONFIRM, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
@@ -348,7 +348,8 @@ def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
     change.record("references", order=order.id, before=before, after=given)
 
 
-def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, second: bool) -> Paid:
+def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, second: bool) -> str | None:
+    """Take money that is here; why it can only be recorded, None where it was applied."""
     amount = order.total if money.amount is None else money.amount
     if not 0 <= amount <= LARGEST:
         raise WrongUsage(f"an amount is between 0 and {Money(LARGEST, order.currency)}")
@@ -379,7 +380,7 @@ def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, seco
             order=order.id,
             after={"amount": Money(amount, order.currency), "reference": reference, "recorded": waiting},
         )
-    return _paid(change, order, waiting)
+    return waiting
 
 
 def _received(change: Change, order: Order, reference: str, amount: int) -> Payment:

@@ -177,11 +177,22 @@ class SqliteDatabase(APSWDatabase):
         self._execute_many(sql, fields, rows)
 
     def _execute_many(self, sql: str, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
-        converters: list[Any] = [each.db_value for each in fields]
-        stored = ([convert(value) for convert, value in zip(converters, row, strict=True)] for row in rows)
+        converters = [
+            (place, convert) for place, each in enumerate(fields) if (convert := _converter(each)) is not None
+        ]
+
+        def stored() -> Iterator[Sequence[Any]]:
+            for row in rows:
+                values = list(row)
+                if len(values) != len(fields):
+                    raise ValueError(f"{len(values)} values for {len(fields)} columns")
+                for place, convert in converters:
+                    values[place] = convert(values[place])
+                yield values
+
         cursor: Any = self.cursor()
         with __exception_wrapper__:
-            cursor.executemany(sql, stored)
+            cursor.executemany(sql, stored())
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
@@ -197,6 +208,17 @@ class SqliteDatabase(APSWDatabase):
     def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
         """While set, statements stop soon after `unwanted()` is true; None takes it away."""
         self.connection().set_progress_handler(unwanted, steps)
+
+
+def _converter(field: peewee.Field) -> Callable[[Any], Any] | None:
+    """How values of the field are stored; None where as they are, which SQLite's own checks of the schema then see."""
+    return None if type(field) in _AS_THEY_ARE else field.db_value
+
+
+_AS_THEY_ARE: Final = (
+    *(peewee.AutoField, peewee.IntegerField, peewee.BigIntegerField, peewee.SmallIntegerField),
+    *(peewee.BooleanField, peewee.TextField, peewee.CharField),
+)
 
 
 def sqlite_version() -> str:

@@ -16,7 +16,6 @@ from peewee import (
     Check,
     CompositeKey,
     DatabaseProxy,
-    DateField,
     ForeignKeyField,
     IntegerField,
     Model,
@@ -24,9 +23,8 @@ from peewee import (
     SmallIntegerField,
     TextField,
 )
-from playhouse.fields import EnumField
 
-from smartsub_tui.data.fields import InstantField
+from smartsub_tui.data.fields import DayField, InstantField, WordField
 from smartsub_tui.data.vocabulary import (
     LIVE_PAYMENT_STATES,
     InvoiceKind,
@@ -62,7 +60,7 @@ class Table(Model):
 class Office(Table):
     name = TextField(unique=True)
     name_folded = TextField(index=True)
-    kind = EnumField(OfficeKind)
+    kind = WordField(OfficeKind)
     timezone = TextField()
     currency = CharField(3)
 
@@ -90,9 +88,9 @@ class User(Table):
     name = TextField()
     name_folded = TextField()
     email = TextField(default="")
-    kind = EnumField(UserKind)
+    kind = WordField(UserKind)
     apartment = TextField(null=True)
-    removed_on = DateField(null=True)
+    removed_on = DayField(null=True)
 
     class Meta:
         table_name = "users"  # `user` is a reserved word of PostgreSQL
@@ -107,12 +105,12 @@ class Subscription(Table):
     """
 
     user = ForeignKeyField(User, backref="subscriptions", on_delete="RESTRICT", index=False)
-    service = EnumField(Service)
-    activated_on = DateField(null=True)
-    expires_on = DateField(null=True)
+    service = WordField(Service)
+    activated_on = DayField(null=True)
+    expires_on = DayField(null=True)
     anchor_day = SmallIntegerField(null=True)
-    opening_activated_on = DateField(null=True)
-    opening_expires_on = DateField(null=True)
+    opening_activated_on = DayField(null=True)
+    opening_expires_on = DayField(null=True)
     opening_anchor_day = SmallIntegerField(null=True)
 
     class Meta:
@@ -130,13 +128,13 @@ class Subscription(Table):
 class Price(Table):
     """A row of the price list; amounts are net, the rate is in parts per million (190000 is 19 %)."""
 
-    service = EnumField(Service)
-    action = EnumField(LineAction)
+    service = WordField(Service)
+    action = WordField(LineAction)
     amount = BigIntegerField()
     currency = CharField(3)
-    office_kind = EnumField(OfficeKind, null=True)  # null: both kinds
+    office_kind = WordField(OfficeKind, null=True)  # null: both kinds
     tax_rate_ppm = IntegerField()
-    valid_from = DateField()
+    valid_from = DayField()
 
     class Meta:
         constraints = [
@@ -167,8 +165,8 @@ class Order(Table):
 
     number = TextField(unique=True)
     office = ForeignKeyField(Office, backref="orders", on_delete="RESTRICT", index=False)
-    type = EnumField(OrderType)
-    status = EnumField(OrderStatus)
+    type = WordField(OrderType)
+    status = WordField(OrderStatus)
     status_since = InstantField()
     apartments = IntegerField()
     currency = CharField(3)
@@ -176,7 +174,7 @@ class Order(Table):
     tax = BigIntegerField(null=True)
     total = BigIntegerField()
     months = SmallIntegerField(null=True)  # renewal by the month
-    until = DateField(null=True)  # renewal by the day
+    until = DayField(null=True)  # renewal by the day
     first_term_months = SmallIntegerField(null=True)  # activation: the term that its price covers
     po_number = TextField(null=True)  # the buyer's own words for the order, which the invoice repeats
     buyer_reference = TextField(null=True)
@@ -248,14 +246,14 @@ class OrderLine(Table):
     order = ForeignKeyField(Order, backref="lines", on_delete="RESTRICT", index=False)
     subscription = ForeignKeyField(Subscription, backref="lines", on_delete="RESTRICT")
     label = TextField()
-    action = EnumField(LineAction, null=True)  # null in history, which does not say
+    action = WordField(LineAction, null=True)  # null in history, which does not say
     days = IntegerField(null=True)  # renewal by the day: what was priced
     amount = BigIntegerField(null=True)
     tax_rate_ppm = IntegerField(null=True)
-    previous_expiry = DateField(null=True)
-    new_expiry = DateField(null=True)
-    applied_on = DateField(null=True)
-    lapsed = EnumField(Lapsed, null=True)
+    previous_expiry = DayField(null=True)
+    new_expiry = DayField(null=True)
+    applied_on = DayField(null=True)
+    lapsed = WordField(Lapsed, null=True)
 
     class Meta:
         indexes = ((("order", "subscription"), True),)
@@ -287,8 +285,8 @@ class Payment(Table):
     """One attempt to pay an order. `applied`: its money made the order Succeed; succeeded and not applied: it waits."""
 
     order = ForeignKeyField(Order, backref="payments", on_delete="RESTRICT")
-    provider = EnumField(ProviderName)
-    state = EnumField(PaymentState)
+    provider = WordField(ProviderName)
+    state = WordField(PaymentState)
     idempotency_key = TextField(unique=True)
     reference = TextField(null=True)
     amount = BigIntegerField()
@@ -341,13 +339,13 @@ class Invoice(Table):
     """
 
     order = ForeignKeyField(Order, backref="invoices", on_delete="RESTRICT")
-    kind = EnumField(InvoiceKind)
+    kind = WordField(InvoiceKind)
     number = TextField(unique=True)
     series = TextField()
     year = SmallIntegerField()
     sequence = IntegerField()
     issued_at = InstantField()
-    issued_on = DateField()
+    issued_on = DayField()
     currency = CharField(3)
     net = BigIntegerField()
     tax = BigIntegerField()
@@ -372,7 +370,7 @@ class Admin(Table):
     """Who works with smartsub."""
 
     name = TextField(unique=True)
-    role = EnumField(Role)
+    role = WordField(Role)
     created_at = InstantField()
     disabled_at = InstantField(null=True)
 

@@ -1000,7 +1000,7 @@ def test_rows_written_many_at_once_are_converted_as_their_fields_do(database: Sq
     ]
     with pytest.raises(peewee.IntegrityError):
         database.insert_rows([Admin.name, Admin.role, Admin.created_at], people())
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="2 values for 3 columns"):
         database.insert_rows([Admin.name, Admin.role, Admin.created_at], [("x", Role.VIEWER)])
 
 
