@@ -133,6 +133,16 @@ def test_empty(tmp_path: Path, name: str, snap_compare: Compare) -> None:
     assert picture(snap_compare, make_database(tmp_path, lambda: None), EMPTY[name])
 
 
+def test_the_list_of_commands(path: Path, snap_compare: Compare) -> None:
+    assert picture(snap_compare, path, Way(("ctrl+p", "e", "down"), start="payments"))
+
+
+def test_a_command_in_error(path: Path, snap_compare: Compare) -> None:
+    line = "payments status:faild"
+    keys = ("colon", *({" ": "space", ":": "colon"}.get(each, each) for each in line), "enter")
+    assert picture(snap_compare, path, Way(keys, start="payments"))
+
+
 def test_narrow(path: Path, snap_compare: Compare) -> None:
     assert picture(snap_compare, path, SCREENS["dashboard"], NARROW)
 
