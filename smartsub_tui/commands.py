@@ -41,6 +41,11 @@ class Command:
         return self.id.replace("_", "-")
 
     @property
+    def form(self) -> str:
+        """The name with what may follow it."""
+        return f"{self.name} {self.takes}".rstrip()
+
+    @property
     def needs(self) -> bool:
         """Whether its name alone is not enough."""
         return self.takes != "" and not self.takes.startswith("[")

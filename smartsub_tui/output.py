@@ -173,10 +173,7 @@ def _key_rows() -> list[tuple[str, list[tuple[str, str, str]]]]:
     return [
         (
             title,
-            [
-                (each.shown, f"{each.name} {each.takes}".rstrip(), each.help + (" Asks first." if each.danger else ""))
-                for each in group
-            ],
+            [(each.shown, each.form, each.help + (" Asks first." if each.danger else "")) for each in group],
         )
         for title, group in commands.sheet()
     ]

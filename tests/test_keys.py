@@ -106,7 +106,7 @@ def test_records_and_text_say_the_same() -> None:
     for record in output.keys_as_records():
         command = COMMANDS[record["command"]]
         assert record["key"] in (command.shown, "")
-        assert f"{command.name} {command.takes}".rstrip() in text
+        assert command.form in text
         assert record["help"] in text
         assert record["screen"] in text
 

@@ -38,6 +38,10 @@ WAYS: Final = {
     "activate": (("j", "a", "A"), ""),
     "help": (("question_mark",), ""),
     "messages": (("M",), ""),
+    "views": (("3", "w"), ""),
+    "command": (("colon",), "pay"),
+    "commands": (("ctrl+p", "down"), ""),
+    "wrong command": (("colon", "x", "x", "enter"), ""),
 }
 
 

@@ -11,27 +11,13 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from smartsub_tui import display
-from smartsub_tui.commands import COMMANDS, OF_SCREEN
+from smartsub_tui.commands import COMMANDS, EVERYWHERE, OF_SCREEN, TYPED, key_of
 from smartsub_tui.data.filters import ORDER_KEYS, USER_KEYS, Key, OrderMark
 from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.lines import Lines
 
-_EVERYWHERE: Final = (
-    "dashboard",
-    "subscriptions",
-    "payments",
-    "down",
-    "up",
-    "first",
-    "last",
-    "messages",
-    "refresh",
-    "help",
-    "back",
-    "quit",
-)
 _STATES: Final = {
     SubscriptionState.INACTIVE: "never activated",
     SubscriptionState.ACTIVE: "runs for 30 days or more",
@@ -86,8 +72,11 @@ class HelpScreen(BaseScreen):
         yield display.cell(f" Keys of {self._title}", "bold")
         yield from _keys(self._ids, width)
         yield from _head("Keys everywhere")
-        yield from _keys((each for each in _EVERYWHERE if each not in self._ids), width)
+        yield from _keys((each for each in EVERYWHERE if each not in self._ids), width)
         yield from display.cells(_MOUSE, width, lead=" " * 11)
+        yield from _head(f"Typed behind {key_of('command')}, as is the name of every command")
+        for command in (COMMANDS[each] for each in TYPED):
+            yield from _behind(display.cell(f"   {command.form:<14}", "bold"), command.help, width)
         yield from _head("Statuses of an order")
         for status in OrderStatus:
             yield from _look(display.status(status), status.definition, width)
@@ -113,7 +102,8 @@ def _keys(ids: Iterable[str], width: int) -> Iterator[Text]:
     """A line a key; what changes something says that it asks first."""
     for command in (COMMANDS[each] for each in ids):
         help_text = command.help + (" Asks first." if command.danger else "")
-        yield from _behind(display.cell(f"   {command.shown:<8}", "bold"), help_text, width)
+        shown = command.shown or f":{command.name}"
+        yield from _behind(display.cell(f"   {shown:<8}", "bold"), help_text, width)
 
 
 def _look(look: display.Look, meaning: str, width: int) -> Iterator[Text]:

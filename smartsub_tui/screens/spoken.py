@@ -105,7 +105,12 @@ class Words:
             return [Offer(f"{word} {each}", each) for each in found]
         low = word.lower()
         commands = [COMMANDS[each] for each in self._here if self._possible(each) and _matches(COMMANDS[each], low)]
-        return [_offer(each) for each in sorted(commands, key=lambda each: _rank(each.name, low))]
+        return [self._offer(each) for each in sorted(commands, key=lambda each: _rank(each.name, low))]
+
+    def _offer(self, command: Command) -> Offer:
+        line = f"{command.name} " if command.needs else command.name
+        has_key = command.id in EVERYWHERE or command.id in self._screen.COMMANDS_HERE
+        return Offer(line, command.form, command.shown if has_key else "", command.help, command.needs)
 
     def reads(self, line: str) -> bool:
         """Whether the line can be run as it stands, as far as can be told without asking the database."""
@@ -213,7 +218,7 @@ class Words:
         if rest and not command.takes:
             raise WrongWord(f"{command.name} takes nothing behind it", at, at + len(rest))
         if command.needs and not rest:
-            raise WrongWord(f"{_form(command)}: {command.takes} is missing", end, end + 1)
+            raise WrongWord(f"{command.form}: {command.takes} is missing", end, end + 1)
         # What moves an order is asked all the same: it knows why not.
         if not self._possible(id) and id not in ORDER_ACTIONS:
             raise WrongWord(f"{command.name} is not possible now", start, end)
@@ -238,17 +243,8 @@ def _id_of(word: str) -> str:
     return _SHORT.get(name, name.replace("-", "_"))
 
 
-def _offer(command: Command) -> Offer:
-    line = f"{command.name} " if command.needs else command.name
-    return Offer(line, _form(command), command.shown, command.help, command.needs)
-
-
-def _form(command: Command) -> str:
-    return f"{command.name} {command.takes}".rstrip()
-
-
 def _said(command: Command) -> str:
-    return f"{_form(command)}   {command.help}"
+    return f"{command.form}   {command.help}"
 
 
 def _matches(command: Command, word: str) -> bool:

@@ -384,7 +384,11 @@ async def test_names_go_on_by_themselves_but_not_what_a_terminal_would_obey(path
 async def test_both_doors_list_what_is_possible_here_with_keys_and_help(path: Path, door: tuple[str, ...]) -> None:
     async with on_stage(path, size=(120, 60), start="payments") as (app, pilot):
         await press(pilot, *door)
-        names = [each.name for each in app.screen.query_one(CommandLine).offered]
+        offered = app.screen.query_one(CommandLine).offered
+        keys = {each.name: each.key for each in offered}
+        assert (keys["pay"], keys["quit"], keys["order NUMBER"]) == ("p", "q", "")
+        assert keys["expiring"] == ""  # that of the dashboard does nothing here
+        names = [each.name for each in offered]
         assert names[:3] == ["info", "filter", "by-status"]
         assert {"pay", "cancel", "order NUMBER", "office NAME", "payments [FILTER]", "quit"} <= set(names)
         assert {"restore", "apply", "currency", "command", "palette"} & set(names) == set()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smartsub_tui.commands import COMMANDS
+from smartsub_tui.commands import COMMANDS, TYPED
 from smartsub_tui.data.filters import ORDER_KEYS, USER_KEYS, OrderMark
 from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
 from smartsub_tui.screens.base import BaseScreen
@@ -25,6 +25,8 @@ WAYS = {
     "Payments": ("3",),
     "Order info": ("3", "enter"),
     "Messages": ("M",),
+    "Views": ("3", "w"),
+    "Billing system": ("3", "b"),
 }
 
 
@@ -64,6 +66,8 @@ async def test_help_is_complete(path: Path) -> None:
         assert state.label in said
     for key in (*ORDER_KEYS.values(), *USER_KEYS.values()):
         assert f"{key.name} {key.help}" in said
+    for each in TYPED:
+        assert f"{COMMANDS[each].form} {COMMANDS[each].help}" in said
     for mark in OrderMark:
         assert f"is:{mark.value} {mark.label}" in said
 

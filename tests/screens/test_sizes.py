@@ -60,6 +60,8 @@ WAYS: Final = {
     "order": Way(("3", "enter"), ("Payments > 2026110", "» System Processing", "EUR")),
     "help": Way(("question_mark",), ("Dashboard > Help", "Keys of Dashboard", "Open what the cursor is on.")),
     "messages": Way(("M",), ("Messages", "Nothing was told in this session yet.")),
+    "views": Way(("3", "w"), ("Payments > Views", "View", "Whose", "Filter", "Sort", "No view is saved yet")),
+    "commands": Way(("3", "ctrl+p"), ("info", "Enter", "All about the order", "Enter runs", "Esc back")),
 }
 
 

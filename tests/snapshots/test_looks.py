@@ -124,6 +124,10 @@ def test_in_error(path: Path, name: str, snap_compare: Compare) -> None:
     assert picture(snap_compare, path, IN_ERROR[name])
 
 
+def test_completion(path: Path, snap_compare: Compare) -> None:
+    assert picture(snap_compare, path, Way(("slash",), "status:failed office:o", start="payments"))
+
+
 def test_an_import_in_error(path: Path, tmp_path: Path, snap_compare: Compare) -> None:
     (tmp_path / "prices.csv").write_text(f"{PRICES}app,year,5,EUR,,,\n")
     assert picture(snap_compare, path, Way(("I", "enter")))
@@ -154,6 +158,16 @@ def test_empty(tmp_path: Path, name: str, snap_compare: Compare) -> None:
 def test_triage(tmp_path: Path, size: tuple[int, int], snap_compare: Compare) -> None:
     queue = make_database(tmp_path, everything_that_needs_someone)
     assert picture(snap_compare, queue, Way(("T", "j", "j", "j", "j")), size)
+
+
+def test_the_list_of_commands(path: Path, snap_compare: Compare) -> None:
+    assert picture(snap_compare, path, Way(("ctrl+p", "e", "down"), start="payments"))
+
+
+def test_a_command_in_error(path: Path, snap_compare: Compare) -> None:
+    line = "payments status:faild"
+    keys = ("colon", *({" ": "space", ":": "colon"}.get(each, each) for each in line), "enter")
+    assert picture(snap_compare, path, Way(keys, start="payments"))
 
 
 def test_narrow(path: Path, snap_compare: Compare) -> None:
