@@ -159,7 +159,7 @@ EVERYWHERE: Final = (
     "quit",
 )
 # What is only typed, on every screen.
-TYPED: Final = ("order", "office", "view", "expiring")
+TYPED: Final = ("order", "office", "view", "expiring", "triage")
 # Of each screen, by its title, in the order of its help.
 OF_SCREEN: Final[Mapping[str, tuple[str, ...]]] = {
     "Dashboard": (
@@ -174,7 +174,6 @@ OF_SCREEN: Final[Mapping[str, tuple[str, ...]]] = {
         "import",
         "next_field",
     ),
-    "Triage": ("info", "later", "renew", *ORDER_ACTIONS, "undo", "billing", "copy"),
     "Expiring": ("open", "left", "right", "people_or_money", "currency", "days_or_months"),
     "Import": ("take", "files", "down", "up"),
     "Subscriptions": ("choose", "activate", "renew", "orders"),
@@ -215,6 +214,7 @@ OF_SCREEN: Final[Mapping[str, tuple[str, ...]]] = {
         "billing",
         "copy",
     ),
+    "Triage": ("info", "later", "renew", *ORDER_ACTIONS, "undo", "billing", "copy"),
     "Views": ("open", "remove_view", "back"),
     "Order info": (
         *ORDER_ACTIONS,

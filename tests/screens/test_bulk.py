@@ -13,7 +13,6 @@ import apsw
 import pytest
 from textual.pilot import Pilot
 
-from smartsub_tui.app import SmartSubApp
 from smartsub_tui.billing import bulk as many
 from smartsub_tui.billing import orders
 from smartsub_tui.billing.bulk import Item, Move, Outcome, SaveInvoices
@@ -24,7 +23,7 @@ from smartsub_tui.data.database import open_database, url_of
 from smartsub_tui.data.models import Order
 from smartsub_tui.data.vocabulary import OrderStatus, Role, Trigger
 from smartsub_tui.errors import Unavailable
-from smartsub_tui.screens import bulk
+from smartsub_tui.screens import bulk, payments
 from smartsub_tui.screens.bulk import BulkScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.pay import PayScreen
@@ -86,7 +85,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def marked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All of them are, and every step of a run is shown."""
-    monkeypatch.setitem(SmartSubApp.MODES, "payments", Marked)
+    monkeypatch.setattr(payments, "PaymentsScreen", Marked)
     monkeypatch.setattr(Marked, "marked", NUMBERS)
     monkeypatch.setattr(bulk, "_PAINT_SECONDS", 0)
     monkeypatch.chdir(tmp_path)
@@ -473,7 +472,7 @@ async def test_leaving_smartsub_in_the_midst_leaves_nothing_half_done(
 async def test_orders_are_marked_by_keys_and_what_was_not_done_stays_so(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SmartSubApp.MODES, "payments", PaymentsScreen)
+    monkeypatch.setattr(payments, "PaymentsScreen", PaymentsScreen)
     async with on_stage(path, start="payments") as (app, pilot):
         await press(pilot, "space", "space", "j", "space", "space")
         assert "4 marked, EUR 17.85, JPY 595" in drawn(app)

@@ -8,12 +8,11 @@ import apsw
 import pytest
 from textual.pilot import Pilot
 
-from smartsub_tui.app import SmartSubApp
 from smartsub_tui.billing.bulk import Item, Move, Outcome
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.vocabulary import Trigger
 from smartsub_tui.errors import Unavailable
-from smartsub_tui.screens import bulk
+from smartsub_tui.screens import bulk, payments
 from smartsub_tui.screens.bulk import BulkScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
@@ -36,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def none_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SmartSubApp.MODES, "payments", Marked)
+    monkeypatch.setattr(payments, "PaymentsScreen", Marked)
     monkeypatch.setattr(Marked, "marked", ())
     monkeypatch.setattr(bulk, "_PAINT_SECONDS", 0)
 
