@@ -159,7 +159,7 @@ EVERYWHERE: Final = (
     "quit",
 )
 # What is only typed, on every screen.
-TYPED: Final = ("order", "office", "view", "expiring")
+TYPED: Final = ("order", "office", "view", "expiring", "triage")
 # Of each screen, by its title, in the order of its help.
 OF_SCREEN: Final[Mapping[str, tuple[str, ...]]] = {
     "Dashboard": (

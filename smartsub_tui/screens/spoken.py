@@ -6,7 +6,7 @@ means is found out first, by the same rules as for keys; keys that are typed beh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -15,6 +15,7 @@ from smartsub_tui.billing import views
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import COMMANDS, EVERYWHERE, OF_SCREEN, ORDER_ACTIONS, SOMETIMES, TYPED, Command, nearest
 from smartsub_tui.data import queries
+from smartsub_tui.data.filter_words import Names, complete
 from smartsub_tui.data.filters import FilterError, Moment, parse_orders, quoted
 from smartsub_tui.data.records import OfficeRecord, ViewRecord
 from smartsub_tui.data.text import folded
@@ -58,7 +59,8 @@ class Words:
         self._screen, self._host = screen, screen.smartsub
         self._focused = screen.focused
         self._shown = screen.key_line.shown
-        self._names: dict[str, Sequence[str]] = {"office": (), "view": ()}
+        self._names: Mapping[str, Sequence[str]] = {}  # by the word that they stand behind
+        self._of_filters: Names = {}
         self._open = True
         screen.close_line = self._close
 
@@ -75,12 +77,8 @@ class Words:
         return self.line
 
     async def read_names(self) -> None:
-        """The names that can stand behind a word; what can be drawn and typed as it is."""
-        offices, saved = await self._screen.backend.latest("names", _names)
-        self._names = {
-            "office": [each for each in offices if plain(each) == each],
-            "view": [each for each in saved if plain(each) == each],
-        }
+        """The names that can stand behind a word, and in a filter."""
+        self._names, self._of_filters = await self._screen.backend.latest("spoken names", _names)
         if self._open:
             self.line.show()
 
@@ -98,14 +96,25 @@ class Words:
     def offers(self, line: str) -> list[Offer]:
         """What the line can become."""
         word, space, rest = line.partition(" ")
+        if space and _id_of(word) == "payments":
+            return self._filters(word, rest)
         if space:
-            names = self._names.get(word, ())
+            names = self._names.get(_id_of(word), ())
             low = rest.strip().lower()
             found = sorted((each for each in names if low in each.lower()), key=lambda each: _rank(each, low))
             return [Offer(f"{word} {each}", each) for each in found]
         low = word.lower()
         commands = [COMMANDS[each] for each in self._here if self._possible(each) and _matches(COMMANDS[each], low)]
         return [self._offer(each) for each in sorted(commands, key=lambda each: _rank(each.name, low))]
+
+    def _filters(self, word: str, text: str) -> list[Offer]:
+        """What the filter at the end of the line can become."""
+        today = self._screen.moment().today
+        completion = complete(text, len(text), "orders", names=self._of_filters, today=today)
+        if completion is None:
+            return []
+        taken = [(offer.word, completion.take(text, place)[0]) for place, offer in enumerate(completion.offers)]
+        return [Offer(f"{word} {line}", each, needs=each.endswith(":")) for each, line in taken]
 
     def _offer(self, command: Command) -> Offer:
         line = f"{command.name} " if command.needs else command.name
@@ -116,7 +125,9 @@ class Words:
         """Whether the line can be run as it stands, as far as can be told without asking the database."""
         try:
             command, rest, _ = self._read(line)
-        except WrongWord:
+            if command.id == "payments":
+                parse_orders(rest)
+        except WrongUsage:
             return False
         names = self._names.get(command.id)
         return not names or folded(rest) in map(folded, names)
@@ -187,15 +198,15 @@ class Words:
                     raise WrongWord(error.message, at + error.start, at + error.end) from error
                 return lambda: host.open_payments(chosen.describe())
             case "order":
-                found = await self._screen.backend.latest("find", _find_orders, rest, self._screen.moment())
+                found = await self._screen.backend.patient("spoken", _find_orders, rest, self._screen.moment())
                 if len(found) == 1:
                     return lambda: host.open_order(found[0])
                 return lambda: host.open_payments(quoted(rest))
             case "office":
-                office = await self._screen.backend.latest("find", _find_office, rest)
+                office = await self._screen.backend.latest("spoken", _find_office, rest)
                 return lambda: host.open_renew(office) if self._screen.may_leave() else None
             case "view":
-                view = await self._screen.backend.latest("find", views.find_view, rest)
+                view = await self._screen.backend.latest("spoken", views.find_view, rest)
                 return lambda: host.open_payments(view.filter, view.sort)
             case "save" | "share":
                 saved = await self._save(rest, shared=command.id == "share")
@@ -259,8 +270,14 @@ def _rank(name: str, word: str) -> int:
     return 0 if low.startswith(word) else 1 if word in low else 2
 
 
-def _names(session: Session) -> tuple[list[str], list[str]]:
-    return queries.office_names(), [each.name for each in views.views(session)]
+def _names(session: Session) -> tuple[Mapping[str, Sequence[str]], Names]:
+    """Names by the word or key that they stand behind: those that can be drawn and typed as they are."""
+    behind = {"office": queries.office_names(), "view": [each.name for each in views.views(session)]}
+    return _typable(behind), _typable(queries.filter_names())
+
+
+def _typable(names: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    return {key: [each for each in found if plain(each) == each] for key, found in names.items()}
 
 
 def _find_orders(session: Session, part: str, moment: Moment) -> list[str]:

@@ -229,12 +229,13 @@ class _Entry(Field):
         self.suggester = _Suggest(line)
 
     async def _on_key(self, event: Key) -> None:
-        if self._line.waits or self.app.screen.focused is not self:
+        here = self.app.screen.focused is self
+        if here and self._line.waits:
             event.stop()
             event.prevent_default()
             # As if it came now: it waits there, and is handed on to where the line leads.
             await self.app.on_event(Key(event.key, event.character))
-        elif self._line.steer(event.key):
+        elif here and self._line.steer(event.key):
             event.stop()
             event.prevent_default()
         else:

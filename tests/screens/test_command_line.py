@@ -380,6 +380,26 @@ async def test_names_go_on_by_themselves_but_not_what_a_terminal_would_obey(path
         assert app.screen.office.name == "Elm Court"
 
 
+async def test_a_filter_goes_on_by_itself(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await say(pilot, "payments sta", enter=False)
+        assert last_lines(app)[0] == " :payments status:"
+        line = app.screen.query_one(CommandLine)
+        for key, becomes in (("tab", "status:"), ("f", "status:f"), ("tab", "status:failed"), (" ", "status:failed ")):
+            at_once(app, key)
+            await settle(pilot)
+            assert line.line == f"payments {becomes}"
+        at_once(app, *"office:Oak")
+        await press(pilot, "tab")
+        assert [each.name for each in line.offered] == ['"Oak Hill"', '"Oak House"']
+        await press(pilot, "down", "enter")
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter.describe() == 'status:failed office:"Oak House"'
+        await say(pilot, "payments ", enter=False)
+        await press(pilot, "tab", "enter")  # a key wants its value first
+        assert app.screen.query_one(CommandLine).line == "payments status:"
+
+
 @pytest.mark.parametrize("door", [("ctrl+p",), ("colon", "tab")])
 async def test_both_doors_list_what_is_possible_here_with_keys_and_help(path: Path, door: tuple[str, ...]) -> None:
     async with on_stage(path, size=(120, 60), start="payments") as (app, pilot):
