@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -23,6 +24,7 @@ from smartsub_tui.data.text import folded
 
 # By key, the names that its values can be: not necessarily all of them.
 Names: TypeAlias = Mapping[str, Sequence[str]]
+_MOST_NAMES: Final = 50  # more than one looks through; the next letter leaves fewer
 _NO_NAMES: Final[Names] = MappingProxyType({})
 
 
@@ -65,7 +67,7 @@ def complete(
     key = piece.key
     match key.takes:
         case Takes.TEXT:
-            offers = list(_named(names.get(key.name, ()), piece))
+            offers = list(islice(_named(names.get(key.name, ()), piece), _MOST_NAMES))
         case Takes.WORD | Takes.CURRENCY:
             offers = [Offer(word, word[len(begun) :]) for word in _listed(key, piece)]
         case Takes.PAST | Takes.AHEAD | Takes.EXPIRY:
@@ -239,15 +241,15 @@ def _named(names: Iterable[str], piece: _Piece) -> Iterator[Offer]:
     if piece.pattern:
         return
     begun = folded(piece.typed)
-    inside = []
+    inside: list[Offer] = []
     for name in names:
         whole = folded(name)
-        if quoted(name) in piece.others or (whole == begun and not piece.open):
+        if (whole == begun and not piece.open) or (piece.others and quoted(name) in piece.others):
             continue
         if whole.startswith(begun):
             rest = name[len(piece.typed) :] if folded(name[: len(piece.typed)]) == begun else ""
             yield Offer(quoted(name), rest)
-        elif begun and f" {begun}" in whole:
+        elif begun and len(inside) < _MOST_NAMES and f" {begun}" in whole:
             inside.append(Offer(quoted(name), ""))
     yield from inside
 
@@ -326,8 +328,12 @@ def _is_begun(piece: _Piece, subject: Subject, names: Names) -> bool:
         case Takes.CURRENCY:
             return typed.upper() not in key.values and any(code.startswith(typed.upper()) for code in key.values)
         case Takes.TEXT:
-            known = [folded(name) for name in names.get(key.name, ())] if not piece.pattern else []
-            begun = folded(typed)
-            return begun not in known and any(name.startswith(begun) for name in known)
+            begun, found = folded(typed), False
+            for name in names.get(key.name, ()) if not piece.pattern else ():
+                whole = folded(name)
+                if whole == begun:
+                    return False
+                found = found or whole.startswith(begun)
+            return found
         case _:
             return not _is_value(key, typed) and _BEGUN[key.takes].fullmatch(typed) is not None
