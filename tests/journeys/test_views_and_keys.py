@@ -87,7 +87,7 @@ def test_keys_are_printed_as_they_are_set(tmp_path: Path) -> None:
     [
         ('delet = "x"', "[ui.keys] delet is no command that has a key (did you mean delete?)"),
         ('delete = "ctrl+s"', "[ui.keys] delete = 'ctrl+s': flow control takes that key"),
-        ('delete = "p"', "[ui.keys] delete = 'p': on Triage that key is pay"),
+        ('delete = "p"', "[ui.keys] delete = 'p': on Payments that key is pay"),
         ("delete = 5", "[ui] keys: delete = 5 is no text"),
     ],
 )
