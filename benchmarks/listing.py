@@ -76,11 +76,12 @@ class Listing:
         return self._read(">", self._place(row), limit, backward=True)
 
     def facets(self) -> str:
-        """How many there are, and how many of each status and type; of a thousand and one where there are more."""
+        """How many there are, and how many of each status and type; of the newest thousand where there are more."""
         condition, values = self._condition()
         found = self._connection.execute(
-            f"SELECT type, status, count(*) FROM (SELECT type, status FROM orders WHERE {condition} LIMIT {COUNTED})"
-            " GROUP BY type, status",
+            "SELECT type, status, count(*) FROM ("
+            f"SELECT type, status FROM orders WHERE {condition} ORDER BY {self._key} DESC LIMIT {COUNTED}"
+            ") GROUP BY type, status",
             values,
         ).fetchall()
         parts = []
