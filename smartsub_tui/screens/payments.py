@@ -37,6 +37,7 @@ _FIRST: Final = 64  # rows of the first page: as many as the tallest usual termi
 _PAGE: Final = 128
 # Seconds that a question may hold the database before it goes on in parts, and that one part should take.
 _BOX: Final = 0.05
+_SMALL_BOX: Final = 0.01  # where something else can be shown at once
 _LOOKED_AT: Final = 16_000  # rows of the first part
 _MOST_LOOKED_AT: Final = 512_000
 _TELL_EVERY: Final = 0.3  # seconds between two words on how far a search has come
@@ -191,7 +192,8 @@ class PaymentsScreen(OrderActions):
         answered between them; with `tell` what was found so far is shown, and how far the search has come.
         """
         moment = self.moment()
-        page = await self.backend.within(_BOX, "orders", _page, chosen, moment, sort, start, backward, limit)
+        box = _SMALL_BOX if tell and chosen.number_prefix is not None else _BOX
+        page = await self.backend.within(box, "orders", _page, chosen, moment, sort, start, backward, limit)
         if page is not None:
             return page, len(page.rows) < limit
         if chosen.includes_deleted:  # no index walks hidden orders too; few are hidden, or in trouble
@@ -275,10 +277,12 @@ class PaymentsScreen(OrderActions):
             if after:
                 await asyncio.sleep(after)
             moment = self.moment()
-            if self._everything is None or anew:
-                self._everything = await self.backend.patient("count", _count, parse_orders(""), moment)
             facets = await self.backend.patient("count", _facets, chosen, moment)
             self._facets, matching = facets, sum(facets.statuses.values())
+            if not chosen.terms:
+                self._everything = matching
+            elif self._everything is None or anew:
+                self._everything = await self.backend.patient("count", _count, parse_orders(""), moment)
             if self._shown is not None and self._shown[0] == chosen:
                 self.table.counted(matching)
             self.filter_bar.note(f"{display.count(matching)} of {display.count(self._everything)}")
