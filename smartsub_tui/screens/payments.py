@@ -164,10 +164,21 @@ class PaymentsScreen(OrderActions):
             self._show(page, base=base, first=first_now, last=last, on=self._around())
             self.listed((chosen, sort, jumps))
             if page.rows and not first_now:
-                before = await self.backend.patient("place", _before, chosen, self.moment(), sort, page.cursors[0])
-                self.table.placed(before)
+                self._place(chosen, sort)
 
         self.work("orders", read)
+
+    def _place(self, chosen: Filter, sort: Sort) -> None:
+        """Find out how many orders stand before the window: until then its numbers are guessed."""
+        first = self.table.window.cursors[0]
+
+        async def place() -> None:
+            before = await self.backend.patient("place", _before, chosen, self.moment(), sort, first)
+            window = self.table.window
+            if self._shown == (chosen, sort) and first in window.cursors:  # rows may have come before it meanwhile
+                self.table.placed(before - window.cursors.index(first))
+
+        self.work("place", place)
 
     def _around(self) -> tuple[str, ...]:
         """Where the cursor should stay: on its order, else on the nearest below it, else above."""
@@ -480,9 +491,7 @@ class PaymentsScreen(OrderActions):
             self._show(page, base=total // 2, first=False, last=end)
             self._shown = chosen, sort
             self.listed((chosen, sort, jumps))
-            self.table.placed(
-                await self.backend.patient("place", _before, chosen, self.moment(), sort, page.cursors[0])
-            )
+            self._place(chosen, sort)
 
         self.work("orders", go)
 

@@ -124,7 +124,8 @@ class WindowedTable(RowTable, Generic[Row]):
         self.set_reactive(DataTable.cursor_coordinate, Coordinate(max(0, row), 0))
         self._update_dimensions(())
         new_top = at_top and row < self.page
-        self._scroll(0 if new_top or found is None else row - max(0, min(height, self.page - 1)))
+        height = 0 if found is None else max(0, min(height, self.page - 1))
+        self._scroll(0 if new_top else row - height)
         self._repaint(before)
         if self.current is not None:
             self.post_message(DataTable.RowHighlighted(self, self.cursor_row, self._row_key(self.cursor_row)))

@@ -16,6 +16,7 @@ from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import OrderSettings
+from smartsub_tui.data import queries
 from smartsub_tui.data.models import Invoice, Office, Order, Payment, Request, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.order_records import OrderDetails
@@ -805,6 +806,17 @@ def test_what_many_are_offered_is_what_each_is(session: Session, number: str) ->
             for each in (number, again)
         }
     assert Trigger.PAY in payments.offers_of([again], Role.MANAGER, NOW)[again]
+
+
+def test_a_list_offers_what_needs_no_look_at_lines(session: Session, number: str) -> None:
+    def here() -> tuple[Trigger, ...]:
+        return payments.offers_in_list(queries.order_summaries([number], NOW)[number], NOW)
+
+    assert here() == (Trigger.PAY, Trigger.DELETE)
+    payments.cancel(session, number, "twice")
+    assert here() == (Trigger.DELETE,)
+    payments.delete(session, number, "twice")
+    assert here() == (Trigger.RESTORE,)
 
 
 def test_second_money_is_offered_on_a_paid_order(session: Session, number: str) -> None:

@@ -25,6 +25,7 @@ from tests.support import NOW, add_office, add_order
 WALKS: Final = range(int(os.environ.get("SMARTSUB_WALKS", "2")))
 STEPS: Final = 40
 ORDERS: Final = 900
+TIMES: Final = ("today", "1h", "3h", "2026-11-22", "2h")
 KEYS: Final = ("j", "k", "pagedown", "pagedown", "pagedown", "pageup", "pageup", "g", "G", "s", "space")
 
 
@@ -148,6 +149,10 @@ async def test_what_is_walked_over_is_one_select_whatever_others_do(tmp_path: Pa
             if what < 0.2:
                 await press(pilot, "slash", "ctrl+u")
                 await write(pilot, chance.choice(list(FILTERS)))
+                await press(pilot, "enter")
+            elif what < 0.25:
+                await press(pilot, "at")
+                await write(pilot, chance.choice(TIMES))
                 await press(pilot, "enter")
             elif what < 0.4:
                 before = mark_and_place(app)
