@@ -76,6 +76,7 @@ class PaymentsScreen(OrderActions):
         self.sort = sort or Sort()
         self._shown: tuple[Filter, Sort] | None = None  # what the table is of
         self._jumps = 0  # to the list's ends, asked for until now
+        self._stale = False  # the rows are to be read again
         self._searching = False
         self._everything: int | None = None
         self._facets: Facets | None = None
@@ -146,7 +147,7 @@ class PaymentsScreen(OrderActions):
         async def begin() -> None:
             page, end = await self._find(chosen, sort, limit=_FIRST, tell=True)
             self._show(page, base=0, first=True, last=end, on=on)
-            self._shown = chosen, sort
+            self._shown, self._stale = (chosen, sort), False
             if self._facets is not None:  # of the same filter, under another sort
                 self.table.counted(sum(self._facets.statuses.values()))
             self.listed((chosen, sort, jumps))
@@ -156,12 +157,14 @@ class PaymentsScreen(OrderActions):
     def _read_again(self) -> None:
         chosen, sort, jumps, window = self.filter, self.sort, self._jumps, self.table.window
         start, count, first, base = window.cursors[0], len(window.rows), window.first, window.base
+        self._stale = True
 
         async def read() -> None:
             page, first_now, last = await self.backend.patient(
                 "orders", _again, chosen, self.moment(), sort, start, count, first
             )
             self._show(page, base=base, first=first_now, last=last, on=self._around())
+            self._stale = False
             self.listed((chosen, sort, jumps))
             if page.rows and not first_now:
                 self._place(chosen, sort)
@@ -348,6 +351,8 @@ class PaymentsScreen(OrderActions):
                     page, end = await self._find(chosen, sort, limit=limit)
                     self._show(page, base=0, first=True, last=end)
             self.listed((chosen, sort, jumps))
+            if self._stale:  # that was under way, and made way for this
+                self._read_again()
 
         self.work("orders", more)
 

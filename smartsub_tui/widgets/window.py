@@ -26,6 +26,7 @@ class Window(Generic[Row]):
         self.base = 0
         self.total = 0
         self.first = self.last = True
+        self._counted = 0  # rows of the list, when it was counted last
 
     @property
     def end(self) -> int:
@@ -72,7 +73,7 @@ class Window(Generic[Row]):
         """The list has so many rows; how far all numbers moved."""
         if self.first and self.last:
             return 0  # they are all here: what was counted is older, or newer
-        self.total = total
+        self._counted = total
         by = total - self.end if self.last else 0
         self.base += by
         return by + self._settle()
@@ -92,5 +93,5 @@ class Window(Generic[Row]):
         elif self.base < 1:
             by = 1 - self.base
         self.base += by
-        self.total = self.end if self.last else max(self.total + by, self.end + 1)
+        self.total = self.end if self.last else max(self._counted, self.end + 1)
         return by
