@@ -15,6 +15,8 @@ from tests.support import FixedClock, memory_database, session_on
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 # The same examples in every run: a red build is red again.
 settings.register_profile("ci", settings.get_profile("quick"), derandomize=True, database=None, print_blob=True)
+# On the other Pythons: whether the rules hold was asked on the first, here it is whether the code runs.
+settings.register_profile("again", settings.get_profile("ci"), max_examples=12)
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick"))
 
