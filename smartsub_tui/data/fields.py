@@ -52,7 +52,7 @@ class DayField(DateField):
             return super().python_value(value)  # type: ignore[no-untyped-call]
 
 
-class WordField(EnumField):  # type: ignore[misc]
+class WordField(EnumField):  # type: ignore[misc] # playhouse has no types
     """A word of a closed list, by its value."""
 
     if TYPE_CHECKING:  # of a row it is the word

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic
 
 from rich.segment import Segment
 from rich.style import Style
@@ -36,8 +36,6 @@ _GUTTER: Final = 1
 # Where the cursor leaves the view, this part of the view goes on with it: over a slow line each step repaints all rows.
 _STEP: Final = 3
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -62,14 +60,12 @@ class WindowedTable(RowTable, Generic[Row]):
             super().__init__()
             self.where = where
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self) -> None:
         self.window: Window[Any] = Window()
         self.marked: set[Hashable] = set()
         self._strips: dict[tuple[Hashable, bool, bool], Strip] = {}
         self._asked: str | None = None
         super().__init__()
-        if id is not None:
-            self.id = id
 
     # What a subclass says
 
