@@ -14,11 +14,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from smartsub_tui import __version__, config, output, paths
 from smartsub_tui.billing import access
@@ -46,8 +47,7 @@ T = TypeVar("T")
 # Options that stand before and after the command alike
 
 
-@dataclass(frozen=True)
-class Globals:
+class Globals(Struct, frozen=True):
     """What holds for every command; None where it was not said."""
 
     database: str | None = None
@@ -105,8 +105,7 @@ class _Group(click.Group):
             raise click.UsageError(f"no command is called {args[0]!r}: {hint}", context) from error
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """One run of a command: its globals, and from them settings, database and session."""
 
     globals: Globals

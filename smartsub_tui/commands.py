@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from smartsub_tui.data.vocabulary import Trigger
 from smartsub_tui.errors import WrongUsage
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """`key` in Textual's names, `shown` as people type it, both empty where only its name runs it.
 
     `trigger` where it moves an order; `takes` where something may follow its name, in brackets where it need not.

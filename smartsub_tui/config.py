@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from unicodedata import category
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from smartsub_tui.data.vocabulary import Lapsed
 from smartsub_tui.errors import WrongUsage
@@ -69,10 +71,7 @@ def system_timezone(environment: Mapping[str, str] | None = None) -> str:
     return name if marker and is_timezone(name) else "UTC"
 
 
-# Sections are named tuples, which are made quicker than dataclasses: every command reads the settings.
-
-
-class OrderSettings(NamedTuple):
+class OrderSettings(Struct, frozen=True):
     """How long an order may wait for its money, and how its dates count."""
 
     pay_within: timedelta = timedelta(hours=24)
@@ -81,7 +80,7 @@ class OrderSettings(NamedTuple):
     first_term_months: int = 1
 
 
-class Seller(NamedTuple):
+class Seller(Struct, frozen=True):
     """Who issues the invoices, and in whose days they are dated."""
 
     name: str = ""
@@ -92,24 +91,23 @@ class Seller(NamedTuple):
     timezone: str = "UTC"
 
 
-class InvoiceSettings(NamedTuple):
+class InvoiceSettings(Struct, frozen=True):
     series: str = "INV"
     folder: str = ""
     fonts: str = ""
 
 
-class BillingSystem(NamedTuple):
+class BillingSystem(Struct, frozen=True):
     url: str = ""
 
 
-class InterfaceSettings(NamedTuple):
+class InterfaceSettings(Struct, frozen=True):
     timezone: str = "UTC"  # of a person: the system's, see Settings
     theme: str = "dark"
     keys: tuple[tuple[str, str], ...] = ()  # a command and its key; `commands` knows which are right
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     orders: OrderSettings = OrderSettings()
     seller: Seller = Seller()
     invoice: InvoiceSettings = InvoiceSettings()
@@ -284,7 +282,7 @@ def load(path: Path | None) -> Settings:
                 read[key] = readers[key](value)
             except ValueError as error:
                 raise WrongUsage(f"{path}: [{section}] {key}: {error}") from error
-        settings = replace(settings, **{section: getattr(settings, section)._replace(**read)})
+        settings = replace(settings, **{section: replace(getattr(settings, section), **read)})
     return settings
 
 
@@ -298,11 +296,11 @@ def _unknown(name: str, known: list[str]) -> str:
 def in_force(settings: Settings) -> list[tuple[str, str]]:
     """Every setting as (section.key, text), for `smartsub doctor`."""
     shown = []
-    for section in fields(settings):
-        for key, value in getattr(settings, section.name)._asdict().items():
+    for name, section in asdict(settings).items():
+        for key, value in asdict(section).items():
             if isinstance(value, tuple):
-                shown += [(f"{section.name}.{key}.{name}", text) for name, text in value]
+                shown += [(f"{name}.{key}.{command}", text) for command, text in value]
                 continue
             text = duration_text(value) if isinstance(value, timedelta) else str(value)
-            shown.append((f"{section.name}.{key}", text))
+            shown.append((f"{name}.{key}", text))
     return shown

@@ -9,7 +9,6 @@ import functools
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import InterfaceSettings, Seller, Settings

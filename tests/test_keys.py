@@ -7,12 +7,12 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from textual.keys import _character_to_key
 from textual.screen import Screen
 
@@ -189,7 +189,7 @@ def test_a_bar_and_a_backquote_stand_in_the_table() -> None:
 async def test_the_application_listens_to_other_keys_and_shows_them(tmp_path: Path) -> None:
     path = make_database(tmp_path, fill)
     keys = (("fail", "ctrl+d"), ("payments", "0"), ("filter", "F8"), ("down", "N"), ("command", ";"), ("quit", "d"))
-    settings = replace(SETTINGS, ui=SETTINGS.ui._replace(keys=(*keys, ("delete", "q"), ("remove_view", "X"))))
+    settings = replace(SETTINGS, ui=replace(SETTINGS.ui, keys=(*keys, ("delete", "q"), ("remove_view", "X"))))
     async with on_stage(path, settings=settings) as (app, pilot):
         await press(pilot, "3")
         assert "1 Dashboard   2 Subscriptions   0 Payments" in drawn(app)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4, uuid5
+
+from msgspec import Struct
 
 from smartsub_tui.billing import access, invoice_files, invoices, orders, payments
 from smartsub_tui.billing.access import Permission
@@ -34,8 +35,7 @@ UNDONE_BY: Final = {Trigger.DELETE: (Trigger.RESTORE, ""), Trigger.RESTORE: (Tri
 _CHUNK: Final = 500  # values of one IN
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """An order as it was when it was looked at; who changes it is refused where it is another `version` by then."""
 
     number: str
@@ -44,16 +44,14 @@ class Item:
     total: Money
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """An order that cannot take the action, and why not."""
 
     number: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """What an action would do: to which orders, in the order in which they were named, and to which it would not."""
 
     items: tuple[Item, ...]
@@ -138,8 +136,7 @@ def _item_of(order: OrderSummary) -> Item:
 # Doing it
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of an item: `refused` says why it was not done, else the order is of this `version` now.
 
     `note` says what else there is to know of what was done.
@@ -187,16 +184,14 @@ class Run(ABC):
         """Leave nothing of what has not finished; what stands, stands."""
 
 
-@dataclass(frozen=True)
 class Move(Run):
     """A trigger pulled for many orders. `said` is the reference of a payment, or the reason where one is needed.
 
     The same run taken up again does no order twice: what is stored under its request id is answered, not done anew.
     """
 
-    trigger: Trigger
-    said: str
-    id: UUID
+    def __init__(self, trigger: Trigger, said: str, id: UUID) -> None:
+        self.trigger, self.said, self.id = trigger, said, id
 
     @classmethod
     def new(cls, trigger: Trigger, said: str = "") -> Move:

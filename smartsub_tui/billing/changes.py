@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from msgspec import Struct
 from peewee import fn
 
 from smartsub_tui.billing import access
@@ -32,8 +32,7 @@ LONGEST_TEXT: Final = 500
 _CHUNK: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One write in progress: its instant, who makes it, and the trail that it leaves."""
 
     now: datetime

@@ -7,9 +7,10 @@ is valid today for the office's kind and each person's service (docs/money.md). 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+from msgspec import Struct
 
 from smartsub_tui.billing.pricing import PriceList, load_prices
 from smartsub_tui.clock import local_date
@@ -20,8 +21,7 @@ from smartsub_tui.data.vocabulary import LineAction, Service
 from smartsub_tui.errors import Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Last days of subscriptions, local to each office. `filter` lists who is in it, `onward` who is in it or later."""
 
     label: str
@@ -56,8 +56,7 @@ def months(today: date) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """People, and the net price of a month for those of them who have one, in minor units; the others are unpriced.
 
     `family` of the people are family members, who are renewed apart from the others.

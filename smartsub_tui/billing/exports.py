@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Final
+
+from msgspec import Struct
 
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
@@ -28,8 +29,7 @@ PERMISSIONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """The rows of an export as they were at a moment: which, in which order, and in which format they are written."""
 
     kind: ExportKind

@@ -14,13 +14,13 @@ import re
 import stat
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import uharfbuzz as hb
 from fontTools.ttLib import TTFont
+from msgspec import Struct
 
 from smartsub_tui.errors import Refused
 
@@ -41,8 +41,7 @@ _EAST_ASIAN: Final = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEO
 _RARE_HAN: Final = 0x20000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Face:
+class Face(Struct, frozen=True, eq=False):
     """One font of a file, and the code points that it has glyphs for."""
 
     path: Path

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, TypeVar
 
+from msgspec import Struct, field
 from peewee import JOIN, fn
 
 from smartsub_tui.billing import access, terms
@@ -57,8 +57,7 @@ MOST_SHOWN: Final = 20  # problems in the message of a refusal
 _CHUNK: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileReport:
+class FileReport(Struct, frozen=True, kw_only=True):
     """What became of one file. added + changed + unchanged + skipped + refused = rows.
 
     Skipped orders have moved on here since they were imported. `notes` (the first 100, `more_notes` counts the others)
@@ -81,8 +80,7 @@ class FileReport:
 _COUNTS: Final = ("added", "changed", "unchanged", "skipped", "refused")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportReport:
+class ImportReport(Struct, frozen=True, kw_only=True):
     """What an import did, file by file in the order in which they were named."""
 
     files: tuple[FileReport, ...]
@@ -114,8 +112,7 @@ class ImportRefused(Refused):
         super().__init__("\n".join([*(str(each) for each in problems[:MOST_SHOWN]), end]))
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     """The file that is being imported, and what becomes of it."""
 
     csv: CsvFile
@@ -289,8 +286,7 @@ _NEW_PRICE: Final = "a price never changes, add a row with a new valid_from"
 # Users, and with them offices and departments
 
 
-@dataclass(frozen=True, slots=True)
-class _Office:
+class _Office(Struct, frozen=True):
     """`pk` is 0 until the office is stored."""
 
     pk: int
@@ -299,8 +295,7 @@ class _Office:
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownUser:
+class _KnownUser(Struct, frozen=True):
     """A user as stored. `touched`: an order here has moved the subscription's dates."""
 
     touched: bool
@@ -572,8 +567,7 @@ def _change_users(
 # Orders
 
 
-@dataclass(frozen=True, slots=True)
-class _Person:
+class _Person(Struct, frozen=True):
     """Who can be in an order, as stored now. `held_by` is the number of the open order that has the subscription."""
 
     subscription: int
@@ -585,8 +579,7 @@ class _Person:
     held_by: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownOrder:
+class _KnownOrder(Struct, frozen=True):
     user_ids: frozenset[str]
     office: str
     type: OrderType
@@ -602,8 +595,7 @@ class _KnownOrder:
     deleted_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _NewLine:
+class _NewLine(Struct, frozen=True):
     person: _Person
     term: Term | None = None  # None: history
     days: int | None = None
@@ -771,8 +763,7 @@ def _differs(row: OrderEntry, column: str, stored: object) -> str:
     return f"order {quoted(row.number)} is here already and its {column} is {shown}"
 
 
-@dataclass(frozen=True)
-class _Book:
+class _Book(Struct, frozen=True):
     """What open orders are judged by: offices, prices and the day it is; prices are read once a currency."""
 
     change: Change

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
@@ -14,8 +15,7 @@ from smartsub_tui.data.vocabulary import InvoiceKind
 from smartsub_tui.errors import NotFound, Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """An invoice as PDF; `order` is the number of its order."""
 
     invoice: str
@@ -27,8 +27,7 @@ class Document:
         return f"{safe_name(self.invoice)}.pdf"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
+class Saved(Struct, frozen=True, kw_only=True):
     """Where an invoice was saved, and its length in bytes."""
 
     invoice: str

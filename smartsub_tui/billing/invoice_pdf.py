@@ -14,7 +14,6 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 from itertools import groupby
@@ -25,6 +24,7 @@ from fpdf.bidi import BidiParagraph
 from fpdf.enums import TextDirection
 from fpdf.output import OutputProducer, PDFFontStream
 from fpdf.syntax import PDFContentStream, PDFObject
+from msgspec import Struct
 
 from smartsub_tui.billing.fonts import Face, Fonts, clusters, needs_glyph
 from smartsub_tui.data.models import Invoice
@@ -56,8 +56,7 @@ _HAIR: Final[Colour] = (216, 220, 225)
 _TINT: Final[Colour] = (240, 245, 245)
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     size: float
     colour: Colour = _INK
     bold: bool = False
@@ -79,8 +78,7 @@ _QUIETLY: Final = Style(8.5, _QUIET)
 # Text: what is shown of it, in which font, in which direction, how wide
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """Characters of one font and direction; `shaped` ones are joined and placed by HarfBuzz."""
 
     text: str
@@ -89,8 +87,7 @@ class _Piece:
     shaped: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """A line of text, its pieces from left to right."""
 
     text: str
@@ -299,8 +296,7 @@ def _metadata(invoice: Invoice) -> str:
 # The page: bands one below the other
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(Struct, frozen=True):
     """A strip of the page that is not parted. The bands of the table have its heads above them on each page."""
 
     height: float
@@ -308,8 +304,7 @@ class Band:
     in_table: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(Struct, frozen=True):
     head: str
     width: float
     right: bool = False

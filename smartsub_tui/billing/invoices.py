@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from smartsub_tui.billing.changes import Change, check_text
 from smartsub_tui.billing.pricing import Totals
@@ -19,8 +21,7 @@ from smartsub_tui.data.records import InvoiceRecord, OrderSummary, instant_text
 from smartsub_tui.data.vocabulary import InvoiceKind, LineAction, OfficeKind, OrderType, Service
 
 
-@dataclass(frozen=True, slots=True)
-class BuyerReferences:
+class BuyerReferences(Struct, frozen=True):
     """The buyer's own words for an order: what its invoice repeats, so that it is found in the buyer's books."""
 
     po_number: str | None = None
@@ -149,7 +150,7 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 @cache
 def _seller(seller: Seller) -> dict[str, str]:
-    return {key: value for key, value in seller._asdict().items() if key != "timezone"}
+    return {key: value for key, value in asdict(seller).items() if key != "timezone"}
 
 
 def issue(

@@ -7,9 +7,10 @@ holds is taken. A guard is a question to `OrderFacts`; it answers None, or why n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Trigger, Word
@@ -36,8 +37,7 @@ class Effect(Word):
     ORDER = "order", "a new order for the same people"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFacts:
+class OrderFacts(Struct, frozen=True, kw_only=True):
     """All that a guard may ask about an order. Amounts are minor units of the order's currency."""
 
     status: OrderStatus
@@ -143,8 +143,7 @@ def _not_second(order: OrderFacts) -> str | None:
     return "it is not paid yet, so no money can be its second" if order.second else None
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """One row. `target` None: the status stays."""
 
     trigger: Trigger
@@ -212,8 +211,7 @@ _NO_ROW: Final[dict[tuple[Trigger, OrderStatus], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What a trigger does to an order: a row of the table, or why none holds."""
 
     transition: Transition | None

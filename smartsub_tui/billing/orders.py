@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from msgspec import Struct
 from peewee import fn
 
 from smartsub_tui.billing import payments, terms
@@ -44,8 +44,7 @@ _NUMBERS_PER_SECOND: Final = 1_000_000
 _CHUNK: Final = 500  # values of one IN
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedLine:
+class PlannedLine(Struct, frozen=True):
     """One person in an order that is not made yet: price in minor units, dates as if paid today."""
 
     user: UserRecord
@@ -56,8 +55,7 @@ class PlannedLine:
     new_expiry: date
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """An order before it is made: its lines, what they cost, and who is left out and why."""
 
     lines: tuple[PlannedLine, ...]
@@ -66,8 +64,7 @@ class Plan:
     currency: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewOrder:
+class NewOrder(Struct, frozen=True, kw_only=True):
     """The result of activate, renew and again."""
 
     order: OrderDetails
@@ -157,8 +154,7 @@ def people_to_renew(
     return candidates(office, chosen, now, session.settings, activated=True, additional=additional)
 
 
-@dataclass(frozen=True, slots=True)
-class DepartmentPlan:
+class DepartmentPlan(Struct, frozen=True):
     """What activating one department would be: its people who are not activated yet, and who is already."""
 
     name: str

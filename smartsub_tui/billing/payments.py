@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from peewee import fn
 
 from smartsub_tui.billing import invoices, terms
@@ -43,24 +44,21 @@ from smartsub_tui.data.vocabulary import (
 from smartsub_tui.errors import Refused, WrongUsage
 
 
-@dataclass(frozen=True, slots=True)
-class Manual:
+class Manual(Struct, frozen=True):
     """Money that is here: what says so, and the amount in minor units where it is not the total."""
 
     reference: str
     amount: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BankTransfer:
+class BankTransfer(Struct, frozen=True):
     """Money that will come: the details are shown, and there is more time."""
 
 
 Paying = Manual | BankTransfer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paid:
+class Paid(Struct, frozen=True, kw_only=True):
     """The order after money came. `waiting` says why the money could only be recorded; None where it was applied."""
 
     order: OrderDetails
@@ -70,8 +68,7 @@ class Paid:
 # Facts and decisions
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """A line with what it needs to be applied."""
 
     pk: int
@@ -576,8 +573,7 @@ def _close(
 # What a screen may offer
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(Struct, frozen=True):
     """A trigger and, where it is not possible now, why not."""
 
     trigger: Trigger

@@ -8,9 +8,10 @@ rounded half up once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+from msgspec import Struct
 
 from smartsub_tui.data.models import Price
 from smartsub_tui.data.money import round_half_up, share_equally
@@ -20,8 +21,7 @@ from smartsub_tui.errors import Refused
 PPM: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRow:
+class PriceRow(Struct, frozen=True):
     """One row of the price list: net `amount` in minor units of `currency`, rate in parts per million."""
 
     service: Service
@@ -33,8 +33,7 @@ class PriceRow:
     valid_from: date
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """`by_rate` maps a tax rate (ppm) to (net, tax) of its lines; total is gross."""
 
     net: int
@@ -46,8 +45,7 @@ class Totals:
         return self.net + self.tax
 
 
-@dataclass(frozen=True)
-class PriceList:
+class PriceList(Struct, frozen=True):
     """The rows of one currency, answering which of them holds."""
 
     currency: str

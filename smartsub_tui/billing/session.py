@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.database import SqliteDatabase
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """Who works, from where, on which database, by which clock and settings."""
 
     database: SqliteDatabase

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import ClassVar, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from smartsub_tui.data.vocabulary import Lapsed, LineAction
 from smartsub_tui.errors import Refused
@@ -25,8 +27,7 @@ MOST_MONTHS: Final = 60
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Dates:
+class Dates(Struct, frozen=True):
     """A subscription's dates, local to its office; all three None while it was never activated.
 
     `expires_on` is inclusive: the last day of service. `anchor_day` is the day of the month that renewals return to.
@@ -37,24 +38,21 @@ class Dates:
     anchor_day: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FirstTerm:
+class FirstTerm(Struct, frozen=True):
     """An activation: `months` of service from the day it is paid."""
 
     months: int
     action: ClassVar = LineAction.ACTIVATION
 
 
-@dataclass(frozen=True, slots=True)
-class Months:
+class Months(Struct, frozen=True):
     """A renewal by `months`, 1 to 60."""
 
     months: int
     action: ClassVar = LineAction.MONTH
 
 
-@dataclass(frozen=True, slots=True)
-class Until:
+class Until(Struct, frozen=True):
     """A renewal by the day, to `day` inclusive."""
 
     day: date

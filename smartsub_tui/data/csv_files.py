@@ -14,13 +14,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
 
 from smartsub_tui.config import is_timezone
 from smartsub_tui.data.csv_cells import undefused
@@ -46,8 +47,7 @@ class FileKind(Word):
     ORDERS = "orders", "orders"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Something about one row: the physical line it starts on (the header is 1), a column's name, and a sentence.
 
     An empty `column` means the row, or where the line is 1 the file, as a whole.
@@ -123,8 +123,7 @@ class OrderEntry(NamedTuple):
 Entry = PriceEntry | UserEntry | OrderEntry
 
 
-@dataclass(frozen=True, slots=True)
-class CsvFile:
+class CsvFile(Struct, frozen=True):
     """What a file held. `file` is its name as people wrote it, harmless to print; `count` includes the bad rows."""
 
     file: str
@@ -245,8 +244,7 @@ def _wrong_fields(
 # Records: from text to fields
 
 
-@dataclass(frozen=True, slots=True)
-class _Broken:
+class _Broken(Struct, frozen=True):
     """A record that cannot be split: the place of the field where it breaks (0 is the first), and why."""
 
     place: int
@@ -601,8 +599,7 @@ def _order(
 # Layouts: the columns of each kind of file
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     """`columns` in the order in which `build` takes their values, after file and line; the optional ones are last."""
 
     columns: dict[str, Callable[[str], Any]]

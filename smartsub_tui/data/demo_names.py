@@ -6,14 +6,14 @@ right-to-left letters, apostrophes, hyphens, and some that are longer than any c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from smartsub_tui.data.vocabulary import OfficeKind
 
 
-@dataclass(frozen=True, slots=True)
-class Culture:
+class Culture(Struct, frozen=True):
     """Given and family names, and how they are put together; `whole` are full names that do not fit the pattern."""
 
     given: tuple[str, ...]
@@ -23,8 +23,7 @@ class Culture:
     whole: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """An office or community of the demo; `parts` are its departments or buildings."""
 
     name: str

@@ -6,8 +6,9 @@ It is apart from the language itself because only a proof needs it: a list of or
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
+
+from msgspec import Struct
 
 from smartsub_tui.clock import local_date
 from smartsub_tui.data.filters import (
@@ -46,8 +47,7 @@ from smartsub_tui.data.vocabulary import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonFacts:
+class PersonFacts(Struct, frozen=True, kw_only=True):
     """A user of one of the order's lines."""
 
     id: str
@@ -55,15 +55,13 @@ class PersonFacts:
     department: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentFacts:
+class PaymentFacts(Struct, frozen=True, kw_only=True):
     provider: ProviderName
     state: PaymentState
     applied: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFacts:
+class OrderFacts(Struct, frozen=True, kw_only=True):
     """All that a filter can ask about an order."""
 
     number: str
@@ -87,8 +85,7 @@ class OrderFacts:
     payments: tuple[PaymentFacts, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserFacts:
+class UserFacts(Struct, frozen=True, kw_only=True):
     """All that a filter can ask about a user and the user's subscription."""
 
     id: str

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from smartsub_tui.data.filters import KEYS, FilterError, Key, NearDay, Subject, Takes, parse, quoted
 from smartsub_tui.data.text import folded
@@ -35,8 +36,7 @@ class Offer(NamedTuple):
     rest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """What can stand in text[start:end], the best first. `hint` says what is wanted where nothing can be listed."""
 
     start: int
@@ -99,8 +99,7 @@ def waits(text: str, cursor: int, subject: Subject, *, names: Names = _NO_NAMES)
 # The piece under the cursor
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """text[start:end] of the word that starts at `word` and ends at `last`, and what of it is before the cursor."""
 
     word: int

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from smartsub_tui.clock import local_date
 from smartsub_tui.data.money import DECIMALS, is_currency
@@ -46,8 +48,7 @@ STUCK_AFTER: Final = timedelta(hours=1)
 RETRY_WITHIN: Final = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """What relative words count from. `timezone` (an IANA name) says which days created, paid and payby mean."""
 
     now: datetime  # aware, in UTC
@@ -105,8 +106,7 @@ SHOWS_DELETED: Final = (OrderMark.UNKNOWN, OrderMark.UNAPPLIED, OrderMark.PROBLE
 # Values
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A text pattern: the literal pieces between its wildcards. ("Oak", "") is `Oak*`; one piece must match whole."""
 
     pieces: tuple[str, ...]
@@ -124,15 +124,13 @@ class Text:
         return cls((text,))
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """A word of a closed list."""
 
     word: Word
 
 
-@dataclass(frozen=True, slots=True)
-class Currency:
+class Currency(Struct, frozen=True):
     code: str
 
     def __post_init__(self) -> None:
@@ -140,8 +138,7 @@ class Currency:
             raise ValueError(f"{self.code!r} is no currency")
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """A year, a month or a day as it is written; as an end of a range all of it belongs to the range."""
 
     year: int
@@ -170,8 +167,7 @@ class Period:
 Day: TypeAlias = Period | NearDay
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(Struct, frozen=True):
     amount: int
     unit: str  # m, h, d or w
 
@@ -187,8 +183,7 @@ class Duration:
         return f"{self.amount}{self.unit}"
 
 
-@dataclass(frozen=True, slots=True)
-class Days:
+class Days(Struct, frozen=True):
     """Days from `low` to `high`, both included; `strict`, with one end only, means later or earlier than all of it."""
 
     low: Day | None
@@ -203,8 +198,7 @@ class Days:
             raise ValueError(_REVERSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Durations:
+class Durations(Struct, frozen=True):
     """Times from `low` to `high`, both included; `strict`, with one end only, excludes it."""
 
     low: Duration | None
@@ -217,8 +211,7 @@ class Durations:
             raise ValueError(_REVERSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(Struct, frozen=True):
     """Whole numbers from `low` to `high`, both included; `strict`, with one end only, excludes it.
 
     Of `apartments` they are counts. Of `total` they are ten-thousandths of the major unit, which every currency has
@@ -363,8 +356,7 @@ _ALL_KEYS: Final = {BARE: _BARE_KEY, **USER_KEYS, **ORDER_KEYS}
 # The filter
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """One word of a filter: it holds where one of its values does, or, negated, where none does."""
 
     key: str
@@ -377,8 +369,7 @@ class Term:
         return start + ",".join(_describe_value(key, value) for value in self.values)
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Which orders or users are meant: those for which every term holds.
 
     Hidden orders, and removed users, are left out unless a term asks for them (see `includes_deleted`).

@@ -6,9 +6,10 @@ The number of decimals of each currency is that of ISO 4217, table A.1.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 _BY_DECIMALS: Final = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
@@ -31,8 +32,7 @@ LARGEST: Final = 10**15
 _AMOUNT = re.compile(r"[0-9]{1,16}(?:\.([0-9]{1,4}))?")
 
 
-@dataclass(frozen=True, slots=True, order=False)
-class Money:
+class Money(Struct, frozen=True):
     """`amount` is in minor units: Money(4284, "EUR") is 42.84 euro."""
 
     amount: int

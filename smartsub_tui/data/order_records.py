@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 
+from msgspec import Struct
+
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.records import Json, OrderSummary, hidden
+from smartsub_tui.data.records import Hidden, Json, OrderSummary
 from smartsub_tui.data.vocabulary import PaymentState, ProviderName, Service
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineRecord:
+class LineRecord(Struct, frozen=True, kw_only=True):
     """`previous_expiry` and `new_expiry`: as applied; in an order that can still be paid, as if paid today."""
 
     user_id: str
@@ -22,8 +22,7 @@ class LineRecord:
     new_expiry: date | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentRecord:
+class PaymentRecord(Struct, frozen=True, kw_only=True):
     provider: ProviderName
     state: PaymentState
     reference: str | None
@@ -31,11 +30,10 @@ class PaymentRecord:
     link: str | None
     expires_at: datetime | None
     created_at: datetime
-    applied: bool = hidden(default=False)
+    applied: Hidden[bool] = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRecord:
+class EventRecord(Struct, frozen=True, kw_only=True):
     """One row of the audit trail. `before` and `after` hold what changed."""
 
     at: datetime
@@ -47,20 +45,18 @@ class EventRecord:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderDetails(OrderSummary):
+class OrderDetails(OrderSummary, frozen=True, kw_only=True):
     """An order with all that belongs to it, oldest first."""
 
     lines: tuple[LineRecord, ...]
     payments: tuple[PaymentRecord, ...]
     events: tuple[EventRecord, ...]
-    status_since: datetime = hidden()
-    unapplied: tuple[Money, ...] = hidden(default=())
-    bank_chosen_at: datetime | None = hidden(default=None)
+    status_since: Hidden[datetime]
+    unapplied: Hidden[tuple[Money, ...]] = ()
+    bank_chosen_at: Hidden[datetime | None] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class Skipped(Struct, frozen=True, kw_only=True):
     """A person left out of a new order, and why."""
 
     user_id: str

@@ -1,16 +1,16 @@
 """What goes up from the tables: frozen values, without a connection behind them.
 
-Field names are those of the JSON output. A field marked `hidden` serves the screens and rules and is not printed.
+Field names are those of the JSON output. A `Hidden` field serves the screens and rules and is not printed.
 """
 
 from __future__ import annotations
 
-import types
-from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, get_type_hints
+
+from msgspec import Struct, convert
 
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.vocabulary import (
@@ -23,25 +23,24 @@ from smartsub_tui.data.vocabulary import (
     UserKind,
 )
 
-Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+# Not as deep as it could be said: what reads JSON back into records knows no type that names itself.
+Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 T = TypeVar("T")
 
 
-def hidden(**options: Any) -> Any:
-    """A field that is part of the record but not of its JSON."""
-    return field(metadata={"hidden": True}, **options)
+_HIDDEN: Final = "hidden"
+# A field that is part of the record but not of its JSON.
+Hidden = Annotated[T, _HIDDEN]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdminRecord:
+class AdminRecord(Struct, frozen=True, kw_only=True):
     name: str
     role: Role
     created_at: datetime
     disabled_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewRecord:
+class ViewRecord(Struct, frozen=True, kw_only=True):
     """A filter of orders under a name, with its sort as text; the admin's own, or everyone's."""
 
     name: str
@@ -50,8 +49,7 @@ class ViewRecord:
     shared: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateRecord:
+class StateRecord(Struct, frozen=True, kw_only=True):
     """How an admin left the application: the mode, and the filter and sort of Payments, as text."""
 
     mode: str
@@ -59,11 +57,10 @@ class StateRecord:
     sort: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficeRecord:
+class OfficeRecord(Struct, frozen=True, kw_only=True):
     """An office as the dashboard lists it; counts of today in the office's zone."""
 
-    id: int = hidden()
+    id: Hidden[int]
     name: str
     kind: OfficeKind
     timezone: str
@@ -75,8 +72,7 @@ class OfficeRecord:
     unpaid: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserRecord:
+class UserRecord(Struct, frozen=True, kw_only=True):
     """A person with the one subscription that the person's kind has."""
 
     id: str
@@ -89,21 +85,19 @@ class UserRecord:
     state: SubscriptionState
     activated_on: date | None
     expires_on: date | None
-    pk: int = hidden()
-    subscription_pk: int = hidden()
-    anchor_day: int | None = hidden()
-    held_by: str | None = hidden()  # number of the open order that holds the subscription
+    pk: Hidden[int]
+    subscription_pk: Hidden[int]
+    anchor_day: Hidden[int | None]
+    held_by: Hidden[str | None]  # number of the open order that holds the subscription
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceRecord:
+class InvoiceRecord(Struct, frozen=True, kw_only=True):
     number: str
     issued_on: date
     total: Money
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderSummary:
+class OrderSummary(Struct, frozen=True, kw_only=True):
     """An order as lists show it. `net` and `tax` are null in imported history, `pay_by` in history."""
 
     number: str
@@ -125,12 +119,12 @@ class OrderSummary:
     buyer_reference: str | None
     invoice: InvoiceRecord | None
     deleted: bool
-    pk: int = hidden()
-    office_kind: OfficeKind = hidden()
-    version: int = hidden()
-    late: bool = hidden()
-    history: bool = hidden()
-    due: bool = hidden()  # Processing, but its pay_by has passed
+    pk: Hidden[int]
+    office_kind: Hidden[OfficeKind]
+    version: Hidden[int]
+    late: Hidden[bool]
+    history: Hidden[bool]
+    due: Hidden[bool]  # Processing, but its pay_by has passed
 
 
 def to_json(value: Any, *, whole: bool = False) -> Any:
@@ -138,7 +132,7 @@ def to_json(value: Any, *, whole: bool = False) -> Any:
 
     Hidden fields are left out unless `whole`, which from_json needs to make the record again.
     """
-    kind = type(value)
+    kind: Any = type(value)
     if value is None or kind in (str, int, bool):
         return value
     if isinstance(value, Enum):
@@ -151,14 +145,17 @@ def to_json(value: Any, *, whole: bool = False) -> Any:
         return [to_json(each, whole=whole) for each in value]
     if isinstance(value, dict):
         return {key: to_json(each, whole=whole) for key, each in value.items()}
-    if is_dataclass(kind):
+    if isinstance(value, Struct):
         return {name: to_json(getattr(value, name), whole=whole) for name in _field_names(kind, whole)}
     return value
 
 
 @cache
-def _field_names(kind: type, whole: bool) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind) if whole or not each.metadata.get("hidden"))
+def _field_names(kind: type[Struct], whole: bool) -> tuple[str, ...]:
+    if whole:
+        return kind.__struct_fields__
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(name for name in kind.__struct_fields__ if _HIDDEN not in getattr(hints[name], "__metadata__", ()))
 
 
 def instant_text(instant: datetime) -> str:
@@ -168,27 +165,4 @@ def instant_text(instant: datetime) -> str:
 
 def from_json(kind: type[T], value: Any) -> T:
     """The value of type `kind` that to_json(whole=True) made `value` from."""
-    return _decode(kind, value)  # type: ignore[no-any-return]
-
-
-def _decode(kind: Any, value: Any) -> Any:
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        options = [option for option in get_args(kind) if option is not type(None)]
-        return _decode(options[0], value) if len(options) == 1 else value
-    if origin is tuple:
-        return tuple(_decode(get_args(kind)[0], each) for each in value)
-    if not isinstance(kind, type):
-        return value
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{each.name: _decode(hints[each.name], value[each.name]) for each in fields(kind)})
-    if issubclass(kind, datetime):
-        return datetime.fromisoformat(value)
-    if issubclass(kind, date):
-        return date.fromisoformat(value)
-    if issubclass(kind, Enum):
-        return kind(value)
-    return value
+    return convert(value, kind)

@@ -8,10 +8,11 @@ the first are read, as many as MOST; the counts are of all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final, TypeAlias
 
+from msgspec import Struct
+from msgspec.structs import replace
 from peewee import SQL, Case, fn
 
 from smartsub_tui.data.database import rows
@@ -45,8 +46,7 @@ OF_ORDERS: Final[tuple[Rank, ...]] = tuple(rank for rank in Rank if rank is not 
 ItemKey: TypeAlias = tuple[Rank, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedOrder:
+class QueuedOrder(Struct, frozen=True, kw_only=True):
     """An order that needs someone.
 
     `at`: since when it is so; of what is about to time out, until when it can be paid. `waiting`: money that is to be
@@ -70,8 +70,7 @@ class QueuedOrder:
         return self.rank, self.pk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedOffice:
+class QueuedOffice(Struct, frozen=True, kw_only=True):
     """People of one office who expire without an order; `family` of them are family members, `first` ends first."""
 
     pk: int
@@ -93,8 +92,7 @@ class QueuedOffice:
 Item: TypeAlias = QueuedOrder | QueuedOffice
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """The first items of a rank, and of all of them: how many there are, and the `number` of orders or people."""
 
     rank: Rank
@@ -108,8 +106,7 @@ class Part:
         return replace(self, items=tuple(sorted(self.items, key=lambda item: places.get(item.key, -1))))
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """The queue, a part for each rank, those with nothing in them too."""
 
     parts: tuple[Part, ...] = ()

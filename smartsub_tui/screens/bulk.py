@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, Final, cast
 
+from msgspec import Struct
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -40,8 +40,7 @@ _Paragraph = tuple[str, str, str]  # lead, text, style
 _PAINT_SECONDS: Final = 0.1  # between two looks at how far it is: a slow line is not for that
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
+class Wording(Struct, frozen=True, kw_only=True):
     """An action on many orders, in words. `trigger` None: their invoices are saved."""
 
     trigger: Trigger | None
@@ -115,8 +114,7 @@ WORDINGS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a run ended: what became of the items that it reached, and which it did not reach."""
 
     run: Run

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from msgspec import Struct
 from textual.binding import BindingType
 
 from smartsub_tui import display
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 _LINES_SHOWN: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """How a trigger asks: the verb, what will happen ({undo} is the key that undoes), and the field that it needs."""
 
     verb: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+from msgspec import Struct
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -36,8 +36,7 @@ class Way(Enum):
     LATER = "Later", "nothing changes"
 
 
-@dataclass(frozen=True, slots=True)
-class PayAnswer:
+class PayAnswer(Struct, frozen=True):
     """How it is paid, and what of the buyer's references was typed anew."""
 
     paying: Paying

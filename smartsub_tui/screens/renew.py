@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -36,8 +37,7 @@ from smartsub_tui.widgets.people_table import PeopleTable, Person
 _ROWS: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What one look at the database said: rows, how many match, who of them can be renewed, what the marked cost."""
 
     people: tuple[Person, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -39,8 +40,7 @@ from smartsub_tui.widgets.lines import Lines
 from smartsub_tui.widgets.queue_list import QueueList
 
 
-@dataclass(frozen=True, slots=True)
-class QueueWalk:
+class QueueWalk(Struct, frozen=True):
     """Neighbours in the queue as it was when one of its orders was opened: what was settled since is among them."""
 
     numbers: tuple[str, ...]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from smartsub_tui.screens.base import BaseScreen
@@ -16,8 +17,7 @@ MOST_UNDOABLE: Final = 100
 _HELD: Final = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Undoable:
+class Undoable(Struct, frozen=True):
     """Something that was done. `undo`, given the screen on which it is asked for, takes it back and tells so.
 
     `moves_orders`: a held key takes back one such thing, and no more.

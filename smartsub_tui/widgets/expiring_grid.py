@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from msgspec import Struct
 from rich.text import Text
 from textual.binding import BindingType
 from textual.coordinate import Coordinate
@@ -24,8 +24,7 @@ _LEAST: Final = 8  # cells of a column
 CHART: Final = 4  # lines
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A row of the grid: an office, or, where that is None, all of them (of one currency, if one is named)."""
 
     name: str
@@ -34,8 +33,7 @@ class Line:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """As it is laid out: spans and lines hold only what there is room for, the last span all that comes later."""
 
     spans: tuple[Span, ...]

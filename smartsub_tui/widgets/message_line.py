@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
 from textual.events import Resize
 from textual.widgets import Static
 
@@ -16,8 +16,7 @@ _MOST_LINES: Final = 4
 _MOST_CELLS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A sentence that the application said, and whether it was about something wrong."""
 
     at: datetime

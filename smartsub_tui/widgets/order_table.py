@@ -5,9 +5,10 @@ the database's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from smartsub_tui import display
 from smartsub_tui.billing.payments import offers_in_list
@@ -36,8 +37,7 @@ _SHORT_TYPE: Final = 4
 _SHORT_NUMBER: Final = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column as it is laid out: its width in cells, and which of a row's texts it shows."""
 
     key: str

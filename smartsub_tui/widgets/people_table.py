@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from msgspec import Struct
 from rich.text import Text
 from textual.widgets import DataTable
 
@@ -25,8 +25,7 @@ _FEWEST_NAME: Final = 14
 _FIRST_TO_GO: Final = ("department", "apartment", "kind", "service")
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """A row: the user, what an order would make of them, or why they cannot be in one."""
 
     user: UserRecord

@@ -6,10 +6,10 @@ Lines are drawn when they are seen: a queue of two thousand costs no more than o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
+from msgspec import Struct
 from rich.segment import Segment
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -41,8 +41,7 @@ _TIMES: Final = {
 _HOUR: Final = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Widths:
+class Widths(Struct, frozen=True):
     """Cells of the columns behind the indent, gaps of one between them; `words` is 0 where there is no room."""
 
     number: int

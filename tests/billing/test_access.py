@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from smartsub_tui.billing import access, orders, payments
 from smartsub_tui.billing.access import Permission, check, found_manager, may, process_admin, with_article

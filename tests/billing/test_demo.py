@@ -7,12 +7,12 @@ import json
 import unicodedata
 from collections import Counter as Tally
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from smartsub_tui.billing import access, orders, payments, terms
 from smartsub_tui.billing.access import Permission
@@ -601,7 +601,7 @@ def test_nothing_contradicts_the_rules(demo: SqliteDatabase) -> None:
 def test_nothing_contradicts_the_rules_in_other_demos(
     users: int, orders: int, seed: int, within: OrderSettings
 ) -> None:
-    settings = replace(SETTINGS, orders=within, seller=SETTINGS.seller._replace(timezone="Pacific/Auckland"))
+    settings = replace(SETTINGS, orders=within, seller=replace(SETTINGS.seller, timezone="Pacific/Auckland"))
     database = made(users, orders, seed=seed, settings=settings)
     check(database, settings)
     assert User.select().count() == users

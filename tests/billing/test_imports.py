@@ -7,7 +7,6 @@ import io
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from smartsub_tui.billing.imports import ImportRefused, ImportReport, import_files, import_read
 from smartsub_tui.billing.session import Session

@@ -5,11 +5,11 @@ The expectations are written out here and not taken from the table of the code.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from smartsub_tui.billing.lifecycle import ANY, TABLE, Effect, OrderFacts, decide, why_not_settled
 from smartsub_tui.data.money import Money

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from smartsub_tui.billing import orders, payments
 from smartsub_tui.billing.orders import DepartmentPlan, NewOrder, Plan

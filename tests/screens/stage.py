@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
@@ -48,7 +48,7 @@ async def on_stage(
     theme: str = "dark",
 ) -> AsyncIterator[tuple[SmartSubApp, Pilot[None]]]:
     """The application over `path`, settled on its first screen."""
-    settings = replace(settings, ui=settings.ui._replace(theme=theme))
+    settings = replace(settings, ui=replace(settings.ui, theme=theme))
     app = SmartSubApp(
         url_of(path), role.value, settings, clock=clock or FixedClock(), start=start, filter_text=filter_text
     )

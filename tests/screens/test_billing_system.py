@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import webbrowser
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.app import App
 from textual.events import Key
 from textual.geometry import Size

@@ -6,13 +6,14 @@ import math
 import re
 from calendar import isleap
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from heapq import heappush
 from itertools import accumulate, pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from smartsub_tui.billing import terms
 from smartsub_tui.billing.demo.world import DAY, Office, Person, World, insert, queue, stored
