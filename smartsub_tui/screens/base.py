@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 from textual.binding import BindingType
 from textual.css.query import NoMatches
+from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
@@ -52,6 +53,8 @@ class Host(Protocol):
     def go_up(self, steps: int) -> None: ...
 
     def shows(self, screen: Screen[None]) -> bool: ...
+
+    def when_drawn(self, act: Callable[[], None]) -> None: ...
 
     def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]: ...
 
@@ -138,6 +141,16 @@ class BaseScreen(Screen[None]):
     @property
     def key_line(self) -> KeyLine:
         return self.query_one(KeyLine)
+
+    # At the start Textual says three times how large the terminal is, and draws what it then throws away.
+
+    def _screen_resized(self, size: Size) -> None:
+        if size != self._size or not self._compositor.root:
+            super()._screen_resized(size)
+
+    def _compositor_refresh(self) -> None:
+        if not self.app._batch_count:
+            super()._compositor_refresh()
 
     def work(self, group: str, coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a coroutine beside the interface; a newer one of the same group takes its place.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from time import perf_counter
-from typing import TYPE_CHECKING, ClassVar, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.events import Resize
+from textual.events import Mount, Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
+from smartsub_tui.backend import Superseded
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings, key_of
@@ -23,10 +26,11 @@ from smartsub_tui.data.money import Money
 from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort, Stretch
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
+from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.order_actions import OrderActions, offered_of
 from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.filter_bar import FilterBar
-from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
+from smartsub_tui.widgets.frame import KeyLine, Line, Masthead, Rule
 from smartsub_tui.widgets.order_table import SORTABLE, OrderTable
 
 if TYPE_CHECKING:
@@ -45,6 +49,7 @@ _COUNT_AFTER: Final = 0.25  # seconds of quiet: while one types, every letter wo
 MOST_MARKED: Final = 100_000
 _MOST_OFFERS: Final = 4096
 _TALL: Final = 24
+_ALL_FACETS: Final = 180  # cells, in which every status and type has room beside the others
 
 
 class PaymentsScreen(OrderActions):
@@ -77,6 +82,7 @@ class PaymentsScreen(OrderActions):
         self._shown: tuple[Filter, Sort] | None = None  # what the table is of
         self._jumps = 0  # to the list's ends, asked for until now
         self._stale = False  # the rows are to be read again
+        self._opening: asyncio.Task[_Opening | None] | None = None  # until the first frame is there
         self._searching = False
         self._everything: int | None = None
         self._facets: Facets | None = None
@@ -85,22 +91,46 @@ class PaymentsScreen(OrderActions):
         self._anchor: str | None = None  # the row that was marked last: a range goes from it
 
     def compose(self) -> ComposeResult:
-        yield Masthead(self.smartsub.who)
-        yield FilterBar(
+        bar = FilterBar(
             "orders", self._text, self.to_table, backend=self.backend, moment=self.moment, found=self._number_entered
         )
-        yield Static("", id="facets")
+        # Asked before anything is laid out: the first frame has its rows, and what can be done to the first of them.
+        read = self.backend.within(_BOX, "orders", _open, bar.filter, self.moment(), self.sort)
+        self._opening = asyncio.create_task(read)
+        yield Masthead(self.smartsub.who)
+        yield bar
+        yield Line(id="facets")
         yield Rule()
         yield Static("", id="empty")
         yield OrderTable()
         yield Rule()
-        yield Static("", id="updated")
+        yield Line(id="updated")
         yield KeyLine()
 
     def on_mount(self) -> None:
         self.show_trail("Payments")
         self.query_one("#empty").display = False
+        self.query_one("#facets").styles.height = self._room_for_facets()
         self.set_focus(self.table)
+
+    @on(Mount)
+    async def _begun(self) -> None:
+        if self._opening is not None:
+            with suppress(Superseded, SmartsubError):  # load() asks again, and tells what is wrong
+                if (found := await self._opening) is not None:
+                    page, offers = found
+                    self._show(page, base=0, first=True, last=len(page.rows) < _FIRST, offers=offers)
+                    self._shown = self.filter, self.sort
+                    self.listed(self.asked())
+        self.smartsub.when_drawn(self._opened)
+
+    def _opened(self) -> None:
+        """The first frame is there: now the counts, and whatever it did not have."""
+        self._opening = None
+        if self._shown is None:
+            self.load()
+        else:
+            self._count(anew=True)
 
     @property
     def table(self) -> OrderTable:
@@ -132,6 +162,8 @@ class PaymentsScreen(OrderActions):
 
     def load(self) -> None:
         """Read the rows again where they stand, and count anew."""
+        if self._opening is not None:
+            return
         asked = self.filter, self.sort
         if self._shown != asked or not self.table.window.rows or self._searching:
             self._begin()
@@ -250,10 +282,19 @@ class PaymentsScreen(OrderActions):
         if not found.rows:
             self._show_empty(f"None among {display.count(seen)}{everything} orders yet: searching on, keys work.")
 
-    def _show(self, page: OrderPage, *, base: int, first: bool, last: bool, on: Collection[str] = ()) -> None:
+    def _show(
+        self,
+        page: OrderPage,
+        *,
+        base: int,
+        first: bool,
+        last: bool,
+        on: Collection[str] = (),
+        offers: Mapping[tuple[str, int], tuple[Trigger, ...]] = MappingProxyType({}),
+    ) -> None:
         now = self.backend.clock.now()
         # What is offered depends on the hour too, and on orders that hold the same people.
-        self._offers.clear()
+        self._offers = dict(offers)
         self.table.begin(self.sort, now, self.timezone, anew=self._shown != (self.filter, self.sort))
         self.table.show(page.rows, page.cursors, base=base, first=first, last=last, on=on)
         if not page.rows and not self._searching:
@@ -278,7 +319,7 @@ class PaymentsScreen(OrderActions):
             money = ", ".join(display.money(Money(sums[code], code)) for code in sorted(sums))
             marked = f"{display.count(len(self._marks))} marked, {money}"
         room = max(0, self.size.width - 2 - len(updated) - 2)
-        self.query_one("#updated", Static).update(display.content(f"{display.fit(marked, room)}  {updated}"))
+        self.query_one("#updated", Line).show(display.content(f"{display.fit(marked, room)}  {updated}"))
 
     def _count(self, *, anew: bool = False, after: float = 0.0) -> None:
         """Count what the filter lets through, by status and type, and all orders.
@@ -305,13 +346,13 @@ class PaymentsScreen(OrderActions):
         self.work("count", count)
 
     def _paint_facets(self) -> None:
-        """What occurs, each with its count; on a low terminal a row of the table is worth more."""
+        """What occurs, each with its count; on a low terminal a row of the table is worth more than all of it."""
         if self._facets is None:
             return
         statuses, types = self._facets
         parts = [f"{word.label} {display.count(statuses[word])}" for word in OrderStatus if word in statuses]
         parts += [f"{word.label} {display.count(types[word])}" for word in OrderType if word in types]
-        width, height = self.size
+        width = self.size.width
         lines = [""]
         for part in parts:
             longer = f"{lines[-1]}  {part}" if lines[-1] else part
@@ -319,13 +360,21 @@ class PaymentsScreen(OrderActions):
                 lines[-1] = longer
             else:
                 lines.append(part)
-        shown = lines[: 2 if height >= _TALL else 1]
-        self.query_one("#facets", Static).update(display.content("\n".join(shown), lines=True))
+        shown = lines[: self._room_for_facets()]
+        self.query_one("#facets", Line).show(display.content("\n".join(shown), lines=True))
+
+    def _room_for_facets(self) -> int:
+        """Lines for what there may be, not for what there is: the table must not move when all has been counted."""
+        width, height = self.app.size
+        return 2 if height >= _TALL and width < _ALL_FACETS else 1
 
     # The table asks
 
     @on(OrderTable.Wanted)
     def _wanted(self, event: OrderTable.Wanted) -> None:
+        if self._opening is not None:
+            self.smartsub.when_drawn(lambda: self._wanted(event))
+            return
         if self._searching or self._shown != (self.filter, self.sort):
             return
         chosen, sort, window = self.filter, self.sort, self.table.window
@@ -413,6 +462,7 @@ class PaymentsScreen(OrderActions):
 
     @on(Resize)
     def _resized(self) -> None:
+        self.query_one("#facets").styles.height = self._room_for_facets()
         self.table.lay_out()
         self._sum_up()
         self._paint_facets()
@@ -622,6 +672,20 @@ class PaymentsScreen(OrderActions):
 def _no_orders() -> str:
     renewing = f"{key_of('subscriptions')} goes to Subscriptions, where people are renewed"
     return f"No orders yet. {renewing}; {key_of('dashboard')} and then {key_of('import')} imports yours."
+
+
+class _Opening(NamedTuple):
+    """What the first frame shows, and what can be done to its first order, by number and version."""
+
+    page: OrderPage
+    offers: dict[tuple[str, int], tuple[Trigger, ...]]
+
+
+def _open(session: Session, chosen: Filter, moment: Moment, sort: Sort) -> _Opening:
+    page = _page(session, chosen, moment, sort, None, False, _FIRST)
+    versions = {row.number: row.version for row in page.rows[:1]}
+    offers = offered_of(session, versions)
+    return _Opening(page, {(number, versions[number]): triggers for number, triggers in offers.items()})
 
 
 def _page(

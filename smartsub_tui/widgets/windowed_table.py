@@ -21,6 +21,7 @@ from textual.events import Click, MouseMove
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import DataTable
 from textual.widgets.data_table import CellKey, ColumnKey, RowKey
 
@@ -63,6 +64,7 @@ class WindowedTable(RowTable, Generic[Row]):
         self.window: Window[Any] = Window()
         self.marked: set[Hashable] = set()
         self._strips: dict[tuple[Hashable, bool, bool], Strip] = {}
+        self._drawn = 0  # their width
         self._asked: str | None = None
         super().__init__()
 
@@ -145,10 +147,10 @@ class WindowedTable(RowTable, Generic[Row]):
         self._move_all(self.window.placed(base))
 
     def lay_out(self) -> None:
-        """Columns and lines anew: the width or the look changed."""
-        self._strips.clear()
-        self._columns_changed()
-        self.refresh()
+        """Columns for another width, where they are others then; the lines are drawn anew by whoever changed it."""
+        if self._columns_changed():
+            self._strips.clear()
+            self.refresh()
 
     def mark(self, marked: Iterable[Hashable]) -> None:
         """These rows are marked, and no others."""
@@ -350,7 +352,9 @@ class WindowedTable(RowTable, Generic[Row]):
         self._require_update_dimensions = False
         size = Size(self.size.width, self.window.total + self.header_height)
         if size != self.virtual_size:
-            self.virtual_size = size
+            # As a change of a reactive it would lay out the whole screen, and paint every line of the table.
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
 
     def _scroll_cursor_into_view(self, animate: bool = False) -> None:
         row, top, page = self.cursor_row, self.top, self.page
@@ -373,6 +377,9 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
+        if width != self._drawn:
+            self._strips.clear()
+            self._drawn = width
         if y < self.header_height:
             style = base + self.get_component_rich_style("datatable--header")
             text = " " * _GUTTER + "".join(str(column.label) for column in self.ordered_columns)
@@ -391,16 +398,11 @@ class WindowedTable(RowTable, Generic[Row]):
         return strip
 
     def _draw(self, row: Any, under: bool, marked: bool, width: int, base: Style) -> Strip:
-        line = Text("*" if marked else " ", "bold" if marked else "", no_wrap=True, end="")
+        parts = [("*" if marked else " ", "bold" if marked else "")]
         for text, look in self.cells(row):
-            line.append_text(display.cell(text, "" if under else look))
-            line.append(" ")
-        line.truncate(width, pad=True)
-        if line.cell_len < width:
-            line.pad_right(width - line.cell_len)
+            parts += [(text, "" if under else look), (" ", "")]
         style = base + self.get_component_rich_style("datatable--cursor") if under else base
-        segments = list(line.render(self.app.console))
-        return Strip(Segment.apply_style(segments, style), width).simplify()
+        return Strip(display.segments(parts, width, style), width)
 
 
 def _head(head: Head) -> str:
