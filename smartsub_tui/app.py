@@ -23,7 +23,7 @@ from smartsub_tui.billing import views
 from smartsub_tui.billing.opening import Opening
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import bindings, keymap, remap
-from smartsub_tui.data.queries import Sort, parse_sort
+from smartsub_tui.data.queries import parse_sort
 from smartsub_tui.data.records import OfficeRecord, StateRecord
 from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
@@ -57,10 +57,10 @@ def _subscriptions() -> Screen[None]:
     return SubscriptionsScreen()
 
 
-def _payments(text: str, sort: Sort | None) -> Screen[None]:
+def _payments(opened: Opening) -> Screen[None]:
     from smartsub_tui.screens.payments import PaymentsScreen
 
-    return PaymentsScreen(text, sort)
+    return PaymentsScreen(opened.filter, opened.sort, opened.first)
 
 
 class SmartSubApp(App[None]):
@@ -74,23 +74,10 @@ class SmartSubApp(App[None]):
     MODES = {"dashboard": _dashboard, "subscriptions": _subscriptions}  # noqa: RUF012 - Textual's own declaration
     # Payments is added with the filter and the sort that it begins with.
 
-    def __init__(
-        self,
-        backend: Backend,
-        opened: Opening,
-        *,
-        start: str | None = None,
-        filter_text: str | None = None,
-        config_file: Path | None = None,
-    ) -> None:
-        """What is not said of `start` (a mode) and `filter_text` (of Payments) is as the admin left it last."""
-        settings, last = backend.settings, opened.last
-        text, sort = filter_text, None
-        if text is None and last is not None:
-            text, sort = last.filter, parse_sort(last.sort)
-        left = last.mode if last is not None and last.mode in {*self.MODES, "payments"} else "dashboard"
+    def __init__(self, backend: Backend, opened: Opening, *, config_file: Path | None = None) -> None:
+        settings = backend.settings
         # The screen that Textual begins with: going to it from an empty one would draw two.
-        self.DEFAULT_MODE = "payments" if filter_text else start or left  # type: ignore[misc]  # of the class there
+        self.DEFAULT_MODE = opened.mode  # type: ignore[misc]  # of the class there
         look = settings.ui.theme
         # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
         for colours in (App.ansi_theme_dark, App.ansi_theme_light):
@@ -102,7 +89,7 @@ class SmartSubApp(App[None]):
         for name, dark in (("-dark-mode", True), ("-light-mode", False)):
             self.set_class(self.current_theme.dark is dark, name, update=False)
         remap(dict(settings.ui.keys))
-        self.add_mode("payments", lambda: _payments(text or "", sort))
+        self.add_mode("payments", lambda: _payments(opened))
         self.settings = settings
         self.config_file = config_file or paths.default_config()
         self.backend = backend
@@ -115,7 +102,7 @@ class SmartSubApp(App[None]):
         self.said: list[str] = []  # behind `:`, in this session
         self._held: list[Key] | None = None  # what is typed while a line is looked at
         self._stop: Callable[[], None] = self.drop
-        self._kept = last
+        self._kept = opened.last
         self._waiting: list[Callable[[], None]] | None = [self._collect]  # for the first frame
         self.animation_level = "none"
 

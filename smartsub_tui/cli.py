@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -230,7 +231,9 @@ def _open(run: Invocation, screen: str | None, filter_text: str | None) -> None:
     gc.disable()  # as above, until the application has drawn its first frame
     os.environ["TEXTUAL_FPS"] = _FRAMES
     backend = Backend(run.url, run.admin, run.settings, SystemClock(), create=True)
-    looked = backend.begin(opening.look)  # while Textual is imported
+    rows = get_terminal_size().lines
+    looked = backend.begin(lambda session: opening.look(session, screen, filter_text, rows=rows))
+    # While Textual is imported, which takes longer.
     try:
         from smartsub_tui.app import SmartSubApp
 
@@ -238,7 +241,7 @@ def _open(run: Invocation, screen: str | None, filter_text: str | None) -> None:
     except BaseException:
         backend.close()
         raise
-    app = SmartSubApp(backend, opened, start=screen, filter_text=filter_text, config_file=run.config_file)
+    app = SmartSubApp(backend, opened, config_file=run.config_file)
     app.run()
     if app.return_code:
         raise SystemExit(app.return_code)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.events import Mount, Resize
+from textual.events import Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
-from smartsub_tui.backend import Superseded
 from smartsub_tui.billing.changes import time_out_due
+from smartsub_tui.billing.opening import First
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings, key_of
 from smartsub_tui.data import queries
@@ -26,7 +25,6 @@ from smartsub_tui.data.money import Money
 from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort, Stretch
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
-from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.order_actions import OrderActions, offered_of
 from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.filter_bar import FilterBar
@@ -75,14 +73,15 @@ class PaymentsScreen(OrderActions):
         *ORDER_ACTIONS,
     )
 
-    def __init__(self, text: str = "", sort: Sort | None = None) -> None:
+    def __init__(self, text: str = "", sort: Sort | None = None, first: First | None = None) -> None:
+        """`first` are the rows of this filter and sort, where they were read before there was a screen."""
         super().__init__()
         self._text = text
         self.sort = sort or Sort()
         self._shown: tuple[Filter, Sort] | None = None  # what the table is of
         self._jumps = 0  # to the list's ends, asked for until now
         self._stale = False  # the rows are to be read again
-        self._opening: asyncio.Task[_Opening | None] | None = None  # until the first frame is there
+        self._first = first  # until it is drawn
         self._searching = False
         self._everything: int | None = None
         self._facets: Facets | None = None
@@ -91,17 +90,15 @@ class PaymentsScreen(OrderActions):
         self._anchor: str | None = None  # the row that was marked last: a range goes from it
 
     def compose(self) -> ComposeResult:
-        bar = FilterBar(
+        yield Masthead(self.smartsub.who)
+        yield FilterBar(
             "orders", self._text, self.to_table, backend=self.backend, moment=self.moment, found=self._number_entered
         )
-        # Asked before anything is laid out: the first frame has its rows, and what can be done to the first of them.
-        read = self.backend.within(_BOX, "orders", _open, bar.filter, self.moment(), self.sort)
-        self._opening = asyncio.create_task(read)
-        yield Masthead(self.smartsub.who)
-        yield bar
         yield Line(id="facets")
         yield Rule()
-        yield Static("", id="empty")
+        empty = Static("", id="empty")
+        empty.display = False
+        yield empty
         yield OrderTable()
         yield Rule()
         yield Line(id="updated")
@@ -109,28 +106,19 @@ class PaymentsScreen(OrderActions):
 
     def on_mount(self) -> None:
         self.show_trail("Payments")
-        self.query_one("#empty").display = False
         self.query_one("#facets").styles.height = self._room_for_facets()
         self.set_focus(self.table)
 
-    @on(Mount)
-    async def _begun(self) -> None:
-        if self._opening is not None:
-            with suppress(Superseded, SmartsubError):  # load() asks again, and tells what is wrong
-                if (found := await self._opening) is not None:
-                    page, offers = found
-                    self._show(page, base=0, first=True, last=len(page.rows) < _FIRST, offers=offers)
-                    self._shown = self.filter, self.sort
-                    self.listed(self.asked())
-        self.smartsub.when_drawn(self._opened)
+        if self._first is not None:
+            self._show(self._first.page, base=0, first=True, last=self._first.all, offers=self._first.offers)
+            self._shown = self.filter, self.sort
+            self.listed(self.asked())
+            self.smartsub.when_drawn(self._drawn)
 
-    def _opened(self) -> None:
-        """The first frame is there: now the counts, and whatever it did not have."""
-        self._opening = None
-        if self._shown is None:
-            self.load()
-        else:
-            self._count(anew=True)
+    def _drawn(self) -> None:
+        """The first frame is there, and now what it did not have."""
+        self._first = None
+        self._count(anew=True)
 
     @property
     def table(self) -> OrderTable:
@@ -162,7 +150,7 @@ class PaymentsScreen(OrderActions):
 
     def load(self) -> None:
         """Read the rows again where they stand, and count anew."""
-        if self._opening is not None:
+        if self._first is not None:
             return
         asked = self.filter, self.sort
         if self._shown != asked or not self.table.window.rows or self._searching:
@@ -372,7 +360,7 @@ class PaymentsScreen(OrderActions):
 
     @on(OrderTable.Wanted)
     def _wanted(self, event: OrderTable.Wanted) -> None:
-        if self._opening is not None:
+        if self._first is not None:
             self.smartsub.when_drawn(lambda: self._wanted(event))
             return
         if self._searching or self._shown != (self.filter, self.sort):
@@ -672,20 +660,6 @@ class PaymentsScreen(OrderActions):
 def _no_orders() -> str:
     renewing = f"{key_of('subscriptions')} goes to Subscriptions, where people are renewed"
     return f"No orders yet. {renewing}; {key_of('dashboard')} and then {key_of('import')} imports yours."
-
-
-class _Opening(NamedTuple):
-    """What the first frame shows, and what can be done to its first order, by number and version."""
-
-    page: OrderPage
-    offers: dict[tuple[str, int], tuple[Trigger, ...]]
-
-
-def _open(session: Session, chosen: Filter, moment: Moment, sort: Sort) -> _Opening:
-    page = _page(session, chosen, moment, sort, None, False, _FIRST)
-    versions = {row.number: row.version for row in page.rows[:1]}
-    offers = offered_of(session, versions)
-    return _Opening(page, {(number, versions[number]): triggers for number, triggers in offers.items()})
 
 
 def _page(

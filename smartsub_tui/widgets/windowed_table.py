@@ -350,7 +350,7 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def _update_dimensions(self, new_rows: Any) -> None:
         self._require_update_dimensions = False
-        size = Size(self.size.width, self.window.total + self.header_height)
+        size = Size(0, self.window.total + self.header_height)  # never wider than it is
         if size != self.virtual_size:
             # As a change of a reactive it would lay out the whole screen, and paint every line of the table.
             self.set_reactive(Widget.virtual_size, size)

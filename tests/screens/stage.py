@@ -38,10 +38,20 @@ def make_database(folder: Path, fill: Callable[[], Any], role: Role = Role.MANAG
     return path
 
 
-def app_over(url: str, admin: str, settings: Settings, clock: Clock, **options: Any) -> SmartSubApp:
+def app_over(
+    url: str,
+    admin: str,
+    settings: Settings,
+    clock: Clock,
+    *,
+    start: str | None = None,
+    filter_text: str | None = None,
+    config_file: Path | None = None,
+) -> SmartSubApp:
     """The application as `smartsub` opens it."""
     backend = Backend(url, admin, settings, clock)
-    return SmartSubApp(backend, backend.begin(opening.look).result(), **options)
+    opened = backend.begin(lambda session: opening.look(session, start, filter_text)).result()
+    return SmartSubApp(backend, opened, config_file=config_file)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -139,7 +140,7 @@ async def test_the_table_of_views_fits_at_every_size(path: Path) -> None:
 # How the application was left
 
 
-def reopened(path: Path, **options: str) -> SmartSubApp:
+def reopened(path: Path, **options: Any) -> SmartSubApp:
     return app_over(url_of(path), Role.MANAGER.value, SETTINGS, FixedClock(), **options)
 
 
