@@ -281,16 +281,15 @@ def segments(parts: Iterable[tuple[str, str]], width: int, base: Style) -> list[
 
     runs: list[tuple[str, str]] = []
     room = width
-    for text, style in parts:
+    for text, style in (*parts, (" " * width, "")):
         shown = plain(text)
         if (wide := cell_width(shown)) > room:
-            shown, wide = fit(shown, room), room
+            shown, wide = fit(shown, room) if text.strip() else " " * room, room
         room -= wide
         if runs and runs[-1][1] == style:
             runs[-1] = runs[-1][0] + shown, style
         else:
             runs.append((shown, style))
-    runs.append((" " * room, ""))
     return [Segment(shown, base + Style.parse(rich_style(style)) if style else base) for shown, style in runs if shown]
 
 

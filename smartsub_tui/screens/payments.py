@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.events import Resize
+from textual.events import DescendantFocus, Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from smartsub_tui.screens.at_time import Span
     from smartsub_tui.screens.base import BaseScreen
 
-_FIRST: Final = 64  # rows of the first page: as many as the tallest usual terminal shows
+_BELOW: Final = 8  # rows of the first page below those in sight
 _PAGE: Final = 128
 # Seconds that a question may hold the database before it goes on in parts, and that one part should take.
 _BOX: Final = 0.05
 _SMALL_BOX: Final = 0.01  # where something else can be shown at once
-_LOOKED_AT: Final = 16_000  # rows of the first part
+_LOOKED_AT: Final = 32_000  # rows of the first part
 _MOST_LOOKED_AT: Final = 512_000
 _TELL_EVERY: Final = 0.3  # seconds between two words on how far a search has come
 _COUNT_AFTER: Final = 0.25  # seconds of quiet: while one types, every letter would be counted for nothing
@@ -118,6 +118,7 @@ class PaymentsScreen(OrderActions):
     def _drawn(self) -> None:
         """The first frame is there, and now what it did not have."""
         self._first = None
+        self._offer()
         self._count(anew=True)
 
     @property
@@ -165,7 +166,7 @@ class PaymentsScreen(OrderActions):
         on = self._around() if self._shown == (chosen, sort) else ()
 
         async def begin() -> None:
-            page, end = await self._find(chosen, sort, limit=_FIRST, tell=True)
+            page, end = await self._find(chosen, sort, limit=self.table.page + _BELOW, tell=True)
             self._show(page, base=0, first=True, last=end, on=on)
             self._shown, self._stale = (chosen, sort), False
             if self._facets is not None:  # of the same filter, under another sort
@@ -242,10 +243,12 @@ class PaymentsScreen(OrderActions):
     async def _search(
         self, chosen: Filter, moment: Moment, sort: Sort, start: Cursor | None, backward: bool, limit: int, tell: bool
     ) -> tuple[OrderPage, bool]:
-        found, seen, looked_at, told = OrderPage((), ()), 0, _LOOKED_AT, 0.0
-        if tell and chosen.number_prefix is not None:
+        found, seen, looked_at, told = OrderPage((), ()), 0, _LOOKED_AT, perf_counter()
+        if tell:
             # Those that begin with the digits lie side by side: they are there before the others are found.
-            self._show_some(await self.backend.latest("orders", _beginning, chosen, moment, _FIRST), seen)
+            digits = chosen.number_prefix is not None
+            beginning = await self.backend.latest("orders", _beginning, chosen, moment, limit) if digits else found
+            self._show_some(beginning, seen)
         while True:
             began = perf_counter()
             part = await self.backend.patient(
@@ -256,8 +259,8 @@ class PaymentsScreen(OrderActions):
             if part.onward is None or len(found.rows) >= limit:
                 return found, part.onward is None
             start = part.onward
-            if tell and began - told >= _TELL_EVERY:
-                told = began
+            if tell and perf_counter() - told >= _TELL_EVERY:
+                told = perf_counter()
                 self._show_some(found, seen)
             looked_at = min(_MOST_LOOKED_AT, looked_at * 2) if took < _BOX else max(1_000, looked_at // 2)
 
@@ -266,7 +269,8 @@ class PaymentsScreen(OrderActions):
         if found.rows:
             self._show(found, base=0, first=True, last=False, on=self._around())
         everything = f" of {display.count(self._everything)}" if self._everything is not None else ""
-        self.filter_bar.note(f"searching, {display.count(seen)}{everything}")
+        if seen:
+            self.filter_bar.note(f"searching, {display.count(seen)}")
         if not found.rows:
             self._show_empty(f"None among {display.count(seen)}{everything} orders yet: searching on, keys work.")
 
@@ -393,6 +397,7 @@ class PaymentsScreen(OrderActions):
 
         self.work("orders", more)
 
+    @on(DescendantFocus)
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
         self._offer()
@@ -419,25 +424,32 @@ class PaymentsScreen(OrderActions):
     def _offer(self) -> None:
         """The key line: what is legal for the order under the cursor, or for what is marked."""
         order = self.table.current
+        if self.filter_bar.editing:  # every other key is a letter of the filter
+            self.key_line.show(("back", "palette"))
+            return
         if order is None:
             self.key_line.show(("filter", "by_status", "by_type", "help", "quit", "billing"))
             return
-        key = order.number, order.version
-        if key in self._offers:
-            self._show_keys(order, self._offers[key])
+        triggers = self._offers.get((order.number, order.version))
+        if triggers is not None:
+            self._show_keys(order, triggers)
+        if self._first is not None:
             return
-        # Those of the whole page at once: the next steps of the cursor ask nothing.
-        window, top = self.table.window, self.table.top
-        rows = [row for row in map(window.at, range(top, top + self.table.page)) if row is not None]
-        versions = {row.number: row.version for row in (*rows, order)}
+        # Those of this page and the next at once: the next steps of the cursor ask nothing.
+        window, top, page = self.table.window, self.table.top, self.table.page
+        near = [row for row in map(window.at, range(top, top + 2 * page)) if row is not None]
+        unknown = {row.number: row.version for row in (order, *near) if (row.number, row.version) not in self._offers}
+        if triggers is not None and len(unknown) <= page // 2:
+            return
 
         async def offer() -> None:
-            found = await self.backend.latest("offers", offered_of, list(versions))
+            found = await self.backend.latest("offers", offered_of, list(unknown))
             if len(self._offers) > _MOST_OFFERS:
                 self._offers.clear()
-            self._offers.update({(number, versions[number]): triggers for number, triggers in found.items()})
+            # What is gone meanwhile offers nothing.
+            self._offers.update({(number, version): found.get(number, ()) for number, version in unknown.items()})
             current = self.table.current
-            if current is not None:
+            if current is not None and not self.filter_bar.editing:
                 self._show_keys(current, self._offers.get((current.number, current.version), ()))
 
         self.work("offers", offer)

@@ -20,6 +20,7 @@ from textual.coordinate import Coordinate
 from textual.events import Click, MouseMove
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import DataTable
@@ -27,6 +28,7 @@ from textual.widgets.data_table import CellKey, ColumnKey, RowKey
 
 from smartsub_tui import display
 from smartsub_tui.widgets.row_table import RowTable
+from smartsub_tui.widgets.still_bar import StillBar
 from smartsub_tui.widgets.window import Row, Window
 
 # Rows that are kept, and how near to the window's edge the cursor comes before more are asked for.
@@ -199,7 +201,17 @@ class WindowedTable(RowTable, Generic[Row]):
             return
         for place, (was, now) in enumerate(zip(before, self._in_sight(), strict=False)):
             if was != now:
-                self.refresh(Region(0, place + self.header_height, self.size.width, 1))
+                self.refresh(self._lines(place))
+
+    def _lines(self, first: int, count: int = 1) -> Region:
+        """Lines of rows, without the head above them and the bar beside them."""
+        wide = self.size.width - self.scrollbar_size_vertical
+        return Region(0, first + self.header_height, wide, count)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        self.vertical_scrollbar.position = new_value
+        if round(old_value) != round(new_value):
+            self.refresh(self._lines(0, self.page))
 
     def _move_all(self, by: int) -> None:
         """The same rows have other numbers."""
@@ -295,6 +307,14 @@ class WindowedTable(RowTable, Generic[Row]):
     # What DataTable asks of its rows, answered from the window
 
     @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = bar = StillBar(thickness=self.scrollbar_size_vertical)
+            bar.display = False
+            self.app._start_widget(self, bar)
+        return self._vertical_scrollbar
+
+    @property
     def row_count(self) -> int:
         return self.window.total
 
@@ -332,7 +352,7 @@ class WindowedTable(RowTable, Generic[Row]):
         return RowKey(None if found is None else str(self.key_of(found)))
 
     def _get_row_region(self, row_index: int) -> Region:
-        return Region(0, row_index + self.header_height, self.size.width, 1)
+        return self._lines(row_index)
 
     def _highlight_row(self, row_index: int) -> None:
         self.refresh_row(row_index)
