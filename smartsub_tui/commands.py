@@ -141,7 +141,7 @@ COMMANDS: Final = {command.id: command for command in _ALL}
 OF_TRIGGER: Final = {command.trigger: command for command in _ALL if command.trigger is not None}
 ORDER_ACTIONS: Final = (*(command.id for command in _ALL if command.trigger is not None), "invoice")
 # These lead into a field. They run before the next key is looked at, so that what is typed ahead arrives there.
-INTO_FIELDS: Final = ("filter", "months", "until", "files", "command", "palette", "save")
+INTO_FIELDS: Final = ("filter", "months", "until", "files", "command", "save")
 
 EVERYWHERE: Final = (
     "dashboard",

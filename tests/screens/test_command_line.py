@@ -252,12 +252,16 @@ async def test_esc_leaves_to_where_one_was(path: Path) -> None:
             assert (drawn(app), app.screen.focused) == (before, focused)
 
 
-async def test_a_colon_in_a_field_is_a_letter(path: Path) -> None:
+async def test_a_colon_in_a_field_is_a_letter_and_the_key_of_all_commands_is_none(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         assert isinstance(app.screen, PaymentsScreen)
-        await press(pilot, "slash", "i", "s", "colon", "d", "u", "e", "ctrl+p")
+        await press(pilot, "slash", "i", "s", "colon", "d", "u", "e")
         assert app.screen.filter_bar.input.value == "is:due"
         assert not is_open(app)
+        await press(pilot, "ctrl+p")
+        assert is_open(app)
+        await press(pilot, "escape")
+        assert app.screen.focused is app.screen.filter_bar.input
 
 
 async def test_no_line_over_a_question_or_a_code(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
