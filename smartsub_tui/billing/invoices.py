@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import asdict
 
 from smartsub_tui.billing.changes import Change, check_text
@@ -82,19 +81,19 @@ def snapshot_line(
     new_expiry: date | None,
     starts_on: date,
 ) -> dict[str, Any]:
-    """One line of a snapshot, as plain JSON data."""
+    """One line of a snapshot."""
     return {
         "user_id": user_id,
         "label": label,
         "department": department,
         "apartment": apartment,
-        "service": service.value,
-        "action": action.value,
+        "service": service,
+        "action": action,
         "amount": amount,
         "tax_rate_ppm": tax_rate_ppm,
-        "previous_expiry": previous_expiry.isoformat() if previous_expiry else None,
-        "new_expiry": new_expiry.isoformat() if new_expiry else None,
-        "starts_on": starts_on.isoformat(),
+        "previous_expiry": previous_expiry,
+        "new_expiry": new_expiry,
+        "starts_on": starts_on,
     }
 
 
@@ -120,7 +119,8 @@ def snapshot(
     total: int,
 ) -> str:
     """All that an invoice says, as JSON; `lines` are of snapshot_line, `payment` is plain JSON data."""
-    return _ENCODER.encode(
+    # The same text as json.dumps makes without spaces, many times as fast: an invoice may have ten thousand lines.
+    return json.encode(
         {
             "seller": _seller(seller),
             "buyer": {"office": office, "kind": kind.value},
@@ -142,10 +142,7 @@ def snapshot(
             "tax_total": tax,
             "total": total,
         }
-    )
-
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+    ).decode()
 
 
 @cache

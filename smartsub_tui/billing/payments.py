@@ -6,8 +6,9 @@ Each function here is a trigger of `lifecycle.TABLE`; what the row that holds sa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -68,7 +69,7 @@ class Paid(Struct, frozen=True, kw_only=True):
 # Facts and decisions
 
 
-class _Line(Struct, frozen=True):
+class _Line(Struct, frozen=True, gc=False):
     """A line with what it needs to be applied."""
 
     pk: int
@@ -112,26 +113,23 @@ def _lines_of(orders: Iterable[int]) -> dict[int, list[_Line]]:
         .order_by(OrderLine.order, OrderLine.id)
     )
     found: dict[int, list[_Line]] = defaultdict(list)
-    for order, *row in rows(stored):
-        values: Any = (*row[:10], Dates(*row[10:13]), row[13])
+    dates_of = cache(Dates)  # the people of an office share few dates
+    for order, *line, activated_on, expires_on, anchor_day, removed_on in rows(stored):
+        values: Any = (*line, dates_of(activated_on, expires_on, anchor_day), removed_on)
         found[order].append(_Line(*values))
     return found
-
-
-def facts(order: Order, change: Change, *, money: int | None = None, second: bool = False) -> OrderFacts:
-    """What the table of the life of an order asks, read in the change's own transaction."""
-    return read_facts(order, change.now, money=money, second=second)
-
-
-def read_facts(order: Order, now: datetime, *, money: int | None = None, second: bool = False) -> OrderFacts:
-    """The facts of an order at `now`, for decisions and for the actions that a screen offers."""
-    return replace(facts_of([order], now)[order.id], money=money, second=second)
 
 
 def facts_of(orders: Iterable[Order], now: datetime) -> dict[int, OrderFacts]:
     """The facts of some hundred orders at `now`, by their row ids, in as many reads as those of one order take."""
     known = {order.id: order for order in orders}
-    lines = _lines_of(key for key, order in known.items() if not order.history)
+    return _facts_with(_lines_of(key for key, order in known.items() if not order.history), known, now)
+
+
+def _facts_with(
+    lines: Mapping[int, Sequence[_Line]], known: Mapping[int, Order], now: datetime
+) -> dict[int, OrderFacts]:
+    """The facts of orders whose lines were read; imported history needs none."""
     counted: dict[int, int] = dict(
         rows(
             OrderLine.select(OrderLine.order, fn.COUNT(OrderLine.id))
@@ -168,10 +166,15 @@ def _facts(
 ) -> OrderFacts:
     """What was read of one order, as facts; `paid` are provider, state, amount and applied of each payment."""
     today = local_date(now, order.office.timezone)
+
+    @cache
+    def objection(action: LineAction, dates: Dates, removed_on: date | None) -> str | None:
+        return terms.objection(dates, term_of(order, action), today, removed_on)
+
     objections = [
         f"{line.user_key} {why}"
         for line in lines
-        if (why := terms.objection(line.dates, term_of(order, line.action), today, line.removed_on)) is not None
+        if (why := objection(line.action, line.dates, line.removed_on)) is not None
     ]
     return OrderFacts(
         status=order.status,
@@ -190,15 +193,24 @@ def _facts(
     )
 
 
+class Decided(Struct, frozen=True):
+    """The row of the table that holds, by which facts, and the lines that were read for them."""
+
+    transition: Transition
+    facts: OrderFacts
+    lines: Sequence[_Line]
+
+
 def decided(
     trigger: Trigger, order: Order, change: Change, *, money: int | None = None, second: bool = False
-) -> tuple[Transition, OrderFacts]:
-    """The row of the table that holds now; raises Refused with its reason where none does."""
-    known = facts(order, change, money=money, second=second)
+) -> Decided:
+    """What the table says, read in the change's own transaction; raises Refused with its reason where no row holds."""
+    lines = {} if order.history else _lines_of([order.id])
+    known = replace(_facts_with(lines, {order.id: order}, change.now)[order.id], money=money, second=second)
     decision: Decision = decide(trigger, known)
     if decision.transition is None:
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {decision.reason}")
-    return decision.transition, known
+    return Decided(decision.transition, known, lines.get(order.id, ()))
 
 
 _VERBS = {
@@ -299,7 +311,7 @@ def apply(
 
     def work(change: Change) -> Paid:
         order = _expected(number, version)
-        transition, _ = decided(Trigger.APPLY, order, change)
+        found = decided(Trigger.APPLY, order, change)
         payment = (
             Payment.select()
             .where(
@@ -311,7 +323,7 @@ def apply(
             .order_by(Payment.id)
             .first()
         )
-        _settle(change, order, transition, payment)
+        _settle(change, order, found, payment)
         return _paid(change, order, None)
 
     return perform(session, Trigger.APPLY, {"number": number}, Paid, work, request_id=request_id, dry_run=dry_run)
@@ -329,8 +341,7 @@ def settle_free(change: Change, order: Order, paying: Paying | None) -> None:
     """An order that costs nothing is paid as soon as it is made; money for it would belong to nothing."""
     if isinstance(paying, Manual) and paying.amount:
         raise Refused("the order costs nothing: no money can be its payment")
-    transition, _ = decided(Trigger.PAY, order, change)
-    _settle(change, order, transition, None)
+    _settle(change, order, decided(Trigger.PAY, order, change), None)
 
 
 def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
@@ -351,8 +362,8 @@ def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, seco
     if not 0 <= amount <= LARGEST:
         raise WrongUsage(f"an amount is between 0 and {Money(LARGEST, order.currency)}")
     reference = check_text("reference", money.reference) if money.reference or amount else ""
-    transition, known = decided(trigger, order, change, money=amount, second=second)
-    waiting = None if transition.effect is not Effect.RECORD else why_not_settled(trigger, known)
+    found = decided(trigger, order, change, money=amount, second=second)
+    waiting = None if found.transition.effect is not Effect.RECORD else why_not_settled(trigger, found.facts)
     if waiting is not None and amount == 0:
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {waiting}; and no money came that could wait")
     twin = Payment.select().where(
@@ -368,7 +379,7 @@ def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, seco
         )
     payment = _received(change, order, reference, amount) if reference else None
     if waiting is None:
-        _settle(change, order, transition, payment)
+        _settle(change, order, found, payment)
     else:
         assert payment is not None  # noqa: S101 - for the type: money without a reference is only taken for nothing
         _move(order, change)
@@ -406,37 +417,35 @@ def _received(change: Change, order: Order, reference: str, amount: int) -> Paym
     )
 
 
-def _settle(change: Change, order: Order, transition: Transition, payment: Payment | None) -> None:
+def _settle(change: Change, order: Order, found: Decided, payment: Payment | None) -> None:
     """-> Succeed: every line extended once, the invoice issued, the claims released, in this one transaction."""
-    before, late = order.status, transition.effect is Effect.SETTLE_LATE
+    before, late = order.status, found.transition.effect is Effect.SETTLE_LATE
     lapsed = change.settings.orders.lapsed
     today = local_date(change.now, order.office.timezone)
     _move(order, change, status=OrderStatus.SUCCEED, paid_at=change.now, late=late)
     if payment is not None:
         payment.applied, payment.changed_at = True, change.now
         payment.save()
-    lines = _lines_of([order.id])[order.id]
-    extended = [terms.extend(line.dates, term_of(order, line.action), today, lapsed) for line in lines]
+
+    @cache
+    def extended(action: LineAction, dates: Dates) -> Dates:
+        return terms.extend(dates, term_of(order, action), today, lapsed)
+
+    lines = [(line, extended(line.action, line.dates)) for line in found.lines]
     database = Order._meta.database
     database.update_rows(
         [Subscription.activated_on, Subscription.expires_on, Subscription.anchor_day, Subscription.id],
-        (
-            (new.activated_on, new.expires_on, new.anchor_day, line.subscription)
-            for line, new in zip(lines, extended, strict=True)
-        ),
+        ((new.activated_on, new.expires_on, new.anchor_day, line.subscription) for line, new in lines),
     )
     database.update_rows(
         [OrderLine.previous_expiry, OrderLine.new_expiry, OrderLine.applied_on, OrderLine.lapsed, OrderLine.id],
-        (
-            (line.dates.expires_on, new.expires_on, today, lapsed, line.pk)
-            for line, new in zip(lines, extended, strict=True)
-        ),
+        ((line.dates.expires_on, new.expires_on, today, lapsed, line.pk) for line, new in lines),
     )
     Claim.delete().where(Claim.order == order).execute()
     invoice = invoices.issue(
         change,
         order,
-        totals((line.amount, line.tax_rate_ppm) for line in lines),
+        totals((line.amount, line.tax_rate_ppm) for line in found.lines),
         [
             invoices.snapshot_line(
                 user_id=line.user_key,
@@ -451,12 +460,12 @@ def _settle(change: Change, order: Order, transition: Transition, payment: Payme
                 new_expiry=new.expires_on,
                 starts_on=terms.first_day(line.dates.expires_on, today, lapsed),
             )
-            for line, new in zip(lines, extended, strict=True)
+            for line, new in lines
         ],
         None if payment is None else {"provider": payment.provider.value, "reference": payment.reference},
     )
     change.record(
-        transition.trigger,
+        found.transition.trigger,
         order=order.id,
         before={"status": before},
         after={
@@ -540,7 +549,7 @@ def _close(
 
     def work(change: Change) -> OrderDetails:
         order = _expected(number, version)
-        transition, _ = decided(trigger, order, change)
+        transition = decided(trigger, order, change).transition
         before = {"status": order.status, "deleted": order.deleted_at is not None}
         columns: dict[str, Any] = {}
         if transition.target is not None:
@@ -586,7 +595,8 @@ class Offered(Struct, frozen=True):
 
 def offers(number: str, role: Role, now: datetime) -> tuple[Offered, ...]:
     """Every trigger with whether it would do something to the order now, by the same table that decides."""
-    return _offered(read_facts(queries.find_order(number), now), role)
+    order = queries.find_order(number)
+    return _offered(facts_of([order], now)[order.id], role)
 
 
 def offers_of(numbers: Collection[str], role: Role, now: datetime) -> dict[str, tuple[Trigger, ...]]:
