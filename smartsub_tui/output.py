@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -224,7 +224,8 @@ def order(found: OrderDetails, timezone: str) -> str:
         parts.append("Imported history: it stands as it was stated.")
     if found.lines:
         heads = ("ID", "User", "Service", "Was until", "Becomes" if found.paid_at is None else "Became", "Net")
-        net = cache(partial(display.money, with_currency=False))  # ten thousand lines have few prices
+        # Ten thousand lines have few prices and few days.
+        net, day = cache(partial(display.money, with_currency=False)), cache(date.isoformat)
         parts.append(
             table(
                 heads,
@@ -233,8 +234,8 @@ def order(found: OrderDetails, timezone: str) -> str:
                         line.user_id,
                         line.name,
                         line.service.label,
-                        line.previous_expiry.isoformat() if line.previous_expiry else "",
-                        line.new_expiry.isoformat() if line.new_expiry else "",
+                        day(line.previous_expiry) if line.previous_expiry else "",
+                        day(line.new_expiry) if line.new_expiry else "",
                         net(line.amount),
                     )
                     for line in found.lines

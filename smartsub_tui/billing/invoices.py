@@ -67,34 +67,20 @@ def next_number(series: str, year: int) -> tuple[str, int]:
     return f"{series}-{year}-{sequence:06d}", sequence
 
 
-def snapshot_line(
-    *,
-    user_id: str,
-    label: str,
-    department: str,
-    apartment: str | None,
-    service: Service,
-    action: LineAction,
-    amount: int,
-    tax_rate_ppm: int,
-    previous_expiry: date | None,
-    new_expiry: date | None,
-    starts_on: date,
-) -> dict[str, Any]:
-    """One line of a snapshot."""
-    return {
-        "user_id": user_id,
-        "label": label,
-        "department": department,
-        "apartment": apartment,
-        "service": service,
-        "action": action,
-        "amount": amount,
-        "tax_rate_ppm": tax_rate_ppm,
-        "previous_expiry": previous_expiry,
-        "new_expiry": new_expiry,
-        "starts_on": starts_on,
-    }
+class SnapshotLine(Struct, frozen=True, kw_only=True, gc=False):
+    """One line of a snapshot, under the names that it has there."""
+
+    user_id: str
+    label: str
+    department: str
+    apartment: str | None
+    service: Service
+    action: LineAction
+    amount: int
+    tax_rate_ppm: int
+    previous_expiry: date | None
+    new_expiry: date | None
+    starts_on: date
 
 
 def snapshot(
@@ -112,13 +98,13 @@ def snapshot(
     references: BuyerReferences,
     payment: dict[str, Any] | None,
     currency: str,
-    lines: Sequence[dict[str, Any]],
+    lines: Sequence[SnapshotLine],
     by_rate: Mapping[int, tuple[int, int]],
     net: int,
     tax: int,
     total: int,
 ) -> str:
-    """All that an invoice says, as JSON; `lines` are of snapshot_line, `payment` is plain JSON data."""
+    """All that an invoice says, as JSON; `payment` is plain JSON data."""
     # The same text as json.dumps makes without spaces, many times as fast: an invoice may have ten thousand lines.
     return json.encode(
         {
@@ -136,7 +122,7 @@ def snapshot(
             "references": {"po_number": references.po_number, "buyer_reference": references.buyer_reference},
             "payment": payment,
             "currency": currency,
-            "lines": list(lines),
+            "lines": lines,
             "tax": [{"rate_ppm": rate, "net": part, "tax": tax_part} for rate, (part, tax_part) in by_rate.items()],
             "net": net,
             "tax_total": tax,
@@ -151,11 +137,11 @@ def _seller(seller: Seller) -> dict[str, str]:
 
 
 def issue(
-    change: Change, order: Order, totals: Totals, lines: Sequence[dict[str, Any]], payment: dict[str, Any] | None
+    change: Change, order: Order, totals: Totals, lines: Sequence[SnapshotLine], payment: dict[str, Any] | None
 ) -> InvoiceRecord:
     """Issue the invoice of an order that succeeds now, with a snapshot of all that it says.
 
-    `lines` are of snapshot_line, `payment` is plain JSON data. Its day and year are those of the seller's time zone.
+    `payment` is plain JSON data. Its day and year are those of the seller's time zone.
     """
     seller = change.settings.seller
     day = local_date(change.now, seller.timezone)

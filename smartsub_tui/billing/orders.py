@@ -50,6 +50,7 @@ class PlannedLine(Struct, frozen=True, gc=False):
     """One person in an order that is not made yet: price in minor units, dates as if paid today."""
 
     user: UserRecord
+    dates: Dates  # before
     action: LineAction
     days: int | None
     amount: int
@@ -116,7 +117,7 @@ def plan(
         if reason is not None:
             skipped.append(Skipped(user_id=user.id, reason=reason))
             continue
-        lines.append(PlannedLine(user, *bought(user.service, dates)))
+        lines.append(PlannedLine(user, dates, *bought(user.service, dates)))
     return Plan(
         tuple(lines), tuple(skipped), totals((line.amount, line.tax_rate_ppm) for line in lines), prices.currency
     )
@@ -466,10 +467,26 @@ def _create(
             **said,
         },
     )
+    lines = [
+        payments.Line(
+            line.user.subscription_pk,
+            line.action,
+            line.amount,
+            line.tax_rate_ppm,
+            line.user.id,
+            line.user.name,
+            line.user.department,
+            line.user.apartment,
+            line.user.service,
+            line.dates,
+            None,  # nobody is planned for who was removed
+        )
+        for line in planned.lines
+    ]
     if order.total == 0:
-        payments.settle_free(change, order, paying)
+        payments.settle_free(change, order, lines, paying)
     elif paying is not None:
-        payments.pay_new(change, order, paying)
+        payments.pay_new(change, order, lines, paying)
     return NewOrder(order=read_order(order.number, change.now, change.settings), skipped=skipped)
 
 

@@ -69,10 +69,9 @@ class Paid(Struct, frozen=True, kw_only=True):
 # Facts and decisions
 
 
-class _Line(Struct, frozen=True, gc=False):
-    """A line with what it needs to be applied."""
+class Line(Struct, frozen=True, gc=False):
+    """A line of an order with what it needs to be applied; `subscription` is a row id, dates are those before."""
 
-    pk: int
     subscription: int
     action: LineAction
     amount: int
@@ -86,13 +85,12 @@ class _Line(Struct, frozen=True, gc=False):
     removed_on: date | None
 
 
-def _lines_of(orders: Iterable[int]) -> dict[int, list[_Line]]:
+def _lines_of(orders: Iterable[int]) -> dict[int, list[Line]]:
     """The lines of orders, which are given and found by their row ids."""
     stored = (
         OrderLine.select(
             OrderLine.order,
-            OrderLine.id,
-            Subscription.id,
+            OrderLine.subscription,
             OrderLine.action,
             OrderLine.amount,
             OrderLine.tax_rate_ppm,
@@ -112,11 +110,11 @@ def _lines_of(orders: Iterable[int]) -> dict[int, list[_Line]]:
         .where(OrderLine.order.in_(list(orders)))
         .order_by(OrderLine.order, OrderLine.id)
     )
-    found: dict[int, list[_Line]] = defaultdict(list)
+    found: dict[int, list[Line]] = defaultdict(list)
     dates_of = cache(Dates)  # the people of an office share few dates
     for order, *line, activated_on, expires_on, anchor_day, removed_on in rows(stored):
         values: Any = (*line, dates_of(activated_on, expires_on, anchor_day), removed_on)
-        found[order].append(_Line(*values))
+        found[order].append(Line(*values))
     return found
 
 
@@ -127,7 +125,7 @@ def facts_of(orders: Iterable[Order], now: datetime) -> dict[int, OrderFacts]:
 
 
 def _facts_with(
-    lines: Mapping[int, Sequence[_Line]], known: Mapping[int, Order], now: datetime
+    lines: Mapping[int, Sequence[Line]], known: Mapping[int, Order], now: datetime
 ) -> dict[int, OrderFacts]:
     """The facts of orders whose lines were read; imported history needs none."""
     counted: dict[int, int] = dict(
@@ -162,7 +160,7 @@ def _facts_with(
 
 
 def _facts(
-    order: Order, now: datetime, lines: Iterable[_Line], count: int, held_by: Iterable[str], paid: Iterable[Any]
+    order: Order, now: datetime, lines: Iterable[Line], count: int, held_by: Iterable[str], paid: Iterable[Any]
 ) -> OrderFacts:
     """What was read of one order, as facts; `paid` are provider, state, amount and applied of each payment."""
     today = local_date(now, order.office.timezone)
@@ -198,19 +196,29 @@ class Decided(Struct, frozen=True):
 
     transition: Transition
     facts: OrderFacts
-    lines: Sequence[_Line]
+    lines: Sequence[Line]
 
 
 def decided(
-    trigger: Trigger, order: Order, change: Change, *, money: int | None = None, second: bool = False
+    trigger: Trigger,
+    order: Order,
+    change: Change,
+    *,
+    lines: Sequence[Line] | None = None,
+    money: int | None = None,
+    second: bool = False,
 ) -> Decided:
-    """What the table says, read in the change's own transaction; raises Refused with its reason where no row holds."""
-    lines = {} if order.history else _lines_of([order.id])
-    known = replace(_facts_with(lines, {order.id: order}, change.now)[order.id], money=money, second=second)
+    """What the table says, read in the change's own transaction; raises Refused with its reason where no row holds.
+
+    `lines` are those of an order that was made in the same transaction.
+    """
+    if lines is None:
+        lines = [] if order.history else _lines_of([order.id])[order.id]
+    known = replace(_facts_with({order.id: lines}, {order.id: order}, change.now)[order.id], money=money, second=second)
     decision: Decision = decide(trigger, known)
     if decision.transition is None:
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {decision.reason}")
-    return Decided(decision.transition, known, lines.get(order.id, ()))
+    return Decided(decision.transition, known, lines)
 
 
 _VERBS = {
@@ -266,7 +274,7 @@ def pay(
         if isinstance(paying, BankTransfer):
             _choose_bank(change, order)
             return _paid(change, order, None)
-        return _paid(change, order, _take(Trigger.PAY, change, order, paying, second=False))
+        return _paid(change, order, _take(Trigger.PAY, change, order, paying))
 
     arguments = {"number": number, "paying": paying, **references.arguments()}
     return perform(session, Trigger.PAY, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
@@ -329,19 +337,19 @@ def apply(
     return perform(session, Trigger.APPLY, {"number": number}, Paid, work, request_id=request_id, dry_run=dry_run)
 
 
-def pay_new(change: Change, order: Order, paying: Paying) -> None:
-    """Pay, or choose bank transfer for, an order that was made in this same change."""
+def pay_new(change: Change, order: Order, lines: Sequence[Line], paying: Paying) -> None:
+    """Pay, or choose bank transfer for, an order that was made with these lines in this same change."""
     if isinstance(paying, BankTransfer):
-        _choose_bank(change, order)
+        _choose_bank(change, order, lines)
     else:
-        _take(Trigger.PAY, change, order, paying, second=False)
+        _take(Trigger.PAY, change, order, paying, lines=lines)
 
 
-def settle_free(change: Change, order: Order, paying: Paying | None) -> None:
+def settle_free(change: Change, order: Order, lines: Sequence[Line], paying: Paying | None) -> None:
     """An order that costs nothing is paid as soon as it is made; money for it would belong to nothing."""
     if isinstance(paying, Manual) and paying.amount:
         raise Refused("the order costs nothing: no money can be its payment")
-    _settle(change, order, decided(Trigger.PAY, order, change), None)
+    _settle(change, order, decided(Trigger.PAY, order, change, lines=lines), None)
 
 
 def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
@@ -356,13 +364,21 @@ def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
     change.record("references", order=order.id, before=before, after=given)
 
 
-def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, second: bool) -> str | None:
+def _take(
+    trigger: Trigger,
+    change: Change,
+    order: Order,
+    money: Manual,
+    *,
+    lines: Sequence[Line] | None = None,
+    second: bool = False,
+) -> str | None:
     """Take money that is here; why it can only be recorded, None where it was applied."""
     amount = order.total if money.amount is None else money.amount
     if not 0 <= amount <= LARGEST:
         raise WrongUsage(f"an amount is between 0 and {Money(LARGEST, order.currency)}")
     reference = check_text("reference", money.reference) if money.reference or amount else ""
-    found = decided(trigger, order, change, money=amount, second=second)
+    found = decided(trigger, order, change, lines=lines, money=amount, second=second)
     waiting = None if found.transition.effect is not Effect.RECORD else why_not_settled(trigger, found.facts)
     if waiting is not None and amount == 0:
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {waiting}; and no money came that could wait")
@@ -428,18 +444,23 @@ def _settle(change: Change, order: Order, found: Decided, payment: Payment | Non
         payment.save()
 
     @cache
-    def extended(action: LineAction, dates: Dates) -> Dates:
-        return terms.extend(dates, term_of(order, action), today, lapsed)
+    def extended(action: LineAction, dates: Dates) -> tuple[Dates, date]:
+        new = terms.extend(dates, term_of(order, action), today, lapsed)
+        return new, terms.first_day(dates.expires_on, today, lapsed)
 
-    lines = [(line, extended(line.action, line.dates)) for line in found.lines]
+    lines = [(line, *extended(line.action, line.dates)) for line in found.lines]
     database = Order._meta.database
     database.update_rows(
         [Subscription.activated_on, Subscription.expires_on, Subscription.anchor_day, Subscription.id],
-        ((new.activated_on, new.expires_on, new.anchor_day, line.subscription) for line, new in lines),
+        ((new.activated_on, new.expires_on, new.anchor_day, line.subscription) for line, new, _ in lines),
     )
     database.update_rows(
-        [OrderLine.previous_expiry, OrderLine.new_expiry, OrderLine.applied_on, OrderLine.lapsed, OrderLine.id],
-        ((line.dates.expires_on, new.expires_on, today, lapsed, line.pk) for line, new in lines),
+        [
+            *(OrderLine.previous_expiry, OrderLine.new_expiry, OrderLine.applied_on, OrderLine.lapsed),
+            *(OrderLine.order, OrderLine.subscription),
+        ],
+        ((line.dates.expires_on, new.expires_on, today, lapsed, order.id, line.subscription) for line, new, _ in lines),
+        keys=2,
     )
     Claim.delete().where(Claim.order == order).execute()
     invoice = invoices.issue(
@@ -447,7 +468,7 @@ def _settle(change: Change, order: Order, found: Decided, payment: Payment | Non
         order,
         totals((line.amount, line.tax_rate_ppm) for line in found.lines),
         [
-            invoices.snapshot_line(
+            invoices.SnapshotLine(
                 user_id=line.user_key,
                 label=line.label,
                 department=line.department,
@@ -458,9 +479,9 @@ def _settle(change: Change, order: Order, found: Decided, payment: Payment | Non
                 tax_rate_ppm=line.tax_rate_ppm,
                 previous_expiry=line.dates.expires_on,
                 new_expiry=new.expires_on,
-                starts_on=terms.first_day(line.dates.expires_on, today, lapsed),
+                starts_on=starts_on,
             )
-            for line, new in lines
+            for line, new, starts_on in lines
         ],
         None if payment is None else {"provider": payment.provider.value, "reference": payment.reference},
     )
@@ -478,9 +499,9 @@ def _settle(change: Change, order: Order, found: Decided, payment: Payment | Non
     )
 
 
-def _choose_bank(change: Change, order: Order) -> None:
+def _choose_bank(change: Change, order: Order, lines: Sequence[Line] | None = None) -> None:
     """Bank transfer makes no live payment; the first time it is chosen, there is more time to pay."""
-    decided(Trigger.PAY, order, change)
+    decided(Trigger.PAY, order, change, lines=lines)
     if order.bank_chosen_at is not None:
         return
     before = order.pay_by

@@ -167,15 +167,11 @@ class SqliteDatabase(APSWDatabase):
         # Names of our own tables and columns; values go as parameters.
         self._execute_many(f'INSERT INTO "{table}" ({columns}) VALUES ({marks})', fields, rows)  # noqa: S608
 
-    def update_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
-        """Update many rows of one table: values in the order of `fields`, the last of which is the key."""
-        *changed, key = fields
-        table, columns = (
-            key.model._meta.table_name,
-            ", ".join(f'"{each.column_name}" = {self.param}' for each in changed),
-        )
-        sql = f'UPDATE "{table}" SET {columns} WHERE "{key.column_name}" = {self.param}'  # noqa: S608 - as above
-        self._execute_many(sql, fields, rows)
+    def update_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]], *, keys: int = 1) -> None:
+        """Update many rows of one table: values in the order of `fields`, the last `keys` of which say which row."""
+        table, equal = fields[0].model._meta.table_name, [f'"{each.column_name}" = {self.param}' for each in fields]
+        columns, here = ", ".join(equal[:-keys]), " AND ".join(equal[-keys:])
+        self._execute_many(f'UPDATE "{table}" SET {columns} WHERE {here}', fields, rows)  # noqa: S608 - as above
 
     def _execute_many(self, sql: str, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
         converters = [(place, each.db_value) for place, each in enumerate(fields) if not _is_stored_as_it_is(each)]

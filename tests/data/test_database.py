@@ -999,6 +999,11 @@ def test_rows_written_many_at_once_are_converted_as_their_fields_do(database: Sq
         (Role.OPERATOR, None),
         (Role.AUDITOR, NOW),
     ]
+    series = [("INV", 2025, 1), ("INV", 2026, 1), ("CN", 2026, 1)]
+    database.insert_rows([Counter.series, Counter.year, Counter.last], series)
+    database.update_rows([Counter.last, Counter.series, Counter.year], [(7, "INV", 2026)], keys=2)
+    assert list(rows(Counter.select(Counter.last).order_by(Counter.last, Counter.series))) == [(1,), (1,), (7,)]
+    assert Counter.get(last=7).year == 2026
     with pytest.raises(peewee.IntegrityError):
         database.insert_rows([Admin.name, Admin.role, Admin.created_at], people())
     with pytest.raises(ValueError, match="2 values for 3 columns"):
