@@ -19,13 +19,12 @@ from textual.worker import Worker, WorkerFailed
 
 from smartsub_tui import display, paths, themes
 from smartsub_tui.backend import Backend, Superseded
-from smartsub_tui.billing import access, views
+from smartsub_tui.billing import views
+from smartsub_tui.billing.opening import Opening
 from smartsub_tui.billing.session import Session
-from smartsub_tui.clock import Clock, SystemClock
 from smartsub_tui.commands import bindings, keymap, remap
-from smartsub_tui.config import Settings
-from smartsub_tui.data.queries import Sort, parse_sort
-from smartsub_tui.data.records import AdminRecord, OfficeRecord, StateRecord
+from smartsub_tui.data.queries import parse_sort
+from smartsub_tui.data.records import OfficeRecord, StateRecord
 from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
@@ -58,10 +57,10 @@ def _subscriptions() -> Screen[None]:
     return SubscriptionsScreen()
 
 
-def _payments(text: str, sort: Sort | None) -> Screen[None]:
+def _payments(opened: Opening) -> Screen[None]:
     from smartsub_tui.screens.payments import PaymentsScreen
 
-    return PaymentsScreen(text, sort)
+    return PaymentsScreen(opened.filter, opened.sort, opened.first)
 
 
 class SmartSubApp(App[None]):
@@ -75,18 +74,10 @@ class SmartSubApp(App[None]):
     MODES = {"dashboard": _dashboard, "subscriptions": _subscriptions}  # noqa: RUF012 - Textual's own declaration
     # Payments is added with the filter and the sort that it begins with.
 
-    def __init__(
-        self,
-        url: str,
-        admin: str,
-        settings: Settings,
-        *,
-        clock: Clock | None = None,
-        start: str | None = None,
-        filter_text: str | None = None,
-        config_file: Path | None = None,
-    ) -> None:
-        """What is not said of `start` (a mode) and `filter_text` (of Payments) is as the admin left it last."""
+    def __init__(self, backend: Backend, opened: Opening, *, config_file: Path | None = None) -> None:
+        settings = backend.settings
+        # The screen that Textual begins with: going to it from an empty one would draw two.
+        self.DEFAULT_MODE = opened.mode  # type: ignore[misc]  # of the class there
         look = settings.ui.theme
         # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
         for colours in (App.ansi_theme_dark, App.ansi_theme_light):
@@ -98,39 +89,39 @@ class SmartSubApp(App[None]):
         for name, dark in (("-dark-mode", True), ("-light-mode", False)):
             self.set_class(self.current_theme.dark is dark, name, update=False)
         remap(dict(settings.ui.keys))
+        self.add_mode("payments", lambda: _payments(opened))
         self.settings = settings
         self.config_file = config_file or paths.default_config()
-        self.backend = Backend(url, admin, settings, clock or SystemClock())
-        self.who = admin
+        self.backend = backend
+        self.who = f"{opened.admin.name} · {opened.admin.role.label}"
         self.told: Told | None = None
         self.later: list[ItemKey] = []
         self.undoables = UndoStack()
         self._messages: deque[Told] = deque(maxlen=MOST_MESSAGES)
-        self._data_version = 0
+        self._data_version = opened.version
         self.said: list[str] = []  # behind `:`, in this session
         self._held: list[Key] | None = None  # what is typed while a line is looked at
         self._stop: Callable[[], None] = self.drop
-        self._kept: StateRecord | None = None
-        self._start, self._filter_text = start, filter_text
+        self._kept = opened.last
+        self._waiting: list[Callable[[], None]] | None = [self._collect]  # for the first frame
         self.animation_level = "none"
 
-    async def on_mount(self) -> None:
-        try:
-            admin, last, self._data_version = await self.backend.call(_first_look)
-        except SmartsubError as error:
-            self.exit(return_code=error.exit_code, message=display.plain(f"smartsub: {error.message}"))
-            return
-        self.who = f"{admin.name} · {admin.role.label}"
-        self._kept = last
-        text, sort = self._filter_text, None
-        if text is None and last is not None:
-            text, sort = last.filter, parse_sort(last.sort)
-        self.add_mode("payments", lambda: _payments(text or "", sort))
-        left = last.mode if last is not None and last.mode in self._modes else "dashboard"
-        self.switch_mode("payments" if self._filter_text else self._start or left)
+    def on_mount(self) -> None:
         self.set_keymap(keymap())
         self.set_interval(_LOOK_EVERY, self._look_for_changes)
-        self.call_after_refresh(self._collect)
+
+    def on_ready(self) -> None:
+        """All is in its place, and painted next."""
+        waiting, self._waiting = self._waiting or (), None
+        for act in waiting:
+            self.screen.call_after_refresh(act)
+
+    def when_drawn(self, act: Callable[[], None]) -> None:
+        """Do `act` once the screen is drawn; at the start, once the first frame is there, which waits for nothing."""
+        if self._waiting is None:
+            self.screen.call_after_refresh(act)
+        else:
+            self._waiting.append(act)
 
     @staticmethod
     def _collect() -> None:
@@ -157,8 +148,6 @@ class SmartSubApp(App[None]):
 
     def _keep_state(self) -> None:
         """Keep how things are for the next start, where they are not as they were kept; nobody waits for it."""
-        if "payments" not in self._modes:  # it never began
-            return
         from smartsub_tui.screens.payments import PaymentsScreen
 
         payments = self._screen_stacks.get("payments", [])
@@ -372,9 +361,3 @@ class SmartSubApp(App[None]):
 
 def _data_version(session: Session) -> int:
     return session.database.data_version()
-
-
-def _first_look(session: Session) -> tuple[AdminRecord, StateRecord | None, int]:
-    """Who it is, how they left the application, and the state of the database before anything of it is shown."""
-    version = session.database.data_version()
-    return access.check(session.admin, access.Permission.READ), views.last_state(session), version

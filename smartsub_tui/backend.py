@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
+from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
-from smartsub_tui.data.database import available, open_database, was_interrupted
+from smartsub_tui.data.database import available, was_interrupted
 from smartsub_tui.errors import Unavailable
 
 P = ParamSpec("P")
@@ -30,17 +31,19 @@ class Superseded(Exception):
 class Backend:
     """Owns the connection and the thread that it lives in."""
 
-    def __init__(self, url: str, admin: str, settings: Settings, clock: Clock) -> None:
-        self._url, self._admin, self._settings, self._clock = url, admin, settings, clock
+    def __init__(self, url: str, admin: str, settings: Settings, clock: Clock, *, create: bool = False) -> None:
+        """Nothing is opened before something is asked; with `create` a database that is missing is made then."""
+        self._url, self._admin, self._create = url, admin, create
+        self.settings, self.clock = settings, clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._session: Session | None = None
         self._newest: dict[str, int] = {}
         self._waiting: set[object] = set()  # asked, not begun, and not patient
         self._closing = False
 
-    @property
-    def clock(self) -> Clock:
-        return self._clock
+    def begin(self, function: Callable[[Session], T]) -> Future[T]:
+        """Have `function(session)` run from now on, before there is a loop that could wait for it."""
+        return self._thread.submit(self._run, function)
 
     async def call(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs) -> T:
         """The result of `function(session, ...)`, run in the database thread to its end. For writes."""
@@ -174,6 +177,5 @@ class Backend:
 
     def _open(self) -> Session:
         if self._session is None:
-            database = open_database(self._url)
-            self._session = Session(database, self._admin, "app", self._clock, self._settings)
+            self._session = open_session(self._url, self._admin, "app", self.clock, self.settings, create=self._create)
         return self._session

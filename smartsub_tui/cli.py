@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -24,10 +25,11 @@ from msgspec.structs import replace
 from smartsub_tui import __version__, config, output, paths
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import SystemClock
 from smartsub_tui.data import queries
-from smartsub_tui.data.database import available, open_database, path_of, sqlite_version, url_of
+from smartsub_tui.data.database import available, path_of, sqlite_version, url_of
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.data.records import to_json
 from smartsub_tui.data.vocabulary import Trigger
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 # What only some commands need is imported by them: a list of orders must be there at once.
 ROWS = 50
+# Frames in a second at most: Textual, left alone, lets what has changed wait for up to a sixtieth.
+_FRAMES = "200"
 T = TypeVar("T")
 
 
@@ -143,16 +147,11 @@ class Invocation(Struct, frozen=True):
     @contextmanager
     def session(self, *, create: bool = False) -> Iterator[Session]:
         """The database open in this thread; whoever makes one is its manager."""
-        settings = self.settings
-        database = open_database(self.url, create=create)
+        session = open_session(self.url, self.admin, "cli", SystemClock(), self.settings, create=create)
         try:
-            clock = SystemClock()
-            if create:
-                with available(), database.writing():
-                    access.found_manager(self.admin, clock.now())
-            yield Session(database, self.admin, "cli", clock, settings)
+            yield session
         finally:
-            database.close()
+            session.database.close()
 
     @contextmanager
     def reading(self, permission: Permission = Permission.READ) -> Iterator[Session]:
@@ -226,14 +225,23 @@ def _open(run: Invocation, screen: str | None, filter_text: str | None) -> None:
         with run.session(create=True) as session:
             _print_dashboard(run, session, filter_text or "")
         return
-    with run.session(create=True) as session, available():
-        access.check(session.admin, Permission.READ)
-    gc.disable()  # as above, until the application has drawn its first frame
-    from smartsub_tui.app import SmartSubApp
+    from smartsub_tui.backend import Backend
+    from smartsub_tui.billing import opening
 
-    app = SmartSubApp(
-        run.url, run.admin, run.settings, start=screen, filter_text=filter_text, config_file=run.config_file
-    )
+    gc.disable()  # as above, until the application has drawn its first frame
+    os.environ["TEXTUAL_FPS"] = _FRAMES
+    backend = Backend(run.url, run.admin, run.settings, SystemClock(), create=True)
+    rows = get_terminal_size().lines
+    looked = backend.begin(lambda session: opening.look(session, screen, filter_text, rows=rows))
+    # While Textual is imported, which takes longer.
+    try:
+        from smartsub_tui.app import SmartSubApp
+
+        opened = looked.result()
+    except BaseException:
+        backend.close()
+        raise
+    app = SmartSubApp(backend, opened, config_file=run.config_file)
     app.run()
     if app.return_code:
         raise SystemExit(app.return_code)

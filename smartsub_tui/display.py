@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -24,6 +24,8 @@ from smartsub_tui.data.money import Money, format_amount
 from smartsub_tui.data.vocabulary import OrderStatus, Rank, SubscriptionState
 
 if TYPE_CHECKING:
+    from rich.segment import Segment
+    from rich.style import Style
     from rich.text import Text
     from textual.content import Content
 
@@ -280,6 +282,28 @@ def cells(text: str, width: int, style: str = "", *, lead: str = "") -> list[Tex
         line.append_text(cell(part, style))
         lines.append(line)
     return lines
+
+
+def segments(parts: Iterable[tuple[str, str]], width: int, base: Style) -> list[Segment]:
+    """plain(text) of each part in its style over `base`, as one line of exactly `width` cells.
+
+    What Text would do too, at a fifth of its cost: a table draws all of its lines at once.
+    """
+    from rich.segment import Segment
+    from rich.style import Style
+
+    runs: list[tuple[str, str]] = []
+    room = width
+    for text, style in (*parts, (" " * width, "")):
+        shown = plain(text)
+        if (wide := cell_width(shown)) > room:
+            shown, wide = fit(shown, room) if text.strip() else " " * room, room
+        room -= wide
+        if runs and runs[-1][1] == style:
+            runs[-1] = runs[-1][0] + shown, style
+        else:
+            runs.append((shown, style))
+    return [Segment(shown, base + Style.parse(rich_style(style)) if style else base) for shown, style in runs if shown]
 
 
 def content(text: str, style: str = "", *, lines: bool = False) -> Content:

@@ -30,7 +30,7 @@ BUSY_SECONDS: Final = 10.0
 _WAIT_SECONDS: Final = (0.0005, 0.05)
 # KiB of pages that a connection keeps. Reading walks indexes and needs few at a time; a write of many rows touches all
 # of them again and again, and would read them anew each time.
-_READING_KIB: Final = 2000
+_READING_KIB: Final = 500
 _WRITING_KIB: Final = 8000
 
 # Codes of SQLite that playhouse.apsw_ext does not map; an unmapped one would pass every `except peewee.Error`.

@@ -3,79 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import BindingType
 from textual.css.query import NoMatches
+from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
-from textual.worker import Worker
 
 from smartsub_tui import display
 from smartsub_tui.backend import Backend, Superseded
 from smartsub_tui.commands import INTO_FIELDS, bindings
-from smartsub_tui.config import Settings
 from smartsub_tui.data.filters import Moment
-from smartsub_tui.data.records import OfficeRecord
-from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
-from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.widgets.frame import KeyLine, Masthead
 from smartsub_tui.widgets.message_line import MessageLine, Told
 
-
-class Host(Protocol):
-    """What a screen asks of the application around it. Imports go down only, so the screen says it, not the app."""
-
-    backend: Backend
-    settings: Settings
-    config_file: Path
-    who: str
-    told: Told | None  # and not read yet
-    later: list[ItemKey]  # of the triage queue, put off in this session
-    undoables: UndoStack
-
-    @property
-    def messages(self) -> Sequence[Told]: ...
-
-    @property
-    def said(self) -> list[str]: ...
-
-    def tell(self, text: str, *, wrong: bool = False) -> None: ...
-
-    def go_back(self, *, leave: bool = False) -> None: ...
-
-    def go_up(self, steps: int) -> None: ...
-
-    def shows(self, screen: Screen[None]) -> bool: ...
-
-    def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]: ...
-
-    def hold(self, stop: Callable[[], None]) -> None: ...
-
-    def let_go(self) -> None: ...
-
-    def drop(self) -> None: ...
-
-    def open_payments(self, filter_text: str, sort: str | None = None) -> None: ...
-
-    def open_expiries(self) -> None: ...
-
-    def open_filter(self) -> None: ...
-
-    def open_activate(self, office: OfficeRecord) -> None: ...
-
-    def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None: ...
-
-    def open_expiring(self, filter_text: str) -> None: ...
-
-    def open_order(self, number: str) -> None: ...
-
-    def open_triage(self) -> None: ...
+if TYPE_CHECKING:
+    from smartsub_tui.screens.host import Host
 
 
 class BaseScreen(Screen[None]):
@@ -101,7 +49,7 @@ class BaseScreen(Screen[None]):
 
     @property
     def smartsub(self) -> Host:
-        return cast(Host, self.app)
+        return cast("Host", self.app)
 
     @property
     def backend(self) -> Backend:
@@ -138,6 +86,16 @@ class BaseScreen(Screen[None]):
     @property
     def key_line(self) -> KeyLine:
         return self.query_one(KeyLine)
+
+    # At the start Textual says three times how large the terminal is, and draws what it then throws away.
+
+    def _screen_resized(self, size: Size) -> None:
+        if size != self._size or not self._compositor.root:
+            super()._screen_resized(size)
+
+    def _compositor_refresh(self) -> None:
+        if not self.app._batch_count:
+            super()._compositor_refresh()
 
     def work(self, group: str, coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a coroutine beside the interface; a newer one of the same group takes its place.

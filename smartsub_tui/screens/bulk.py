@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from msgspec import Struct
 from rich.text import Text
@@ -27,11 +27,13 @@ from smartsub_tui.billing.changes import check_text
 from smartsub_tui.commands import COMMANDS, OF_TRIGGER
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
 from smartsub_tui.errors import SmartsubError
-from smartsub_tui.screens.base import Host
 from smartsub_tui.screens.question import Question
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.frame import Masthead, Rule
 from smartsub_tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from smartsub_tui.screens.host import Host
 
 _LOOKED_AT: Final = 500  # orders between which whatever else is asked gets its turn
 _SHOWN: Final = 5
@@ -221,7 +223,7 @@ class BulkScreen(Question[str]):
 
     @property
     def smartsub(self) -> Host:
-        return cast(Host, self.app)
+        return cast("Host", self.app)
 
     # What is shown
 

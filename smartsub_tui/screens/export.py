@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -24,8 +24,10 @@ from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.files import FileExists
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.errors import SmartsubError
-from smartsub_tui.screens.base import Host
 from smartsub_tui.widgets.field import Field
+
+if TYPE_CHECKING:
+    from smartsub_tui.screens.host import Host
 
 
 class _Step(Enum):
@@ -76,7 +78,7 @@ class ExportScreen(ModalScreen[None]):
 
     @property
     def smartsub(self) -> Host:
-        return cast(Host, self.app)
+        return cast("Host", self.app)
 
     @property
     def field(self) -> Field:

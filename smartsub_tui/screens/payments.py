@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.events import Resize
+from textual.events import DescendantFocus, Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing.changes import time_out_due
+from smartsub_tui.billing.opening import First
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings, key_of
 from smartsub_tui.data import queries
@@ -26,25 +28,26 @@ from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
 from smartsub_tui.screens.order_actions import OrderActions, offered_of
 from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.filter_bar import FilterBar
-from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
+from smartsub_tui.widgets.frame import KeyLine, Line, Masthead, Rule
 from smartsub_tui.widgets.order_table import SORTABLE, OrderTable
 
 if TYPE_CHECKING:
     from smartsub_tui.screens.at_time import Span
     from smartsub_tui.screens.base import BaseScreen
 
-_FIRST: Final = 64  # rows of the first page: as many as the tallest usual terminal shows
+_BELOW: Final = 8  # rows of the first page below those in sight
 _PAGE: Final = 128
 # Seconds that a question may hold the database before it goes on in parts, and that one part should take.
 _BOX: Final = 0.05
 _SMALL_BOX: Final = 0.01  # where something else can be shown at once
-_LOOKED_AT: Final = 16_000  # rows of the first part
+_LOOKED_AT: Final = 32_000  # rows of the first part
 _MOST_LOOKED_AT: Final = 512_000
 _TELL_EVERY: Final = 0.3  # seconds between two words on how far a search has come
 _COUNT_AFTER: Final = 0.25  # seconds of quiet: while one types, every letter would be counted for nothing
 MOST_MARKED: Final = 100_000
 _MOST_OFFERS: Final = 4096
 _TALL: Final = 24
+_ALL_FACETS: Final = 180  # cells, in which every status and type has room beside the others
 
 
 class PaymentsScreen(OrderActions):
@@ -70,13 +73,15 @@ class PaymentsScreen(OrderActions):
         *ORDER_ACTIONS,
     )
 
-    def __init__(self, text: str = "", sort: Sort | None = None) -> None:
+    def __init__(self, text: str = "", sort: Sort | None = None, first: First | None = None) -> None:
+        """`first` are the rows of this filter and sort, where they were read before there was a screen."""
         super().__init__()
         self._text = text
         self.sort = sort or Sort()
         self._shown: tuple[Filter, Sort] | None = None  # what the table is of
         self._jumps = 0  # to the list's ends, asked for until now
         self._stale = False  # the rows are to be read again
+        self._first = first  # until it is drawn
         self._searching = False
         self._everything: int | None = None
         self._facets: Facets | None = None
@@ -89,18 +94,32 @@ class PaymentsScreen(OrderActions):
         yield FilterBar(
             "orders", self._text, self.to_table, backend=self.backend, moment=self.moment, found=self._number_entered
         )
-        yield Static("", id="facets")
+        yield Line(id="facets")
         yield Rule()
-        yield Static("", id="empty")
+        empty = Static("", id="empty")
+        empty.display = False
+        yield empty
         yield OrderTable()
         yield Rule()
-        yield Static("", id="updated")
+        yield Line(id="updated")
         yield KeyLine()
 
     def on_mount(self) -> None:
         self.show_trail("Payments")
-        self.query_one("#empty").display = False
+        self.query_one("#facets").styles.height = self._room_for_facets()
         self.set_focus(self.table)
+
+        if self._first is not None:
+            self._show(self._first.page, base=0, first=True, last=self._first.all, offers=self._first.offers)
+            self._shown = self.filter, self.sort
+            self.listed(self.asked())
+            self.smartsub.when_drawn(self._drawn)
+
+    def _drawn(self) -> None:
+        """The first frame is there, and now what it did not have."""
+        self._first = None
+        self._offer()
+        self._count(anew=True)
 
     @property
     def table(self) -> OrderTable:
@@ -132,6 +151,8 @@ class PaymentsScreen(OrderActions):
 
     def load(self) -> None:
         """Read the rows again where they stand, and count anew."""
+        if self._first is not None:
+            return
         asked = self.filter, self.sort
         if self._shown != asked or not self.table.window.rows or self._searching:
             self._begin()
@@ -145,7 +166,7 @@ class PaymentsScreen(OrderActions):
         on = self._around() if self._shown == (chosen, sort) else ()
 
         async def begin() -> None:
-            page, end = await self._find(chosen, sort, limit=_FIRST, tell=True)
+            page, end = await self._find(chosen, sort, limit=self.table.page + _BELOW, tell=True)
             self._show(page, base=0, first=True, last=end, on=on)
             self._shown, self._stale = (chosen, sort), False
             if self._facets is not None:  # of the same filter, under another sort
@@ -222,10 +243,12 @@ class PaymentsScreen(OrderActions):
     async def _search(
         self, chosen: Filter, moment: Moment, sort: Sort, start: Cursor | None, backward: bool, limit: int, tell: bool
     ) -> tuple[OrderPage, bool]:
-        found, seen, looked_at, told = OrderPage((), ()), 0, _LOOKED_AT, 0.0
-        if tell and chosen.number_prefix is not None:
+        found, seen, looked_at, told = OrderPage((), ()), 0, _LOOKED_AT, perf_counter()
+        if tell:
             # Those that begin with the digits lie side by side: they are there before the others are found.
-            self._show_some(await self.backend.latest("orders", _beginning, chosen, moment, _FIRST), seen)
+            digits = chosen.number_prefix is not None
+            beginning = await self.backend.latest("orders", _beginning, chosen, moment, limit) if digits else found
+            self._show_some(beginning, seen)
         while True:
             began = perf_counter()
             part = await self.backend.patient(
@@ -236,8 +259,8 @@ class PaymentsScreen(OrderActions):
             if part.onward is None or len(found.rows) >= limit:
                 return found, part.onward is None
             start = part.onward
-            if tell and began - told >= _TELL_EVERY:
-                told = began
+            if tell and perf_counter() - told >= _TELL_EVERY:
+                told = perf_counter()
                 self._show_some(found, seen)
             looked_at = min(_MOST_LOOKED_AT, looked_at * 2) if took < _BOX else max(1_000, looked_at // 2)
 
@@ -246,14 +269,24 @@ class PaymentsScreen(OrderActions):
         if found.rows:
             self._show(found, base=0, first=True, last=False, on=self._around())
         everything = f" of {display.count(self._everything)}" if self._everything is not None else ""
-        self.filter_bar.note(f"searching, {display.count(seen)}{everything}")
+        if seen:
+            self.filter_bar.note(f"searching, {display.count(seen)}")
         if not found.rows:
             self._show_empty(f"None among {display.count(seen)}{everything} orders yet: searching on, keys work.")
 
-    def _show(self, page: OrderPage, *, base: int, first: bool, last: bool, on: Collection[str] = ()) -> None:
+    def _show(
+        self,
+        page: OrderPage,
+        *,
+        base: int,
+        first: bool,
+        last: bool,
+        on: Collection[str] = (),
+        offers: Mapping[tuple[str, int], tuple[Trigger, ...]] = MappingProxyType({}),
+    ) -> None:
         now = self.backend.clock.now()
         # What is offered depends on the hour too, and on orders that hold the same people.
-        self._offers.clear()
+        self._offers = dict(offers)
         self.table.begin(self.sort, now, self.timezone, anew=self._shown != (self.filter, self.sort))
         self.table.show(page.rows, page.cursors, base=base, first=first, last=last, on=on)
         if not page.rows and not self._searching:
@@ -278,7 +311,7 @@ class PaymentsScreen(OrderActions):
             money = ", ".join(display.money(Money(sums[code], code)) for code in sorted(sums))
             marked = f"{display.count(len(self._marks))} marked, {money}"
         room = max(0, self.size.width - 2 - len(updated) - 2)
-        self.query_one("#updated", Static).update(display.content(f"{display.fit(marked, room)}  {updated}"))
+        self.query_one("#updated", Line).show(display.content(f"{display.fit(marked, room)}  {updated}"))
 
     def _count(self, *, anew: bool = False, after: float = 0.0) -> None:
         """Count what the filter lets through, by status and type, and all orders.
@@ -305,13 +338,13 @@ class PaymentsScreen(OrderActions):
         self.work("count", count)
 
     def _paint_facets(self) -> None:
-        """What occurs, each with its count; on a low terminal a row of the table is worth more."""
+        """What occurs, each with its count; on a low terminal a row of the table is worth more than all of it."""
         if self._facets is None:
             return
         statuses, types = self._facets
         parts = [f"{word.label} {display.count(statuses[word])}" for word in OrderStatus if word in statuses]
         parts += [f"{word.label} {display.count(types[word])}" for word in OrderType if word in types]
-        width, height = self.size
+        width = self.size.width
         lines = [""]
         for part in parts:
             longer = f"{lines[-1]}  {part}" if lines[-1] else part
@@ -319,13 +352,21 @@ class PaymentsScreen(OrderActions):
                 lines[-1] = longer
             else:
                 lines.append(part)
-        shown = lines[: 2 if height >= _TALL else 1]
-        self.query_one("#facets", Static).update(display.content("\n".join(shown), lines=True))
+        shown = lines[: self._room_for_facets()]
+        self.query_one("#facets", Line).show(display.content("\n".join(shown), lines=True))
+
+    def _room_for_facets(self) -> int:
+        """Lines for what there may be, not for what there is: the table must not move when all has been counted."""
+        width, height = self.app.size
+        return 2 if height >= _TALL and width < _ALL_FACETS else 1
 
     # The table asks
 
     @on(OrderTable.Wanted)
     def _wanted(self, event: OrderTable.Wanted) -> None:
+        if self._first is not None:
+            self.smartsub.when_drawn(lambda: self._wanted(event))
+            return
         if self._searching or self._shown != (self.filter, self.sort):
             return
         chosen, sort, window = self.filter, self.sort, self.table.window
@@ -356,6 +397,7 @@ class PaymentsScreen(OrderActions):
 
         self.work("orders", more)
 
+    @on(DescendantFocus)
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
         self._offer()
@@ -382,25 +424,32 @@ class PaymentsScreen(OrderActions):
     def _offer(self) -> None:
         """The key line: what is legal for the order under the cursor, or for what is marked."""
         order = self.table.current
+        if self.filter_bar.editing:  # every other key is a letter of the filter
+            self.key_line.show(("back", "palette"))
+            return
         if order is None:
             self.key_line.show(("filter", "by_status", "by_type", "help", "quit", "billing"))
             return
-        key = order.number, order.version
-        if key in self._offers:
-            self._show_keys(order, self._offers[key])
+        triggers = self._offers.get((order.number, order.version))
+        if triggers is not None:
+            self._show_keys(order, triggers)
+        if self._first is not None:
             return
-        # Those of the whole page at once: the next steps of the cursor ask nothing.
-        window, top = self.table.window, self.table.top
-        rows = [row for row in map(window.at, range(top, top + self.table.page)) if row is not None]
-        versions = {row.number: row.version for row in (*rows, order)}
+        # Those of this page and the next at once: the next steps of the cursor ask nothing.
+        window, top, page = self.table.window, self.table.top, self.table.page
+        near = [row for row in map(window.at, range(top, top + 2 * page)) if row is not None]
+        unknown = {row.number: row.version for row in (order, *near) if (row.number, row.version) not in self._offers}
+        if triggers is not None and len(unknown) <= page // 2:
+            return
 
         async def offer() -> None:
-            found = await self.backend.latest("offers", offered_of, list(versions))
+            found = await self.backend.latest("offers", offered_of, list(unknown))
             if len(self._offers) > _MOST_OFFERS:
                 self._offers.clear()
-            self._offers.update({(number, versions[number]): triggers for number, triggers in found.items()})
+            # What is gone meanwhile offers nothing.
+            self._offers.update({(number, version): found.get(number, ()) for number, version in unknown.items()})
             current = self.table.current
-            if current is not None:
+            if current is not None and not self.filter_bar.editing:
                 self._show_keys(current, self._offers.get((current.number, current.version), ()))
 
         self.work("offers", offer)
@@ -413,6 +462,7 @@ class PaymentsScreen(OrderActions):
 
     @on(Resize)
     def _resized(self) -> None:
+        self.query_one("#facets").styles.height = self._room_for_facets()
         self.table.lay_out()
         self._sum_up()
         self._paint_facets()

@@ -27,6 +27,7 @@ from smartsub_tui.data.filter_words import Completion, Names, complete, waits
 from smartsub_tui.data.filters import Filter, FilterError, Moment, Subject, parse
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.widgets.field import Field
+from smartsub_tui.widgets.frame import Line
 
 _MOST_LINES: Final = 2  # no more than lies between the field and the table
 _BETWEEN: Final = "  "
@@ -123,13 +124,12 @@ class FilterBar(Vertical):
         self._taken: tuple[str, int] | None = None  # from which text the offer is taken, and which one was
         self._problem: FilterError | None = None
         self._below = Content()
-        self._note = ""
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Static("/", id="filter-slash")
             yield FilterField(self._text, self)
-            yield Static("", id="filter-note")
+            yield Line(id="filter-note")
         yield _Below("", id="filter-below")
 
     @property
@@ -143,8 +143,7 @@ class FilterBar(Vertical):
 
     def note(self, text: str) -> None:
         """What stands at the right end: how many of how many."""
-        longer, self._note = len(text) != len(self._note), text
-        self.query_one("#filter-note", Static).update(display.cell(text), layout=longer)
+        self.query_one("#filter-note", Line).show(display.content(text))
 
     def set(self, text: str) -> None:
         """Put a filter into the line, as if it had been typed; it counts at once."""

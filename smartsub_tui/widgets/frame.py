@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from rich.text import Text
+from textual.content import Content
 from textual.events import Click
 from textual.geometry import Region
 from textual.screen import Screen
@@ -129,6 +130,19 @@ class Masthead(_Clickable):
         """What to say where the terminal is smaller than the screens are made for; else nothing."""
         width, height = self.app.size
         return f"{width}x{height}, needs 60x18" if width < 60 or height < 18 else ""
+
+
+class Line(Static):
+    """A line, or as many as the stylesheet gives it: what it shows moves nothing, and is painted where it is new."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("", id=id)
+        self._shown = Content()
+
+    def show(self, content: Content) -> None:
+        if not content.is_same(self._shown):
+            self._shown = content
+            self.update(content, layout=False)
 
 
 class Rule(Static):

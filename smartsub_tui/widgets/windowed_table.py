@@ -20,12 +20,15 @@ from textual.coordinate import Coordinate
 from textual.events import Click, MouseMove
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import DataTable
 from textual.widgets.data_table import CellKey, ColumnKey, RowKey
 
 from smartsub_tui import display
 from smartsub_tui.widgets.row_table import RowTable
+from smartsub_tui.widgets.still_bar import StillBar
 from smartsub_tui.widgets.window import Row, Window
 
 # Rows that are kept, and how near to the window's edge the cursor comes before more are asked for.
@@ -63,6 +66,7 @@ class WindowedTable(RowTable, Generic[Row]):
         self.window: Window[Any] = Window()
         self.marked: set[Hashable] = set()
         self._strips: dict[tuple[Hashable, bool, bool], Strip] = {}
+        self._drawn = 0  # their width
         self._asked: str | None = None
         super().__init__()
 
@@ -145,10 +149,10 @@ class WindowedTable(RowTable, Generic[Row]):
         self._move_all(self.window.placed(base))
 
     def lay_out(self) -> None:
-        """Columns and lines anew: the width or the look changed."""
-        self._strips.clear()
-        self._columns_changed()
-        self.refresh()
+        """Columns for another width, where they are others then; the lines are drawn anew by whoever changed it."""
+        if self._columns_changed():
+            self._strips.clear()
+            self.refresh()
 
     def mark(self, marked: Iterable[Hashable]) -> None:
         """These rows are marked, and no others."""
@@ -197,7 +201,17 @@ class WindowedTable(RowTable, Generic[Row]):
             return
         for place, (was, now) in enumerate(zip(before, self._in_sight(), strict=False)):
             if was != now:
-                self.refresh(Region(0, place + self.header_height, self.size.width, 1))
+                self.refresh(self._lines(place))
+
+    def _lines(self, first: int, count: int = 1) -> Region:
+        """Lines of rows, without the head above them and the bar beside them."""
+        wide = self.size.width - self.scrollbar_size_vertical
+        return Region(0, first + self.header_height, wide, count)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        self.vertical_scrollbar.position = new_value
+        if round(old_value) != round(new_value):
+            self.refresh(self._lines(0, self.page))
 
     def _move_all(self, by: int) -> None:
         """The same rows have other numbers."""
@@ -293,6 +307,14 @@ class WindowedTable(RowTable, Generic[Row]):
     # What DataTable asks of its rows, answered from the window
 
     @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = bar = StillBar(thickness=self.scrollbar_size_vertical)
+            bar.display = False
+            self.app._start_widget(self, bar)
+        return self._vertical_scrollbar
+
+    @property
     def row_count(self) -> int:
         return self.window.total
 
@@ -330,7 +352,7 @@ class WindowedTable(RowTable, Generic[Row]):
         return RowKey(None if found is None else str(self.key_of(found)))
 
     def _get_row_region(self, row_index: int) -> Region:
-        return Region(0, row_index + self.header_height, self.size.width, 1)
+        return self._lines(row_index)
 
     def _highlight_row(self, row_index: int) -> None:
         self.refresh_row(row_index)
@@ -348,9 +370,11 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def _update_dimensions(self, new_rows: Any) -> None:
         self._require_update_dimensions = False
-        size = Size(self.size.width, self.window.total + self.header_height)
+        size = Size(0, self.window.total + self.header_height)  # never wider than it is
         if size != self.virtual_size:
-            self.virtual_size = size
+            # As a change of a reactive it would lay out the whole screen, and paint every line of the table.
+            self.set_reactive(Widget.virtual_size, size)
+            self._scroll_update(size)
 
     def _scroll_cursor_into_view(self, animate: bool = False) -> None:
         row, top, page = self.cursor_row, self.top, self.page
@@ -373,6 +397,9 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
+        if width != self._drawn:
+            self._strips.clear()
+            self._drawn = width
         if y < self.header_height:
             style = base + self.get_component_rich_style("datatable--header")
             text = " " * _GUTTER + "".join(str(column.label) for column in self.ordered_columns)
@@ -391,16 +418,11 @@ class WindowedTable(RowTable, Generic[Row]):
         return strip
 
     def _draw(self, row: Any, under: bool, marked: bool, width: int, base: Style) -> Strip:
-        line = Text("*" if marked else " ", "bold" if marked else "", no_wrap=True, end="")
+        parts = [("*" if marked else " ", "bold" if marked else "")]
         for text, look in self.cells(row):
-            line.append_text(display.cell(text, "" if under else look))
-            line.append(" ")
-        line.truncate(width, pad=True)
-        if line.cell_len < width:
-            line.pad_right(width - line.cell_len)
+            parts += [(text, "" if under else look), (" ", "")]
         style = base + self.get_component_rich_style("datatable--cursor") if under else base
-        segments = list(line.render(self.app.console))
-        return Strip(Segment.apply_style(segments, style), width).simplify()
+        return Strip(display.segments(parts, width, style), width)
 
 
 def _head(head: Head) -> str:

@@ -7,14 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from smartsub_tui.app import SmartSubApp
 from smartsub_tui.billing.demo import make_demo
 from smartsub_tui.config import InterfaceSettings, Seller, Settings
 from smartsub_tui.data.database import open_database, url_of
 from smartsub_tui.data.models import Admin
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.screens.pay import PayScreen
-from tests.screens.stage import press, settle, until, write
+from tests.screens.stage import app_over, press, settle, until, write
 from tests.support import NOW, FixedClock
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
@@ -33,7 +32,7 @@ PICTURES: Final[dict[str, tuple[str, ...]]] = {
 
 
 async def take(url: str, name: str, steps: tuple[str, ...]) -> None:
-    app = SmartSubApp(url, "mara", SETTINGS, clock=FixedClock())
+    app = app_over(url, "mara", SETTINGS, FixedClock())
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         for step in steps:

@@ -12,6 +12,9 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
+from smartsub_tui.backend import Backend
+from smartsub_tui.billing import opening
+from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.database import url_of
 from smartsub_tui.data.vocabulary import Role
@@ -35,6 +38,22 @@ def make_database(folder: Path, fill: Callable[[], Any], role: Role = Role.MANAG
     return path
 
 
+def app_over(
+    url: str,
+    admin: str,
+    settings: Settings,
+    clock: Clock,
+    *,
+    start: str | None = None,
+    filter_text: str | None = None,
+    config_file: Path | None = None,
+) -> SmartSubApp:
+    """The application as `smartsub` opens it."""
+    backend = Backend(url, admin, settings, clock)
+    opened = backend.begin(lambda session: opening.look(session, start, filter_text)).result()
+    return SmartSubApp(backend, opened, config_file=config_file)
+
+
 @asynccontextmanager
 async def on_stage(
     path: Path,
@@ -49,9 +68,7 @@ async def on_stage(
 ) -> AsyncIterator[tuple[SmartSubApp, Pilot[None]]]:
     """The application over `path`, settled on its first screen."""
     settings = replace(settings, ui=replace(settings.ui, theme=theme))
-    app = SmartSubApp(
-        url_of(path), role.value, settings, clock=clock or FixedClock(), start=start, filter_text=filter_text
-    )
+    app = app_over(url_of(path), role.value, settings, clock or FixedClock(), start=start, filter_text=filter_text)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: "updated " in drawn(app))  # both first screens say when they were
         yield app, pilot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -22,7 +23,7 @@ from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
 from smartsub_tui.screens.views import ViewsScreen
 from smartsub_tui.widgets.view_table import ViewTable
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import app_over, drawn, make_database, on_stage, press, settle, toasts, until, write
 from tests.screens.test_command_line import say
 from tests.screens.test_journey import fill, look
 from tests.screens.test_mouse import click
@@ -139,8 +140,8 @@ async def test_the_table_of_views_fits_at_every_size(path: Path) -> None:
 # How the application was left
 
 
-def reopened(path: Path, **options: str) -> SmartSubApp:
-    return SmartSubApp(url_of(path), Role.MANAGER.value, SETTINGS, clock=FixedClock(), **options)  # type: ignore[arg-type]
+def reopened(path: Path, **options: Any) -> SmartSubApp:
+    return app_over(url_of(path), Role.MANAGER.value, SETTINGS, FixedClock(), **options)
 
 
 async def leave_payments(path: Path) -> None:

@@ -13,6 +13,7 @@ from smartsub_tui.app import SmartSubApp
 from smartsub_tui.config import BillingSystem, InterfaceSettings, Seller, Settings
 from smartsub_tui.data.database import url_of
 from smartsub_tui.screens.question import Question
+from tests.screens import stage
 from tests.screens.stage import drawn, make_database, press, until, write
 from tests.screens.test_journey import fill
 from tests.screens.test_triage import fill as everything_that_needs_someone
@@ -41,7 +42,7 @@ def app_over(path: Path, start: str = "dashboard", theme: str = "dark", url: str
     # A relative name, likewise.
     url = url_of(path.relative_to(Path.cwd()))
     config = Path("/home/mara/.config/smartsub/config.toml")
-    return SmartSubApp(url, "manager", settings, clock=FixedClock(), start=start, config_file=config)
+    return stage.app_over(url, "manager", settings, FixedClock(), start=start, config_file=config)
 
 
 class Way(NamedTuple):
