@@ -411,7 +411,7 @@ class _History:
         office: _Office,
         term: Term,
         sums: pricing.Totals,
-        lines: Sequence[dict[str, Any]],
+        lines: Sequence[invoices.SnapshotLine],
     ) -> None:
         rows = self._rows
         sequence = self.years[today.year] = self.years.get(today.year, 0) + 1
@@ -461,8 +461,10 @@ class _History:
         )
 
 
-def _snapshot_line(person: _Person, term: Term, amount: int, was: Dates, new: Dates, today: date) -> dict[str, Any]:
-    return invoices.snapshot_line(
+def _snapshot_line(
+    person: _Person, term: Term, amount: int, was: Dates, new: Dates, today: date
+) -> invoices.SnapshotLine:
+    return invoices.SnapshotLine(
         user_id=person.key,
         label=person.name,
         department=person.part,

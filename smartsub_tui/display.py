@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -142,6 +142,19 @@ def fit(text: str, width: int, *, align: Literal["left", "right"] = "left") -> s
         shown, size = _cut(shown, width)
     padding = " " * (width - size)
     return padding + shown if align == "right" else shown + padding
+
+
+def straight(texts: Sequence[str], *, align: Literal["left", "right"] = "left") -> list[str]:
+    """A column: each of the texts (at least one) as `fit` shows it in as many cells as the widest of them takes."""
+    right = align == "right"
+    if all(map(str.isascii, texts)) and all(map(str.isprintable, texts)):  # as most are, without a look at every cell
+        width = max(map(len, texts))
+        return [text.rjust(width) if right else text.ljust(width) for text in texts]
+    shown = [plain(text) for text in texts]
+    sizes = [_width(text) for text in shown]
+    widest = max(sizes)
+    padding = [" " * (widest - size) for size in sizes]
+    return [gap + text if right else text + gap for gap, text in zip(padding, shown, strict=True)]
 
 
 def wrapped(text: str, width: int) -> list[str]:

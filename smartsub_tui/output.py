@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache, partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from smartsub_tui import display
@@ -28,19 +30,11 @@ def as_json(value: Any) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Text in straight columns under their heads; the columns numbered in `right` are set to the right."""
-    cells = [[display.plain(cell) for cell in row] for row in rows]
-    widths = [
-        max([display.cell_width(head), *(display.cell_width(row[column]) for row in cells)])
-        for column, head in enumerate(heads)
+    columns = [
+        display.straight([head, *map(itemgetter(place), rows)], align="right" if place in right else "left")
+        for place, head in enumerate(heads)
     ]
-
-    def line(row: Sequence[str]) -> str:
-        return "  ".join(
-            display.fit(cell, widths[column], align="right" if column in right else "left")
-            for column, cell in enumerate(row)
-        ).rstrip()
-
-    return "\n".join([line(heads), *(line(row) for row in cells)])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
 
 def offices(found: Sequence[OfficeRecord]) -> str:
@@ -230,6 +224,8 @@ def order(found: OrderDetails, timezone: str) -> str:
         parts.append("Imported history: it stands as it was stated.")
     if found.lines:
         heads = ("ID", "User", "Service", "Was until", "Becomes" if found.paid_at is None else "Became", "Net")
+        # Ten thousand lines have few prices and few days.
+        net, day = cache(partial(display.money, with_currency=False)), cache(date.isoformat)
         parts.append(
             table(
                 heads,
@@ -238,9 +234,9 @@ def order(found: OrderDetails, timezone: str) -> str:
                         line.user_id,
                         line.name,
                         line.service.label,
-                        line.previous_expiry.isoformat() if line.previous_expiry else "",
-                        line.new_expiry.isoformat() if line.new_expiry else "",
-                        display.money(line.amount, with_currency=False),
+                        day(line.previous_expiry) if line.previous_expiry else "",
+                        day(line.new_expiry) if line.new_expiry else "",
+                        net(line.amount),
                     )
                     for line in found.lines
                 ],

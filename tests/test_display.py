@@ -205,6 +205,17 @@ def test_fitted_text_is_padded_on_the_side_that_it_does_not_lean_to() -> None:
     assert display.fit("abc", 0) == ""
 
 
+@properties
+@given(st.lists(texts, min_size=1, max_size=4), st.sampled_from(["left", "right"]))
+@example(["ID", "U0001"], "left")
+@example(["Net", "36.00", ""], "right")
+@example(["a\tb", "c"], "left")
+@example(["日本", "a"], "right")
+def test_a_column_is_straight(column: list[str], align: Literal["left", "right"]) -> None:
+    width = max(map(display.cell_width, column))
+    assert display.straight(column, align=align) == [display.fit(text, width, align=align) for text in column]
+
+
 def test_a_name_of_a_megabyte_is_fitted_at_once() -> None:
     looked_at: list[int] = []
 

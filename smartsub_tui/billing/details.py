@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache
 from typing import Final
 
 from smartsub_tui.billing import terms
@@ -88,20 +89,26 @@ def _lines(order: Order, now: datetime, settings: Settings) -> tuple[LineRecord,
         .where(OrderLine.order == order)
         .order_by(OrderLine.id)
     )
+
+    @cache  # the lines of an order have few dates, and few prices
+    def if_paid_today(action: LineAction, held: Dates, removed_on: date | None) -> date | None:
+        term = term_of(order, action)
+        if terms.objection(held, term, today, removed_on) is not None:
+            return None
+        return terms.extend(held, term, today, settings.orders.lapsed).expires_on
+
+    money = cache(Money)
     shown = []
     for key, label, service, amount, action, previous, new, *dates, removed_on in rows(stored):
         if projected:
-            term = term_of(order, action)
             held = Dates(*dates)
-            previous = held.expires_on
-            if terms.objection(held, term, today, removed_on) is None:
-                new = terms.extend(held, term, today, settings.orders.lapsed).expires_on
+            previous, new = held.expires_on, if_paid_today(action, held, removed_on)
         shown.append(
             LineRecord(
                 user_id=key,
                 name=label,
                 service=service,
-                amount=None if amount is None else Money(amount, order.currency),
+                amount=None if amount is None else money(amount, order.currency),
                 previous_expiry=previous,
                 new_expiry=new,
             )

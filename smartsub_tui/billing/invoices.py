@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import asdict
 
 from smartsub_tui.billing.changes import Change, check_text
@@ -68,34 +67,20 @@ def next_number(series: str, year: int) -> tuple[str, int]:
     return f"{series}-{year}-{sequence:06d}", sequence
 
 
-def snapshot_line(
-    *,
-    user_id: str,
-    label: str,
-    department: str,
-    apartment: str | None,
-    service: Service,
-    action: LineAction,
-    amount: int,
-    tax_rate_ppm: int,
-    previous_expiry: date | None,
-    new_expiry: date | None,
-    starts_on: date,
-) -> dict[str, Any]:
-    """One line of a snapshot, as plain JSON data."""
-    return {
-        "user_id": user_id,
-        "label": label,
-        "department": department,
-        "apartment": apartment,
-        "service": service.value,
-        "action": action.value,
-        "amount": amount,
-        "tax_rate_ppm": tax_rate_ppm,
-        "previous_expiry": previous_expiry.isoformat() if previous_expiry else None,
-        "new_expiry": new_expiry.isoformat() if new_expiry else None,
-        "starts_on": starts_on.isoformat(),
-    }
+class SnapshotLine(Struct, frozen=True, kw_only=True, gc=False):
+    """One line of a snapshot, under the names that it has there."""
+
+    user_id: str
+    label: str
+    department: str
+    apartment: str | None
+    service: Service
+    action: LineAction
+    amount: int
+    tax_rate_ppm: int
+    previous_expiry: date | None
+    new_expiry: date | None
+    starts_on: date
 
 
 def snapshot(
@@ -113,14 +98,15 @@ def snapshot(
     references: BuyerReferences,
     payment: dict[str, Any] | None,
     currency: str,
-    lines: Sequence[dict[str, Any]],
+    lines: Sequence[SnapshotLine],
     by_rate: Mapping[int, tuple[int, int]],
     net: int,
     tax: int,
     total: int,
 ) -> str:
-    """All that an invoice says, as JSON; `lines` are of snapshot_line, `payment` is plain JSON data."""
-    return _ENCODER.encode(
+    """All that an invoice says, as JSON; `payment` is plain JSON data."""
+    # The same text as json.dumps makes without spaces, many times as fast: an invoice may have ten thousand lines.
+    return json.encode(
         {
             "seller": _seller(seller),
             "buyer": {"office": office, "kind": kind.value},
@@ -136,16 +122,13 @@ def snapshot(
             "references": {"po_number": references.po_number, "buyer_reference": references.buyer_reference},
             "payment": payment,
             "currency": currency,
-            "lines": list(lines),
+            "lines": lines,
             "tax": [{"rate_ppm": rate, "net": part, "tax": tax_part} for rate, (part, tax_part) in by_rate.items()],
             "net": net,
             "tax_total": tax,
             "total": total,
         }
-    )
-
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+    ).decode()
 
 
 @cache
@@ -154,11 +137,11 @@ def _seller(seller: Seller) -> dict[str, str]:
 
 
 def issue(
-    change: Change, order: Order, totals: Totals, lines: Sequence[dict[str, Any]], payment: dict[str, Any] | None
+    change: Change, order: Order, totals: Totals, lines: Sequence[SnapshotLine], payment: dict[str, Any] | None
 ) -> InvoiceRecord:
     """Issue the invoice of an order that succeeds now, with a snapshot of all that it says.
 
-    `lines` are of snapshot_line, `payment` is plain JSON data. Its day and year are those of the seller's time zone.
+    `payment` is plain JSON data. Its day and year are those of the seller's time zone.
     """
     seller = change.settings.seller
     day = local_date(change.now, seller.timezone)

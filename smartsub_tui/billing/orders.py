@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Final
 
 from msgspec import Struct
@@ -32,6 +33,7 @@ from smartsub_tui.data.vocabulary import (
     OfficeKind,
     OrderStatus,
     OrderType,
+    Service,
     SubscriptionState,
     Trigger,
     UserKind,
@@ -44,10 +46,11 @@ _NUMBERS_PER_SECOND: Final = 1_000_000
 _CHUNK: Final = 500  # values of one IN
 
 
-class PlannedLine(Struct, frozen=True):
+class PlannedLine(Struct, frozen=True, gc=False):
     """One person in an order that is not made yet: price in minor units, dates as if paid today."""
 
     user: UserRecord
+    dates: Dates  # before
     action: LineAction
     days: int | None
     amount: int
@@ -90,22 +93,31 @@ def plan(
 ) -> Plan:
     """Price every person's line and find who cannot be in the order; `today` is local to the office."""
     lapsed = settings.orders.lapsed
+
+    # The people of an office share few dates, so few lines differ but in whom they are for.
+    @cache
+    def objection(dates: Dates) -> str | None:
+        return terms.objection(dates, term, today, None)
+
+    @cache
+    def bought(service: Service, dates: Dates) -> tuple[LineAction, int | None, int, int, date]:
+        price = prices.find(service, term.action, kind, today)
+        days = terms.days_to(dates, term.day, today, lapsed) if isinstance(term, Until) else None
+        count = days if days is not None else term.months if isinstance(term, Months) else 1
+        new = terms.extend(dates, term, today, lapsed)
+        assert new.expires_on is not None  # noqa: S101 - for the type: extend always sets it
+        return term.action, days, price.amount * count, price.tax_rate_ppm, new.expires_on
+
     lines, skipped = [], []
     for user in people:
         dates = Dates(user.activated_on, user.expires_on, user.anchor_day)
-        removed = user.state is SubscriptionState.REMOVED
-        reason = "was removed" if removed else terms.objection(dates, term, today, None)
+        reason = "was removed" if user.state is SubscriptionState.REMOVED else objection(dates)
         if reason is None and user.held_by is not None:
             reason = f"is in an open order, {user.held_by}"
         if reason is not None:
             skipped.append(Skipped(user_id=user.id, reason=reason))
             continue
-        price = prices.find(user.service, term.action, kind, today)
-        days = terms.days_to(dates, term.day, today, lapsed) if isinstance(term, Until) else None
-        count = days if days is not None else term.months if isinstance(term, Months) else 1
-        new = terms.extend(dates, term, today, lapsed)
-        assert new.expires_on is not None  # noqa: S101 - for the type: extend always sets it
-        lines.append(PlannedLine(user, term.action, days, price.amount * count, price.tax_rate_ppm, new.expires_on))
+        lines.append(PlannedLine(user, dates, *bought(user.service, dates)))
     return Plan(
         tuple(lines), tuple(skipped), totals((line.amount, line.tax_rate_ppm) for line in lines), prices.currency
     )
@@ -439,9 +451,10 @@ def _create(
         ),
     )
     # The primary key of a claim decides a race: whoever comes second is refused as a whole.
-    database.insert_rows(
-        [Claim.subscription, Claim.order], ((line.user.subscription_pk, order.id) for line in planned.lines)
-    )
+    Claim.insert_from(
+        OrderLine.select(OrderLine.subscription, OrderLine.order).where(OrderLine.order == order),
+        [Claim.subscription, Claim.order],
+    ).execute()
     change.record(
         "create",
         order=order.id,
@@ -454,10 +467,26 @@ def _create(
             **said,
         },
     )
+    lines = [
+        payments.Line(
+            line.user.subscription_pk,
+            line.action,
+            line.amount,
+            line.tax_rate_ppm,
+            line.user.id,
+            line.user.name,
+            line.user.department,
+            line.user.apartment,
+            line.user.service,
+            line.dates,
+            None,  # nobody is planned for who was removed
+        )
+        for line in planned.lines
+    ]
     if order.total == 0:
-        payments.settle_free(change, order, paying)
+        payments.settle_free(change, order, lines, paying)
     elif paying is not None:
-        payments.pay_new(change, order, paying)
+        payments.pay_new(change, order, lines, paying)
     return NewOrder(order=read_order(order.number, change.now, change.settings), skipped=skipped)
 
 

@@ -6,8 +6,9 @@ Each function here is a trigger of `lifecycle.TABLE`; what the row that holds sa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -68,10 +69,9 @@ class Paid(Struct, frozen=True, kw_only=True):
 # Facts and decisions
 
 
-class _Line(Struct, frozen=True):
-    """A line with what it needs to be applied."""
+class Line(Struct, frozen=True, gc=False):
+    """A line of an order with what it needs to be applied; `subscription` is a row id, dates are those before."""
 
-    pk: int
     subscription: int
     action: LineAction
     amount: int
@@ -85,13 +85,12 @@ class _Line(Struct, frozen=True):
     removed_on: date | None
 
 
-def _lines_of(orders: Iterable[int]) -> dict[int, list[_Line]]:
+def _lines_of(orders: Iterable[int]) -> dict[int, list[Line]]:
     """The lines of orders, which are given and found by their row ids."""
     stored = (
         OrderLine.select(
             OrderLine.order,
-            OrderLine.id,
-            Subscription.id,
+            OrderLine.subscription,
             OrderLine.action,
             OrderLine.amount,
             OrderLine.tax_rate_ppm,
@@ -111,27 +110,24 @@ def _lines_of(orders: Iterable[int]) -> dict[int, list[_Line]]:
         .where(OrderLine.order.in_(list(orders)))
         .order_by(OrderLine.order, OrderLine.id)
     )
-    found: dict[int, list[_Line]] = defaultdict(list)
-    for order, *row in rows(stored):
-        values: Any = (*row[:10], Dates(*row[10:13]), row[13])
-        found[order].append(_Line(*values))
+    found: dict[int, list[Line]] = defaultdict(list)
+    dates_of = cache(Dates)  # the people of an office share few dates
+    for order, *line, activated_on, expires_on, anchor_day, removed_on in rows(stored):
+        values: Any = (*line, dates_of(activated_on, expires_on, anchor_day), removed_on)
+        found[order].append(Line(*values))
     return found
-
-
-def facts(order: Order, change: Change, *, money: int | None = None, second: bool = False) -> OrderFacts:
-    """What the table of the life of an order asks, read in the change's own transaction."""
-    return read_facts(order, change.now, money=money, second=second)
-
-
-def read_facts(order: Order, now: datetime, *, money: int | None = None, second: bool = False) -> OrderFacts:
-    """The facts of an order at `now`, for decisions and for the actions that a screen offers."""
-    return replace(facts_of([order], now)[order.id], money=money, second=second)
 
 
 def facts_of(orders: Iterable[Order], now: datetime) -> dict[int, OrderFacts]:
     """The facts of some hundred orders at `now`, by their row ids, in as many reads as those of one order take."""
     known = {order.id: order for order in orders}
-    lines = _lines_of(key for key, order in known.items() if not order.history)
+    return _facts_with(_lines_of(key for key, order in known.items() if not order.history), known, now)
+
+
+def _facts_with(
+    lines: Mapping[int, Sequence[Line]], known: Mapping[int, Order], now: datetime
+) -> dict[int, OrderFacts]:
+    """The facts of orders whose lines were read; imported history needs none."""
     counted: dict[int, int] = dict(
         rows(
             OrderLine.select(OrderLine.order, fn.COUNT(OrderLine.id))
@@ -164,14 +160,19 @@ def facts_of(orders: Iterable[Order], now: datetime) -> dict[int, OrderFacts]:
 
 
 def _facts(
-    order: Order, now: datetime, lines: Iterable[_Line], count: int, held_by: Iterable[str], paid: Iterable[Any]
+    order: Order, now: datetime, lines: Iterable[Line], count: int, held_by: Iterable[str], paid: Iterable[Any]
 ) -> OrderFacts:
     """What was read of one order, as facts; `paid` are provider, state, amount and applied of each payment."""
     today = local_date(now, order.office.timezone)
+
+    @cache
+    def objection(action: LineAction, dates: Dates, removed_on: date | None) -> str | None:
+        return terms.objection(dates, term_of(order, action), today, removed_on)
+
     objections = [
         f"{line.user_key} {why}"
         for line in lines
-        if (why := terms.objection(line.dates, term_of(order, line.action), today, line.removed_on)) is not None
+        if (why := objection(line.action, line.dates, line.removed_on)) is not None
     ]
     return OrderFacts(
         status=order.status,
@@ -190,15 +191,34 @@ def _facts(
     )
 
 
+class Decided(Struct, frozen=True):
+    """The row of the table that holds, by which facts, and the lines that were read for them."""
+
+    transition: Transition
+    facts: OrderFacts
+    lines: Sequence[Line]
+
+
 def decided(
-    trigger: Trigger, order: Order, change: Change, *, money: int | None = None, second: bool = False
-) -> tuple[Transition, OrderFacts]:
-    """The row of the table that holds now; raises Refused with its reason where none does."""
-    known = facts(order, change, money=money, second=second)
+    trigger: Trigger,
+    order: Order,
+    change: Change,
+    *,
+    lines: Sequence[Line] | None = None,
+    money: int | None = None,
+    second: bool = False,
+) -> Decided:
+    """What the table says, read in the change's own transaction; raises Refused with its reason where no row holds.
+
+    `lines` are those of an order that was made in the same transaction.
+    """
+    if lines is None:
+        lines = [] if order.history else _lines_of([order.id])[order.id]
+    known = replace(_facts_with({order.id: lines}, {order.id: order}, change.now)[order.id], money=money, second=second)
     decision: Decision = decide(trigger, known)
     if decision.transition is None:
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {decision.reason}")
-    return decision.transition, known
+    return Decided(decision.transition, known, lines)
 
 
 _VERBS = {
@@ -254,7 +274,7 @@ def pay(
         if isinstance(paying, BankTransfer):
             _choose_bank(change, order)
             return _paid(change, order, None)
-        return _paid(change, order, _take(Trigger.PAY, change, order, paying, second=False))
+        return _paid(change, order, _take(Trigger.PAY, change, order, paying))
 
     arguments = {"number": number, "paying": paying, **references.arguments()}
     return perform(session, Trigger.PAY, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
@@ -299,7 +319,7 @@ def apply(
 
     def work(change: Change) -> Paid:
         order = _expected(number, version)
-        transition, _ = decided(Trigger.APPLY, order, change)
+        found = decided(Trigger.APPLY, order, change)
         payment = (
             Payment.select()
             .where(
@@ -311,26 +331,25 @@ def apply(
             .order_by(Payment.id)
             .first()
         )
-        _settle(change, order, transition, payment)
+        _settle(change, order, found, payment)
         return _paid(change, order, None)
 
     return perform(session, Trigger.APPLY, {"number": number}, Paid, work, request_id=request_id, dry_run=dry_run)
 
 
-def pay_new(change: Change, order: Order, paying: Paying) -> None:
-    """Pay, or choose bank transfer for, an order that was made in this same change."""
+def pay_new(change: Change, order: Order, lines: Sequence[Line], paying: Paying) -> None:
+    """Pay, or choose bank transfer for, an order that was made with these lines in this same change."""
     if isinstance(paying, BankTransfer):
-        _choose_bank(change, order)
+        _choose_bank(change, order, lines)
     else:
-        _take(Trigger.PAY, change, order, paying, second=False)
+        _take(Trigger.PAY, change, order, paying, lines=lines)
 
 
-def settle_free(change: Change, order: Order, paying: Paying | None) -> None:
+def settle_free(change: Change, order: Order, lines: Sequence[Line], paying: Paying | None) -> None:
     """An order that costs nothing is paid as soon as it is made; money for it would belong to nothing."""
     if isinstance(paying, Manual) and paying.amount:
         raise Refused("the order costs nothing: no money can be its payment")
-    transition, _ = decided(Trigger.PAY, order, change)
-    _settle(change, order, transition, None)
+    _settle(change, order, decided(Trigger.PAY, order, change, lines=lines), None)
 
 
 def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
@@ -345,14 +364,22 @@ def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
     change.record("references", order=order.id, before=before, after=given)
 
 
-def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, second: bool) -> str | None:
+def _take(
+    trigger: Trigger,
+    change: Change,
+    order: Order,
+    money: Manual,
+    *,
+    lines: Sequence[Line] | None = None,
+    second: bool = False,
+) -> str | None:
     """Take money that is here; why it can only be recorded, None where it was applied."""
     amount = order.total if money.amount is None else money.amount
     if not 0 <= amount <= LARGEST:
         raise WrongUsage(f"an amount is between 0 and {Money(LARGEST, order.currency)}")
     reference = check_text("reference", money.reference) if money.reference or amount else ""
-    transition, known = decided(trigger, order, change, money=amount, second=second)
-    waiting = None if transition.effect is not Effect.RECORD else why_not_settled(trigger, known)
+    found = decided(trigger, order, change, lines=lines, money=amount, second=second)
+    waiting = None if found.transition.effect is not Effect.RECORD else why_not_settled(trigger, found.facts)
     if waiting is not None and amount == 0:
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {waiting}; and no money came that could wait")
     twin = Payment.select().where(
@@ -368,7 +395,7 @@ def _take(trigger: Trigger, change: Change, order: Order, money: Manual, *, seco
         )
     payment = _received(change, order, reference, amount) if reference else None
     if waiting is None:
-        _settle(change, order, transition, payment)
+        _settle(change, order, found, payment)
     else:
         assert payment is not None  # noqa: S101 - for the type: money without a reference is only taken for nothing
         _move(order, change)
@@ -406,39 +433,42 @@ def _received(change: Change, order: Order, reference: str, amount: int) -> Paym
     )
 
 
-def _settle(change: Change, order: Order, transition: Transition, payment: Payment | None) -> None:
+def _settle(change: Change, order: Order, found: Decided, payment: Payment | None) -> None:
     """-> Succeed: every line extended once, the invoice issued, the claims released, in this one transaction."""
-    before, late = order.status, transition.effect is Effect.SETTLE_LATE
+    before, late = order.status, found.transition.effect is Effect.SETTLE_LATE
     lapsed = change.settings.orders.lapsed
     today = local_date(change.now, order.office.timezone)
     _move(order, change, status=OrderStatus.SUCCEED, paid_at=change.now, late=late)
     if payment is not None:
         payment.applied, payment.changed_at = True, change.now
         payment.save()
-    lines = _lines_of([order.id])[order.id]
-    extended = [terms.extend(line.dates, term_of(order, line.action), today, lapsed) for line in lines]
+
+    @cache
+    def extended(action: LineAction, dates: Dates) -> tuple[Dates, date]:
+        new = terms.extend(dates, term_of(order, action), today, lapsed)
+        return new, terms.first_day(dates.expires_on, today, lapsed)
+
+    lines = [(line, *extended(line.action, line.dates)) for line in found.lines]
     database = Order._meta.database
     database.update_rows(
         [Subscription.activated_on, Subscription.expires_on, Subscription.anchor_day, Subscription.id],
-        (
-            (new.activated_on, new.expires_on, new.anchor_day, line.subscription)
-            for line, new in zip(lines, extended, strict=True)
-        ),
+        ((new.activated_on, new.expires_on, new.anchor_day, line.subscription) for line, new, _ in lines),
     )
     database.update_rows(
-        [OrderLine.previous_expiry, OrderLine.new_expiry, OrderLine.applied_on, OrderLine.lapsed, OrderLine.id],
-        (
-            (line.dates.expires_on, new.expires_on, today, lapsed, line.pk)
-            for line, new in zip(lines, extended, strict=True)
-        ),
+        [
+            *(OrderLine.previous_expiry, OrderLine.new_expiry, OrderLine.applied_on, OrderLine.lapsed),
+            *(OrderLine.order, OrderLine.subscription),
+        ],
+        ((line.dates.expires_on, new.expires_on, today, lapsed, order.id, line.subscription) for line, new, _ in lines),
+        keys=2,
     )
     Claim.delete().where(Claim.order == order).execute()
     invoice = invoices.issue(
         change,
         order,
-        totals((line.amount, line.tax_rate_ppm) for line in lines),
+        totals((line.amount, line.tax_rate_ppm) for line in found.lines),
         [
-            invoices.snapshot_line(
+            invoices.SnapshotLine(
                 user_id=line.user_key,
                 label=line.label,
                 department=line.department,
@@ -449,14 +479,14 @@ def _settle(change: Change, order: Order, transition: Transition, payment: Payme
                 tax_rate_ppm=line.tax_rate_ppm,
                 previous_expiry=line.dates.expires_on,
                 new_expiry=new.expires_on,
-                starts_on=terms.first_day(line.dates.expires_on, today, lapsed),
+                starts_on=starts_on,
             )
-            for line, new in zip(lines, extended, strict=True)
+            for line, new, starts_on in lines
         ],
         None if payment is None else {"provider": payment.provider.value, "reference": payment.reference},
     )
     change.record(
-        transition.trigger,
+        found.transition.trigger,
         order=order.id,
         before={"status": before},
         after={
@@ -469,9 +499,9 @@ def _settle(change: Change, order: Order, transition: Transition, payment: Payme
     )
 
 
-def _choose_bank(change: Change, order: Order) -> None:
+def _choose_bank(change: Change, order: Order, lines: Sequence[Line] | None = None) -> None:
     """Bank transfer makes no live payment; the first time it is chosen, there is more time to pay."""
-    decided(Trigger.PAY, order, change)
+    decided(Trigger.PAY, order, change, lines=lines)
     if order.bank_chosen_at is not None:
         return
     before = order.pay_by
@@ -540,7 +570,7 @@ def _close(
 
     def work(change: Change) -> OrderDetails:
         order = _expected(number, version)
-        transition, _ = decided(trigger, order, change)
+        transition = decided(trigger, order, change).transition
         before = {"status": order.status, "deleted": order.deleted_at is not None}
         columns: dict[str, Any] = {}
         if transition.target is not None:
@@ -586,7 +616,8 @@ class Offered(Struct, frozen=True):
 
 def offers(number: str, role: Role, now: datetime) -> tuple[Offered, ...]:
     """Every trigger with whether it would do something to the order now, by the same table that decides."""
-    return _offered(read_facts(queries.find_order(number), now), role)
+    order = queries.find_order(number)
+    return _offered(facts_of([order], now)[order.id], role)
 
 
 def offers_of(numbers: Collection[str], role: Role, now: datetime) -> dict[str, tuple[Trigger, ...]]:

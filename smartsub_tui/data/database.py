@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -166,29 +167,21 @@ class SqliteDatabase(APSWDatabase):
         # Names of our own tables and columns; values go as parameters.
         self._execute_many(f'INSERT INTO "{table}" ({columns}) VALUES ({marks})', fields, rows)  # noqa: S608
 
-    def update_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
-        """Update many rows of one table: values in the order of `fields`, the last of which is the key."""
-        *changed, key = fields
-        table, columns = (
-            key.model._meta.table_name,
-            ", ".join(f'"{each.column_name}" = {self.param}' for each in changed),
-        )
-        sql = f'UPDATE "{table}" SET {columns} WHERE "{key.column_name}" = {self.param}'  # noqa: S608 - as above
-        self._execute_many(sql, fields, rows)
+    def update_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]], *, keys: int = 1) -> None:
+        """Update many rows of one table: values in the order of `fields`, the last `keys` of which say which row."""
+        table, equal = fields[0].model._meta.table_name, [f'"{each.column_name}" = {self.param}' for each in fields]
+        columns, here = ", ".join(equal[:-keys]), " AND ".join(equal[-keys:])
+        self._execute_many(f'UPDATE "{table}" SET {columns} WHERE {here}', fields, rows)  # noqa: S608 - as above
 
     def _execute_many(self, sql: str, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
-        converters = [
-            (place, convert) for place, each in enumerate(fields) if (convert := _converter(each)) is not None
-        ]
+        converters = [(place, each.db_value) for place, each in enumerate(fields) if not _is_stored_as_it_is(each)]
 
         def stored() -> Iterator[Sequence[Any]]:
-            for row in rows:
-                values = list(row)
-                if len(values) != len(fields):
-                    raise ValueError(f"{len(values)} values for {len(fields)} columns")
-                for place, convert in converters:
-                    values[place] = convert(values[place])
-                yield values
+            left = iter(rows)
+            while block := list(islice(left, _BLOCK)):
+                for wrong in (len(row) for row in block if len(row) != len(fields)):
+                    raise ValueError(f"{wrong} values for {len(fields)} columns")
+                yield from _converted(block, converters)
 
         cursor: Any = self.cursor()
         with __exception_wrapper__:
@@ -210,25 +203,54 @@ class SqliteDatabase(APSWDatabase):
         self.connection().set_progress_handler(unwanted, steps)
 
 
-def _converter(field: peewee.Field) -> Callable[[Any], Any] | None:
-    """How values of the field are stored; None where as they are, which SQLite's own checks of the schema then see."""
-    return None if type(field) in _AS_THEY_ARE else field.db_value
+def rows(query: Any) -> Iterator[Any]:
+    """The rows of a query as tuples: quicker than models, and typed as what they are."""
+    found = query.tuples().execute()
+    cursor = found.cursor
+    if (first := cursor.fetchone()) is None:
+        return
+    found.initialize()  # what the columns are, a cursor only says while it has a row
+    converters = [
+        (place, convert)
+        for place, (field, convert) in enumerate(zip(found.fields, found.converters, strict=True))
+        if convert is not None and not _is_stored_as_it_is(field)
+    ]
+    block = [first, *islice(cursor, _BLOCK - 1)]
+    while block:
+        yield from _converted(block, converters)
+        block = list(islice(cursor, _BLOCK))
+
+
+_BLOCK: Final = 1000  # rows that are held and converted together
+
+
+def _converted(
+    block: Sequence[Sequence[Any]], converters: Sequence[tuple[int, Callable[[Any], Any]]]
+) -> Iterable[Sequence[Any]]:
+    """The rows with some of their columns converted; what a column holds again and again, only once."""
+    columns: list[Iterable[Any]] = list(zip(*block, strict=True))
+    for place, convert in converters:
+        known = {value: convert(value) for value in dict.fromkeys(columns[place])}
+        columns[place] = map(known.__getitem__, columns[place])
+    return zip(*columns, strict=True)
+
+
+def _is_stored_as_it_is(field: peewee.Field | None) -> bool:
+    """Whether a value of the field is the same in Python and in the database, whose schema sees to that."""
+    while isinstance(field, peewee.ForeignKeyField):
+        field = field.rel_field
+    return type(field) in _AS_THEY_ARE
 
 
 _AS_THEY_ARE: Final = (
     *(peewee.AutoField, peewee.IntegerField, peewee.BigIntegerField, peewee.SmallIntegerField),
-    *(peewee.BooleanField, peewee.TextField, peewee.CharField),
+    *(peewee.TextField, peewee.CharField),
 )
 
 
 def sqlite_version() -> str:
     """The version of the SQLite in use, which is apsw's own."""
     return str(apsw.sqlite_lib_version())
-
-
-def rows(query: Any) -> Iterable[Any]:
-    """The rows of a query as tuples: quicker than models, and typed as what they are."""
-    return query.tuples()  # type: ignore[no-any-return]
 
 
 def path_of(url: str) -> Path | None:

@@ -11,7 +11,7 @@ from smartsub_tui.data.records import Hidden, Json, OrderSummary
 from smartsub_tui.data.vocabulary import PaymentState, ProviderName, Service
 
 
-class LineRecord(Struct, frozen=True, kw_only=True):
+class LineRecord(Struct, frozen=True, kw_only=True, gc=False):
     """`previous_expiry` and `new_expiry`: as applied; in an order that can still be paid, as if paid today."""
 
     user_id: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from peewee import JOIN, Case, Expression, Field, Tuple, Value, fn
@@ -207,6 +208,7 @@ def search_users(
     if keys is not None:
         query = query.where(User.key.in_(list(keys)))
     today: dict[str, date] = {}
+    state_on = cache(SubscriptionState.on)
     found = []
     for row in rows(query):
         zone = row[4]
@@ -222,7 +224,7 @@ def search_users(
                 kind=row[6],
                 apartment=row[7],
                 service=row[10],
-                state=SubscriptionState.on(today[zone], row[12], row[8]),
+                state=state_on(today[zone], row[12], row[8]),
                 activated_on=row[11],
                 expires_on=row[12],
                 subscription_pk=row[9],

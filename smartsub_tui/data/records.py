@@ -1,6 +1,7 @@
 """What goes up from the tables: frozen values, without a connection behind them.
 
-Field names are those of the JSON output. A `Hidden` field serves the screens and rules and is not printed.
+Field names are those of the JSON output. A `Hidden` field serves the screens and rules and is not printed. What there
+are ten thousand of is made with gc=False: nothing in it leads back to it, so nobody has to look for circles there.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class OfficeRecord(Struct, frozen=True, kw_only=True):
     unpaid: int
 
 
-class UserRecord(Struct, frozen=True, kw_only=True):
+class UserRecord(Struct, frozen=True, kw_only=True, gc=False):
     """A person with the one subscription that the person's kind has."""
 
     id: str

@@ -7,16 +7,29 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from smartsub_tui.billing import orders, payments
+from smartsub_tui.billing import orders, payments, terms
 from smartsub_tui.billing.orders import DepartmentPlan, NewOrder, Plan
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.session import Session
-from smartsub_tui.billing.terms import FirstTerm, Months, Until
+from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
 from smartsub_tui.config import OrderSettings
 from smartsub_tui.data.filters import parse_users
-from smartsub_tui.data.models import AuditEvent, Claim, Invoice, Office, Order, Payment, Request, Subscription, User
+from smartsub_tui.data.models import (
+    AuditEvent,
+    Claim,
+    Invoice,
+    Office,
+    Order,
+    OrderLine,
+    Payment,
+    Request,
+    Subscription,
+    User,
+)
 from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.order_records import OrderDetails, Skipped
 from smartsub_tui.data.vocabulary import (
@@ -53,6 +66,7 @@ from tests.support import (
     dump,
     expiry,
     gross,
+    memory_session,
 )
 
 SOON = date(2026, 12, 22)
@@ -567,6 +581,69 @@ def test_an_order_can_be_paid_as_it_is_made(session: Session, office: Office) ->
     assert [event.action for event in order.events] == ["create", "pay"]
     assert expiry("u1") == SOON
     assert claimed(order.number) == []
+
+
+crowds = st.lists(
+    st.tuples(
+        st.sampled_from([UserKind.USER, UserKind.PROPERTY_MANAGER]),
+        st.sampled_from(["Sales", "Support"]),
+        st.sampled_from([None, "1", "2"]),
+        st.none() | st.sampled_from([TODAY, SOON, date(2026, 1, 31), date(2026, 11, 30)]),
+        st.integers(28, 31),
+    ),
+    min_size=1,
+    max_size=6,
+)
+wanted = st.sampled_from([FirstTerm(1), Months(1), Months(3), Until(date(2027, 2, 28))])
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(crowds, wanted, st.sampled_from(list(Lapsed)))
+def test_paid_as_it_is_made_or_afterwards_is_the_same(people: list[Any], term: Term, lapsed: Lapsed) -> None:
+    """Down to the last row; and everybody has the dates and the price that the rules say, whoever else is there."""
+    stored = []
+    for at_once in (True, False):
+        session = memory_session(settings=replace(SETTINGS, orders=OrderSettings(lapsed=lapsed)))
+        for place, service in enumerate(Service):
+            for action in LineAction:
+                add_price(service, action, 100 + place, tax_rate_ppm=TAX * place)
+        community = add_community()
+        held = {}
+        for place, (kind, department, apartment, expires_on, anchor_day) in enumerate(people):
+            subscription = add_person(
+                *(community, f"u{place}"),
+                kind=kind,
+                department=department,
+                apartment=apartment,
+                expires_on=expires_on,
+                anchor_day=anchor_day,
+            )
+            held[subscription.id] = Dates(subscription.activated_on, subscription.expires_on, subscription.anchor_day)
+        chosen = {
+            key: terms.extend(dates, term, TODAY, lapsed)
+            for key, dates in held.items()
+            if terms.objection(dates, term, TODAY, None) is None
+        }
+        if not chosen:
+            session.database.close()
+            return
+        paying = Manual("R-1") if at_once else None
+        if isinstance(term, FirstTerm):
+            departments = sorted({department for _, department, *_ in people})
+            made = orders.activate(session, "Elm Court", departments, paying=paying)
+        else:
+            made = orders.renew(session, "Elm Court", EVERYONE, term, paying=paying)
+        if not at_once:
+            payments.pay(session, made.order.number, Manual("R-1"))
+        after = {each.id: Dates(each.activated_on, each.expires_on, each.anchor_day) for each in Subscription.select()}
+        assert after == held | chosen
+        for line in OrderLine.select():
+            assert line.previous_expiry == held[line.subscription.id].expires_on
+            assert line.new_expiry == chosen[line.subscription.id].expires_on
+            assert line.tax_rate_ppm == (0 if line.subscription.service is Service.APP else TAX)
+        stored.append(dump(session.database))
+        session.database.close()
+    assert stored[0] == stored[1]
 
 
 def test_another_amount_given_as_it_is_made_waits(session: Session, office: Office) -> None:

@@ -15,6 +15,7 @@ import peewee
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from peewee import Case, fn
 
 from smartsub_tui.data import database as engine
 from smartsub_tui.data import models
@@ -998,10 +999,55 @@ def test_rows_written_many_at_once_are_converted_as_their_fields_do(database: Sq
         (Role.OPERATOR, None),
         (Role.AUDITOR, NOW),
     ]
+    series = [("INV", 2025, 1), ("INV", 2026, 1), ("CN", 2026, 1)]
+    database.insert_rows([Counter.series, Counter.year, Counter.last], series)
+    database.update_rows([Counter.last, Counter.series, Counter.year], [(7, "INV", 2026)], keys=2)
+    assert list(rows(Counter.select(Counter.last).order_by(Counter.last, Counter.series))) == [(1,), (1,), (7,)]
+    assert Counter.get(last=7).year == 2026
     with pytest.raises(peewee.IntegrityError):
         database.insert_rows([Admin.name, Admin.role, Admin.created_at], people())
     with pytest.raises(ValueError, match="2 values for 3 columns"):
         database.insert_rows([Admin.name, Admin.role, Admin.created_at], [("x", Role.VIEWER)])
+    with pytest.raises(ValueError, match="0 values for 1 columns"):
+        database.insert_rows([Admin.name], [()])
+
+
+def test_rows_in_their_thousands_are_as_peewee_has_them(database: SqliteDatabase) -> None:
+    """They are held and converted a thousand at a time: none is lost between, and each keeps its place and values."""
+    roles, count = list(Role), 2_003
+    written = [
+        (f"admin {number}", roles[number % 3], NOW + timedelta(seconds=number), NOW if number % 2 else None)
+        for number in range(count)
+    ]
+    database.insert_rows([Admin.name, Admin.role, Admin.created_at, Admin.disabled_at], iter(written))
+    stored = Admin.select(Admin.name, Admin.role, Admin.created_at, Admin.disabled_at).order_by(Admin.id)
+    assert list(rows(stored)) == list(stored.tuples()) == written
+    assert [row for limit in (0, 1, 999, 1000, 1001) for row in rows(stored.limit(limit))] == [
+        row for limit in (0, 1, 999, 1000, 1001) for row in written[:limit]
+    ]
+    database.update_rows([Admin.disabled_at, Admin.name], ((None, name) for name, *_ in written))
+    assert list(rows(Admin.select(Admin.disabled_at).distinct())) == [(None,)]
+
+
+def test_rows_have_the_types_of_what_was_selected(database: SqliteDatabase) -> None:
+    order = _order()
+    query = (
+        Order.select(
+            Order.late, Order.office, Office.kind, Order.created_at, fn.MAX(Order.created_at), fn.COUNT(Order.id)
+        )
+        .join(Office)
+        .group_by(Order.id)
+    )
+    assert [[*map(repr, row)] for row in rows(query)] == [
+        [*map(repr, (False, order.office.id, order.office.kind, order.created_at, order.created_at, 1))]
+    ]
+
+
+def test_an_error_of_a_later_row_ends_the_reading_of_rows(database: SqliteDatabase) -> None:
+    database.insert_rows([Admin.name, Admin.role, Admin.created_at], ((f"{n}", Role.VIEWER, NOW) for n in range(1_500)))
+    failing = Admin.select(Case(None, [(Admin.name == "1400", fn.ABS(-(2**63)))], 1)).order_by(Admin.id)
+    with pytest.raises(peewee.DatabaseError):
+        list(rows(failing))
 
 
 class TestPages:

@@ -395,7 +395,7 @@ def _issue(world: World, order: Order, at: datetime, payment: Payment | None) ->
         payment=None if payment is None else {"provider": payment.provider.value, "reference": payment.reference},
         currency=office.currency,
         lines=[
-            invoices.snapshot_line(
+            invoices.SnapshotLine(
                 user_id=line.person.key,
                 label=line.person.name,
                 department=line.person.part,
