@@ -1061,12 +1061,12 @@ class TestPages:
             return int(pages)
 
         try:
-            assert kept() == -2000
+            assert kept() == -500
             with database.writing():
                 assert kept() == -8000
                 with database.writing():
                     pass
                 assert kept() == -8000
-            assert kept() == -2000
+            assert kept() == -500
         finally:
             database.close()
