@@ -15,6 +15,7 @@ from textual.binding import BindingType
 from textual.events import Event, Key, MouseDown
 from textual.screen import ModalScreen, Screen
 from textual.widget import AwaitMount
+from textual.widgets import Input
 from textual.worker import Worker, WorkerFailed
 
 from smartsub_tui import display, paths, themes
@@ -63,7 +64,8 @@ def _payments(opened: Opening) -> Screen[None]:
     return PaymentsScreen(opened.filter, opened.sort, opened.first)
 
 
-class SmartSubApp(App[None]):
+# Without Textual's own keys: Ctrl+Q would end it in the middle of a write, and is flow control on many terminals.
+class SmartSubApp(App[None], inherit_bindings=False):
     """The application over one database, for one admin."""
 
     TITLE = "smartsub"
@@ -101,6 +103,7 @@ class SmartSubApp(App[None]):
         self._data_version = opened.version
         self.said: list[str] = []  # behind `:`, in this session
         self._held: list[Key] | None = None  # what is typed while a line is looked at
+        self._handing = False  # what was held is just being handed on
         self._stop: Callable[[], None] = self.drop
         self._kept = opened.last
         self._waiting: list[Callable[[], None]] | None = [self._collect]  # for the first frame
@@ -175,14 +178,26 @@ class SmartSubApp(App[None]):
             self.screen.show_told(self.told)
 
     async def on_event(self, event: Event) -> None:
-        """Keys wait behind a line that is looked at; else they are taken."""
-        if self._held is not None and isinstance(event, Key) and not event.is_forwarded:
-            if event.key == "escape":
-                self._stop()
-            else:
-                self._held.append(event)
+        """Keys wait behind a line that is looked at, or a question that is on its way; else they are taken."""
+        if isinstance(event, Key) and self._keeps(event):
             return
         await self._taken(event)
+
+    def _keeps(self, event: Key) -> bool:
+        """Whether a key waits. One that is already on its way to a list comes back from there, and waits then: behind
+        it those that were typed later go the same way, so that they stay in their order.
+        """
+        if self._held is None or (event.is_forwarded and self._handing):
+            return False
+        if event.is_forwarded:
+            self._held.append(Key(event.key, event.character))
+        elif event.key == "escape":
+            self._stop()
+        elif self._handing or isinstance(self.focused, Input):
+            self._held.append(event)
+        else:
+            (self.focused or self.screen)._forward_event(event)
+        return True
 
     async def _taken(self, event: Event) -> None:
         """Any key, or the mouse, says that what was told was read."""
@@ -210,9 +225,12 @@ class SmartSubApp(App[None]):
         self.call_after_refresh(self._hand_on)
 
     async def _hand_on(self) -> None:
-        while self._held:
-            await self._taken(self._held.pop(0))
-        self._held = None
+        self._handing = True
+        try:
+            while self._held:
+                await self._taken(self._held.pop(0))
+        finally:
+            self._held, self._handing = None, False
 
     def shows(self, screen: Screen[None]) -> bool:
         """Whether a screen is still on the way to somewhere: shown, or behind what is shown."""

@@ -79,9 +79,14 @@ def with_article(role: Role) -> str:
     return f"{'an' if role.label[0] in 'aeiou' else 'a'} {role.label}"
 
 
+def has_admins() -> bool:
+    """Whether the database has any admin."""
+    return bool(Admin.select().exists())
+
+
 def found_manager(name: str, now: datetime) -> bool:
     """Make `name` the manager of a database without admins; whether that was so. Who creates it is its manager."""
-    if Admin.select().exists():
+    if has_admins():
         return False
     Admin.create(name=name, role=Role.MANAGER, created_at=now)
     return True

@@ -25,7 +25,7 @@ from smartsub_tui.data.models import AuditEvent, Claim, Order, Payment, Request
 from smartsub_tui.data.records import AdminRecord, from_json, to_json
 from smartsub_tui.data.text import forbidden_character
 from smartsub_tui.data.vocabulary import LIVE_PAYMENT_STATES, OrderStatus, Trigger
-from smartsub_tui.errors import Refused, WrongUsage
+from smartsub_tui.errors import Refused, Unavailable, WrongUsage
 
 T = TypeVar("T")
 LONGEST_TEXT: Final = 500
@@ -101,7 +101,7 @@ def perform(
     ).hexdigest()
     with available():
         if not dry_run and permission is not Permission.SWEEP:
-            time_out_due(session)
+            time_out_due(session, wait=True)
         try:
             with session.database.writing():
                 admin = access.check(session.admin, permission)
@@ -141,19 +141,25 @@ def sweep(session: Session, *, request_id: str | None = None, dry_run: bool = Fa
     return perform(session, Permission.SWEEP, {}, int, _time_out, request_id=request_id, dry_run=dry_run)
 
 
-def time_out_due(session: Session) -> int:
+def time_out_due(session: Session, *, wait: bool = False) -> int:
     """Time out every order whose time to pay is over and that has no live payment; how many there were.
 
-    Nothing is done for a role that may not (a reader sees such an order as "Processing, due").
+    Nothing is done for a role that may not (a reader sees such an order as "Processing, due"); nor, unless it is asked
+    to `wait`, while another process writes: whoever only looks is not kept from it.
     """
     now = session.clock.now()
     if not Order.select(Order.id).where(_is_due(now)).exists():
         return 0
-    with session.database.writing():
-        admin = access.check(session.admin, Permission.READ)
-        if not access.may(admin.role, Trigger.TIME_OUT):
-            return 0
-        return _time_out(Change(session.clock.now(), admin, session.source, session.settings, None))
+    admin = access.check(session.admin, Permission.READ)
+    if not access.may(admin.role, Trigger.TIME_OUT):
+        return 0
+    try:
+        with available(), session.database.writing() if wait else session.database.writing_at_once():
+            return _time_out(Change(session.clock.now(), admin, session.source, session.settings, None))
+    except Unavailable:
+        if wait:
+            raise
+        return 0
 
 
 def _time_out(change: Change) -> int:

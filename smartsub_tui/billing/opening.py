@@ -29,7 +29,7 @@ def open_session(
     """The database open in this thread. With `create` a missing one is made, and whoever makes it is its manager."""
     database = open_database(url, create=create)
     try:
-        if create:
+        if create and not access.has_admins():  # else nothing is to be written, and nobody waited for who writes
             with available(), database.writing():
                 access.found_manager(admin, clock.now())
     except BaseException:

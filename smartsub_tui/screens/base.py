@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.binding import BindingType
 from textual.css.query import NoMatches
@@ -24,6 +24,8 @@ from smartsub_tui.widgets.message_line import MessageLine, Told
 
 if TYPE_CHECKING:
     from smartsub_tui.screens.host import Host
+
+T = TypeVar("T")
 
 
 class BaseScreen(Screen[None]):
@@ -45,6 +47,7 @@ class BaseScreen(Screen[None]):
         self._listed: object = None
         self._waiting: list[tuple[object, Callable[[], None]]] = []
         self._here: tuple[str, ...] = ()
+        self._asked = False
         self.close_line: Callable[[], None] | None = None  # the one behind `:`, while it is open
 
     @property
@@ -87,7 +90,8 @@ class BaseScreen(Screen[None]):
     def key_line(self) -> KeyLine:
         return self.query_one(KeyLine)
 
-    # At the start Textual says three times how large the terminal is, and draws what it then throws away.
+    # At the start Textual says three times how large the terminal is, and in a batch draws what it then throws away.
+    # What was not drawn stays marked to be: the end of the batch asks each screen to look.
 
     def _screen_resized(self, size: Size) -> None:
         if size != self._size or not self._compositor.root:
@@ -118,7 +122,36 @@ class BaseScreen(Screen[None]):
         # As a function: a coroutine that is replaced before it begins would never be awaited.
         self.run_worker(cast(Any, run), group=group, exclusive=True, exit_on_error=True)
 
-    # What is typed behind a question is meant for its answer
+    # What is typed behind the key that asks is meant for the question
+
+    def question(self, ask: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `ask`, which comes to show a question with `answer`; what is typed until then goes to it.
+
+        Where none comes, it is dropped: what was a reason must not become commands. Esc stops the asking.
+        """
+        self._asked = False
+
+        async def run() -> None:
+            try:
+                await ask()
+            finally:
+                if not self._asked:
+                    self.smartsub.drop()
+
+        def stop() -> None:
+            self.workers.cancel_group(self, "action")
+
+        self.smartsub.hold(stop)
+        self.work("action", run)
+
+    async def answer(self, question: Screen[T]) -> T | None:
+        """Show a question, and what is said to it."""
+        said = self.app.push_screen(question, wait_for_dismiss=True)
+        self._asked = True
+        self.smartsub.let_go()
+        return await said
+
+    # What is typed behind a list that is not there yet is meant for it
 
     def asked(self) -> object:
         """What the list should be of, by the fields and switches of the screen."""

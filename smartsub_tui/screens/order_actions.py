@@ -163,7 +163,7 @@ class OrderActions(BaseScreen):
                 happens = "It is cancelled, then hidden. {undo} undoes, as Cancel; is:deleted shows it."
             said: str | PayAnswer | None
             if trigger in (Trigger.PAY, Trigger.CONFIRM):
-                said = await self.app.push_screen_wait(
+                said = await self.answer(
                     PayScreen(
                         found,
                         self.smartsub.who,
@@ -175,7 +175,7 @@ class OrderActions(BaseScreen):
                     )
                 )
             else:
-                said = await self.app.push_screen_wait(
+                said = await self.answer(
                     ConfirmScreen(
                         f"{verb} order {found.number}?",
                         [*about(found), "", happens.format(undo=COMMANDS["undo"].shown)],
@@ -187,7 +187,7 @@ class OrderActions(BaseScreen):
                 # Not in this worker: it ends with its screen, and with the next key that asks.
                 self.smartsub.write(lambda: self._do(trigger, found, said))
 
-        self.work("action", ask)
+        self.question(ask)
 
     async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
         from smartsub_tui.billing import orders

@@ -17,6 +17,7 @@ from textual.widgets import DataTable, Static
 from smartsub_tui import display
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.opening import First
+from smartsub_tui.billing.payments import offers_in_list
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings, key_of
 from smartsub_tui.data import queries
@@ -82,6 +83,7 @@ class PaymentsScreen(OrderActions):
         self._jumps = 0  # to the list's ends, asked for until now
         self._stale = False  # the rows are to be read again
         self._first = first  # until it is drawn
+        self._missed = False  # something was changed meanwhile
         self._searching = False
         self._everything: int | None = None
         self._facets: Facets | None = None
@@ -113,13 +115,16 @@ class PaymentsScreen(OrderActions):
             self._show(self._first.page, base=0, first=True, last=self._first.all, offers=self._first.offers)
             self._shown = self.filter, self.sort
             self.listed(self.asked())
-            self.smartsub.when_drawn(self._drawn)
+            self.smartsub.when_drawn(self._first_drawn)
 
-    def _drawn(self) -> None:
+    def _first_drawn(self) -> None:
         """The first frame is there, and now what it did not have."""
         self._first = None
         self._offer()
-        self._count(anew=True)
+        if self._missed:
+            self.load()
+        else:
+            self._count(anew=True)
 
     @property
     def table(self) -> OrderTable:
@@ -152,6 +157,7 @@ class PaymentsScreen(OrderActions):
     def load(self) -> None:
         """Read the rows again where they stand, and count anew."""
         if self._first is not None:
+            self._missed = True
             return
         asked = self.filter, self.sort
         if self._shown != asked or not self.table.window.rows or self._searching:
@@ -169,8 +175,8 @@ class PaymentsScreen(OrderActions):
             page, end = await self._find(chosen, sort, limit=self.table.page + _BELOW, tell=True)
             self._show(page, base=0, first=True, last=end, on=on)
             self._shown, self._stale = (chosen, sort), False
-            if self._facets is not None:  # of the same filter, under another sort
-                self.table.counted(sum(self._facets.statuses.values()))
+            if self._facets is not None:  # counted before it was found, or under another sort
+                self._tell_counts()
             self.listed((chosen, sort, jumps))
 
         self.work("orders", begin)
@@ -330,12 +336,20 @@ class PaymentsScreen(OrderActions):
                 self._everything = matching
             elif self._everything is None or anew:
                 self._everything = await self.backend.patient("count", _count, parse_orders(""), moment)
-            if self._shown is not None and self._shown[0] == chosen:
-                self.table.counted(matching)
-            self.filter_bar.note(f"{display.count(matching)} of {display.count(self._everything)}")
+            if not self._searching:
+                self._tell_counts()
             self._paint_facets()
 
         self.work("count", count)
+
+    def _tell_counts(self) -> None:
+        """How many of how many, beside the filter and to the table that is of it."""
+        if self._facets is None or self._everything is None:
+            return
+        matching = sum(self._facets.statuses.values())
+        if self._shown is not None and self._shown[0] == self.filter:
+            self.table.counted(matching)
+        self.filter_bar.note(f"{display.count(matching)} of {display.count(self._everything)}")
 
     def _paint_facets(self) -> None:
         """What occurs, each with its count; on a low terminal a row of the table is worth more than all of it."""
@@ -422,7 +436,7 @@ class PaymentsScreen(OrderActions):
             self.app.push_screen(OrderInfoScreen(order.number, Walk(self.filter, self.sort, here)))
 
     def _offer(self) -> None:
-        """The key line: what is legal for the order under the cursor, or for what is marked."""
+        """The key line: what is legal for the order under the cursor, or can be done to what is marked."""
         order = self.table.current
         if self.filter_bar.editing:  # every other key is a letter of the filter
             self.key_line.show(("back", "palette"))
@@ -431,8 +445,8 @@ class PaymentsScreen(OrderActions):
             self.key_line.show(("filter", "by_status", "by_type", "help", "quit", "billing"))
             return
         triggers = self._offers.get((order.number, order.version))
-        if triggers is not None:
-            self._show_keys(order, triggers)
+        # Until it is read what holds its people, what the row says by itself.
+        self._show_keys(order, offers_in_list(order, self.backend.clock.now()) if triggers is None else triggers)
         if self._first is not None:
             return
         # Those of this page and the next at once: the next steps of the cursor ask nothing.
@@ -456,8 +470,12 @@ class PaymentsScreen(OrderActions):
 
     def _show_keys(self, order: OrderSummary, triggers: Sequence[Trigger]) -> None:
         around = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
+        if self._marks:
+            from smartsub_tui.billing import bulk
+
+            triggers = bulk.TRIGGERS
         possible = [OF_TRIGGER[trigger].id for trigger in triggers]
-        drawn = ["invoice"] if order.invoice is not None else []
+        drawn = ["invoice"] if order.invoice is not None or self._marks else []
         self.key_line.show(("info", *possible, *drawn, *self.undo_here(), *around))
 
     @on(Resize)
@@ -523,12 +541,12 @@ class PaymentsScreen(OrderActions):
         async def ask() -> None:
             from smartsub_tui.screens.at_time import AtTimeScreen
 
-            said = await self.app.push_screen_wait(AtTimeScreen(self.moment()))
+            said = await self.answer(AtTimeScreen(self.moment()))
             if said is not None:
                 self.sort = Sort("created", self.sort.descending if self.sort.key == "created" else True)
                 self._go_to(said)
 
-        self.work("action", ask)
+        self.question(ask)
 
     def _go_to(self, span: Span) -> None:
         """To the first order of a time, seen from where the list begins."""
@@ -601,12 +619,21 @@ class PaymentsScreen(OrderActions):
         order = self.table.current
         if order is None:
             return
-        marks = dict(self._marks)
-        if marks.pop(order.number, None) is None:
-            marks[order.number] = order.total
+        self._turn(order.number, order.total)
         self._anchor = order.number
-        self._mark(marks)
+        self.smartsub.undoables.push(Undoable(lambda screen: self._turn_back(order.number, order.total)))
         self.table.action_cursor_down()
+
+    def _turn(self, number: str, total: Money) -> None:
+        """Mark what was not marked, and the other way round."""
+        marks = dict(self._marks)
+        if marks.pop(number, None) is None:
+            marks[number] = total
+        self._mark(marks)
+
+    def _turn_back(self, number: str, total: Money) -> None:
+        self._turn(number, total)
+        self.smartsub.tell(f"undone: {number} is {'' if number in self._marks else 'not '}marked, as before")
 
     def action_mark_range(self) -> None:
         self.when_listed(self._mark_range)

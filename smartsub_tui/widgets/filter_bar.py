@@ -92,7 +92,7 @@ class FilterBar(Vertical):
     a hand scanner types the digits and Enter in one go, and its order opens. What is typed behind that Enter waits for
     the answer, and goes where it leads. Where the order was found, the field keeps the focus and all of its text is
     selected: whoever comes back scans again, and the next number replaces the last. So does one that a scanner sends
-    behind a `/`: at a new word, or over selected text, `/` selects all.
+    behind a `/`: at a new word, over selected text, or behind a number that no order has, `/` selects all.
     """
 
     class Changed(Message):
@@ -122,6 +122,7 @@ class FilterBar(Vertical):
         self._offer: Completion | None = None
         self._listing = False  # the keys, at a new word: only when they are asked for
         self._taken: tuple[str, int] | None = None  # from which text the offer is taken, and which one was
+        self._unknown = ""  # the number that was asked for last and that no order has
         self._problem: FilterError | None = None
         self._below = Content()
 
@@ -154,6 +155,7 @@ class FilterBar(Vertical):
     def edit(self, *, afresh: bool = False) -> None:
         """Let another word be typed, behind those that are there; or `afresh`, in the place of them all."""
         text = self.input.value
+        afresh = afresh or (text != "" and text == self._unknown)  # the next number that is scanned
         self.input.value = f"{text} " if text and not text.endswith(" ") and not afresh else text
         self.input.cursor_position = len(self.input.value)
         self.screen.set_focus(self.input)
@@ -212,7 +214,7 @@ class FilterBar(Vertical):
             self._seen = None  # what comes behind what was taken, not what else could have been
         elif event.key == "slash" and (self._at_new_word() or not self.input.selection.is_empty):
             self.input.select_all()
-        elif event.key == "enter":
+        elif event.key in ("enter", "ctrl+j"):  # what a scanner sends before the terminal is ours comes as a line feed
             await self._enter()
         elif event.key == "escape":
             self._apply(self.input.value)
@@ -237,6 +239,7 @@ class FilterBar(Vertical):
                 self.input.select_all()
                 return
             if len(self.filter.terms) == 1:
+                self._unknown = self.input.value
                 self._found(number, False)
         self._leave("enter")
 

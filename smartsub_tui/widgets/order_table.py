@@ -85,9 +85,9 @@ def layout(widest: Widest, width: int, sort: Sort) -> list[Column]:
     """The columns of rows that need these widths, in `width` cells, gaps of one between them.
 
     Money is never cut, nor are order numbers of our own. Where there is no room for all, the created time gets
-    shorter, then the type, then the created time goes: the order number begins with it. On narrow terminals the
-    apartments and the type follow; number, total and status stay. From 97 cells on the keys of the row's actions come
-    in, from 110 on office and Next Expiration Date.
+    shorter, then the type, then the created time goes, for the order number begins with it, unless the list is sorted
+    by it. On narrow terminals the apartments and the type follow; number, total and status stay. From 97 cells on the
+    keys of the row's actions come in, from 110 on office and Next Expiration Date.
     """
     heads = {key: head for key, (head, _) in _HEADS.items()}
     shows = {key: key for key in _HEADS}
@@ -112,11 +112,12 @@ def layout(widest: Widest, width: int, sort: Sort) -> list[Column]:
         need["created"] = max(len(heads["created"]), widest.cells.get("when", 0))
     if over() > 0:
         need["type"] = max(10, need["type"] - over())
-    if over() > 0:
+    if over() > 0 and sort.key != "created":
         del need["created"]
     if over() > 0:
         need["type"] = max(_SHORT_TYPE, need["type"] - over())
-    for key in ("apartments", "type"):
+    # What the list is sorted by goes last.
+    for key in sorted({"apartments", "created", "type"} & need.keys(), key=lambda key: (key == sort.key, key)):
         if over() > 0:
             del need[key]
     if over() > 0:

@@ -66,7 +66,7 @@ class WindowedTable(RowTable, Generic[Row]):
         self.window: Window[Any] = Window()
         self.marked: set[Hashable] = set()
         self._strips: dict[tuple[Hashable, bool, bool], Strip] = {}
-        self._drawn = 0  # their width
+        self._drawn_wide = 0
         self._asked: str | None = None
         super().__init__()
 
@@ -397,9 +397,9 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
-        if width != self._drawn:
+        if width != self._drawn_wide:
             self._strips.clear()
-            self._drawn = width
+            self._drawn_wide = width
         if y < self.header_height:
             style = base + self.get_component_rich_style("datatable--header")
             text = " " * _GUTTER + "".join(str(column.label) for column in self.ordered_columns)

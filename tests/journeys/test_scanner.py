@@ -35,6 +35,8 @@ def test_scans_open_their_orders_one_after_the_other(tmp_path: Path) -> None:
         terminal.type("/nothing like it\x15999\r")
         terminal.wait_for("no order has the number 999")
         terminal.wait_for("No orders match")
+        terminal.type(f"/{second}\n")  # behind a number that nobody has the next one begins afresh; and a line feed
+        terminal.wait_for(f"Payments > {second}")
         terminal.type("1")
         terminal.wait_for("NEEDS YOU")
         terminal.type("q")

@@ -90,6 +90,13 @@ def test_a_row_offers_what_the_life_of_an_order_allows(changes: dict[str, Any], 
     assert actions(replace(ORDER, **changes), NOW) == offered
 
 
+def test_what_the_list_is_sorted_by_stays_when_columns_go() -> None:
+    large = replace(ORDER, total=Money(1_498_694, "VND"), type=OrderType.ADDITIONAL_APP, apartments=12_345)
+    other = replace(ORDER, total=Money(1, "EUR"), status=OrderStatus.SYSTEM_PROCESSING)
+    for width in range(68, 80):
+        assert "created" in columns([large, other], width)
+
+
 def test_where_there_is_little_room_a_year_is_not_taken_for_a_day() -> None:
     old = replace(ORDER, created_at=NOW - timedelta(days=400), status=OrderStatus.SYSTEM_PROCESSING)
     assert columns([ORDER, old], 78)["created"] == ["When v", "09:00", "Oct 2025"]

@@ -10,12 +10,15 @@ from textual.events import Key
 from textual.keys import _character_to_key
 
 from smartsub_tui.app import SmartSubApp
+from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.pay import PayScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
+from smartsub_tui.widgets.field import Field
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until
 from tests.support import NOW, TODAY, add_community, add_office, add_order, add_people, add_person
 
@@ -99,12 +102,47 @@ async def test_what_waits_for_an_answer_goes_when_something_else_is_asked(path: 
         assert app.screen.marked == set()
 
 
-async def test_no_question_comes_over_the_screen_that_one_went_to_meanwhile(path: Path) -> None:
+async def test_what_is_typed_behind_a_key_that_asks_goes_into_its_question(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await settle(pilot)
-        at_once(app, "p", "1")
+        for _ in range(3):
+            at_once(app, "x", *"sorry1dpr")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            await settle(pilot)
+            assert isinstance(app.screen, ConfirmScreen)
+            assert len(app.screen_stack) == 2
+            assert app.screen.query_one(Field).value == "sorry1dpr"
+            await press(pilot, "escape", "escape")
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.sort == Sort()
+
+
+async def test_what_is_typed_behind_a_key_that_is_refused_is_dropped(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
         await settle(pilot)
-        assert isinstance(app.screen, DashboardScreen)
+        at_once(app, "D", *"s1jt")
+        await until(pilot, lambda: "not possible" in drawn(app))
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert (app.screen.sort, app.screen.filter.terms, app.screen.table.cursor_row) == (Sort(), (), 0)
+        await press(pilot, "j")
+        assert app.screen.table.cursor_row == 1
+
+
+async def test_esc_stops_the_asking(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, "x", "escape")
+        await settle(pilot)
+        await press(pilot, "j")
+        assert isinstance(app.screen, PaymentsScreen | ConfirmScreen)
+        if isinstance(app.screen, PaymentsScreen):  # Esc came before the question
+            assert app.screen.table.cursor_row == 1
+
+
+async def test_no_question_comes_over_the_screen_that_one_went_to_meanwhile(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await settle(pilot)
         await press(pilot, "j", "n")
         at_once(app, "A", "enter", "1")
         await settle(pilot)
