@@ -23,8 +23,9 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Filter, Moment
+from smartsub_tui.data.keyset import Cursor
 from smartsub_tui.data.order_records import OrderDetails
-from smartsub_tui.data.queries import Cursor, Sort
+from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 from smartsub_tui.screens.order_actions import OrderActions, offered
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule

@@ -8,9 +8,9 @@ from rich.text import Text
 from textual.widgets import DataTable
 
 from smartsub_tui import display
-from smartsub_tui.billing.orders import DepartmentPlan
+from smartsub_tui.billing.estimates import DepartmentPlan
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.vocabulary import OfficeKind, UserKind
+from smartsub_tui.data.vocabulary import OfficeKind
 from smartsub_tui.widgets.row_table import RowTable, mark_cell
 
 # Head and width of every column behind the name; numbers are set to the right, and zero is a dot.
@@ -31,7 +31,9 @@ class DepartmentTable(RowTable):
         """The department under the cursor."""
         return self.departments[self.cursor_row] if 0 <= self.cursor_row < len(self.departments) else None
 
-    def show(self, departments: Sequence[DepartmentPlan], marked: Collection[str], kind: OfficeKind) -> None:
+    def show(
+        self, departments: Sequence[DepartmentPlan], marked: Collection[str], kind: OfficeKind, currency: str
+    ) -> None:
         """Show these departments; `kind` says what their office calls them."""
         here = self.current.name if self.current else None
         width = self.room
@@ -46,9 +48,8 @@ class DepartmentTable(RowTable):
                 self.add_column(Text(head.rjust(size)), width=size)
             self.add_column(Text("Price".rjust(_PRICE)), width=_PRICE)
             for each in departments:
-                managers = sum(line.user.kind is UserKind.PROPERTY_MANAGER for line in each.plan.lines)
-                numbers = (len(each.plan.lines), managers, len(each.plan.skipped), each.activated)
-                price = Money(each.plan.totals.net, each.plan.currency)
+                numbers = (each.people, each.managers, each.skipped, each.activated)
+                price = Money(each.totals.net, currency)
                 self.add_row(
                     mark_cell(each.name in marked),
                     display.cell(display.fit(each.name, name - 1)),
@@ -58,7 +59,7 @@ class DepartmentTable(RowTable):
                     ),
                     display.cell(
                         display.fit(
-                            display.money(price, with_currency=False) if each.plan.lines else ".",
+                            display.money(price, with_currency=False) if each.people else ".",
                             _PRICE,
                             align="right",
                         )

@@ -145,6 +145,10 @@ class WindowedTable(RowTable, Generic[Row]):
         """So many rows stand before the window."""
         self._move_all(self.window.placed(base))
 
+    def forget_wanted(self) -> None:
+        """What was wanted last does not come: it is asked for again when the cursor moves."""
+        self._asked = None
+
     def lay_out(self) -> None:
         """Columns and lines anew: the width or the look changed."""
         self._strips.clear()
@@ -349,7 +353,8 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def _update_dimensions(self, new_rows: Any) -> None:
         self._require_update_dimensions = False
-        size = Size(self.size.width, self.window.total + self.header_height)
+        # Without a width of its own: a scroll bar that comes with the rows takes a cell from them.
+        size = Size(0, self.window.total + self.header_height)
         if size != self.virtual_size:
             self.virtual_size = size
 
