@@ -116,7 +116,8 @@ class ActivateScreen(OrderingScreen):
         departments = self._seen.departments
         months = display.months(self.smartsub.settings.orders.first_term_months)
         self.query_one("#activate-who", Static).update(display.content(f"{self.who()}, first {months}", "quiet"))
-        self.table.show(departments, self.marked, self.office.kind, self.office.currency)
+        self.table.list_departments(departments, self.office.kind, self.office.currency)
+        self.table.mark(self.marked)
         empty = self.query_one("#empty", Static)
         empty.display = not departments
         empty.update(display.content("Nobody lives or works here yet: smartsub import users.csv brings people."))
@@ -178,7 +179,7 @@ class ActivateScreen(OrderingScreen):
 
     @on(Resize)
     def _resized(self) -> None:
-        self._paint()
+        self.table.lay_out()
         self.people.lay_out()
 
     # Marks
@@ -194,7 +195,7 @@ class ActivateScreen(OrderingScreen):
             self.app.bell()  # the people below say why
             return
         self.marked ^= {here.name}
-        self.table.mark(self.table.cursor_row, here.name in self.marked)
+        self.table.mark(self.marked)
         self.table.action_cursor_down()
         self._sum()
 
@@ -205,7 +206,8 @@ class ActivateScreen(OrderingScreen):
         if self._seen is not None:
             possible = [each.name for each in self._seen.departments if each.people]
             self.marked = toggled(self.marked, possible)
-            self._paint()
+            self.table.mark(self.marked)
+            self._sum()
 
     def action_holder(self) -> None:
         """The open order that holds the person under the cursor."""

@@ -314,8 +314,8 @@ class RenewScreen(OrderingScreen):
                     most = display.count(MOST_MARKED)
                     raise Refused(f"more than {most} can be renewed, so many cannot be marked: narrow the filter")
                 self._marks[additional] = toggled(self._marks[additional], found.keys)
-                if found.others:
-                    self.smartsub.tell(f"{display.count(found.others)} who match cannot be renewed now: not marked")
+                others = f", {display.count(found.others)} more match and cannot be renewed now" if found.others else ""
+                self.smartsub.tell(f"{display.count(len(self._marks[additional]))} marked{others}")
                 self.table.mark(self.marked)
                 self._recount()
             except SmartsubError:
