@@ -10,7 +10,7 @@ from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.keyset import Cursor, Page, Row
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import BaseScreen
-from smartsub_tui.widgets.windowed_table import WindowedTable
+from smartsub_tui.widgets.windowed_table import KEPT, WindowedTable
 
 _FIRST: Final = 64  # rows of the first page: as many as the tallest usual terminal shows
 _PAGE: Final = 128
@@ -200,6 +200,12 @@ class WindowedList(Generic[Row]):
         on: Collection[Hashable] = (),
     ) -> None:
         anew, self._shown, self._stale = which != self._shown, which, False
+        if len(page.rows) > KEPT:  # others have put rows among those that are kept
+            places = {self._table.key_of(row): place for place, row in enumerate(page.rows)}
+            here = next((places[key] for key in on if key in places), 0)
+            start = max(0, min(here - KEPT // 2, len(page.rows) - KEPT))
+            first, last, base = first and not start, last and start + KEPT == len(page.rows), base + start
+            page = Page(page.rows[start : start + KEPT], page.cursors[start : start + KEPT])
         self._show(page, base=base, first=first, last=last, on=on, anew=anew)
         self._listed(asked)
 

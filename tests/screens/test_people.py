@@ -111,24 +111,27 @@ class Other:
                 day = TODAY.isoformat()
                 self._connection.execute("UPDATE users SET removed_on = ? WHERE id = ?", (day, chosen.id))
             case 1:
-                self._made += 1
-                name = f"person {self._chance.randrange(PEOPLE // 3):03}"
-                with self._connection:
-                    self._connection.execute(
-                        """INSERT INTO users (key, key_folded, office_id, department_id, name, name_folded, email, kind)
-                        SELECT ?1, ?1, office_id, department_id, ?2, ?2, '', kind FROM users WHERE id = ?3""",
-                        (f"new{self._made}", name, chosen.id),
-                    )
-                    self._connection.execute(
-                        """INSERT INTO subscription (user_id, service, activated_on, expires_on, anchor_day)
-                        SELECT last_insert_rowid(), service, activated_on, expires_on, anchor_day
-                        FROM subscription WHERE user_id = ?""",
-                        (chosen.id,),
-                    )
+                self.bring(f"person {self._chance.randrange(PEOPLE // 3):03}", chosen.id)
             case _:
                 past = (TODAY - timedelta(days=1)).isoformat()
                 sql = "UPDATE subscription SET expires_on = ? WHERE user_id = ? AND expires_on IS NOT NULL"
                 self._connection.execute(sql, (past, chosen.id))
+
+    def bring(self, name: str, like: int) -> None:
+        """Someone new, but for the name like another."""
+        self._made += 1
+        with self._connection:
+            self._connection.execute(
+                """INSERT INTO users (key, key_folded, office_id, department_id, name, name_folded, email, kind)
+                SELECT ?1, ?1, office_id, department_id, ?2, ?2, '', kind FROM users WHERE id = ?3""",
+                (f"new{self._made}", name, like),
+            )
+            self._connection.execute(
+                """INSERT INTO subscription (user_id, service, activated_on, expires_on, anchor_day)
+                SELECT last_insert_rowid(), service, activated_on, expires_on, anchor_day
+                FROM subscription WHERE user_id = ?""",
+                (like,),
+            )
 
     def close(self) -> None:
         self._connection.close()
@@ -213,6 +216,23 @@ async def test_the_last_of_all_is_a_key_away_and_nothing_is_cut(path: Path) -> N
             await press(pilot, "pageup")
             assert table.current.user.id == people[table.cursor_row].key
             assert len(table.window.rows) <= KEPT
+
+
+async def test_the_window_stays_small_where_others_bring_people_into_it(path: Path) -> None:
+    other = Other(path, random.Random(0))
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "n", "G", *["pageup"] * 25)
+        table = here(app).table
+        person, height = table.current, table.cursor_row - table.top
+        before = len(table.window.rows)
+        for _ in range(KEPT):
+            other.bring(person.user.name.lower(), person.user.pk)
+        await app._look_for_changes()
+        await settle(pilot)
+        assert 0 < before <= len(table.window.rows) <= KEPT
+        assert (table.current.user.id, table.cursor_row - table.top) == (person.user.id, height)
+        await check(app, pilot, other)
+    other.close()
 
 
 async def test_everyone_is_marked_ordered_and_told_wherever_they_stand(path: Path) -> None:
