@@ -70,13 +70,12 @@ class WindowedList(Generic[Row]):
         self._screen, self._table, self._group = screen, table, group
         self._source, self._show, self._listed = source, show, listed
         self._shown: Hashable = None  # which list the table is of
-        self._jumps = 0  # to the list's ends, asked for until now
         self._stale = False  # the rows are to be read again
 
     @property
     def asked(self) -> object:
         """What the table should be of: the list, in its last state, and the jumps in it."""
-        return self._source(), self._jumps
+        return self._source(), self._table.jumps
 
     @property
     def is_shown(self) -> bool:
@@ -116,10 +115,8 @@ class WindowedList(Generic[Row]):
         """Bring what the table wants; what it wants of a list that is no longer asked for is not brought."""
         source, window = self._source(), self._table.window
         if source is None or source.which != self._shown:
-            self._table.forget_wanted()
+            self._table.forget_wanted(where)
             return
-        if where in ("first", "last"):
-            self._jumps += 1
         asked, limit = self.asked, max(_PAGE, 2 * self._table.page)
 
         async def more() -> None:
@@ -145,7 +142,7 @@ class WindowedList(Generic[Row]):
             try:
                 await more()
             except SmartsubError:
-                self._table.forget_wanted()
+                self._table.forget_wanted(where)
                 raise
 
         self._screen.work(self._group, bring)

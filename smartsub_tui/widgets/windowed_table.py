@@ -35,6 +35,7 @@ _STRIPS: Final = 2048
 _GUTTER: Final = 1
 # Where the cursor leaves the view, this part of the view goes on with it: over a slow line each step repaints all rows.
 _STEP: Final = 3
+_ENDS: Final = ("first", "last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class WindowedTable(RowTable, Generic[Row]):
         self.marked: set[Hashable] = set()
         self._strips: dict[tuple[Hashable, bool, bool], Strip] = {}
         self._asked: str | None = None
+        self.jumps = 0  # to the list's ends, asked for until now
         super().__init__()
 
     # What a subclass says
@@ -145,9 +147,10 @@ class WindowedTable(RowTable, Generic[Row]):
         """So many rows stand before the window."""
         self._move_all(self.window.placed(base))
 
-    def forget_wanted(self) -> None:
-        """What was wanted last does not come: it is asked for again when the cursor moves."""
+    def forget_wanted(self, where: str) -> None:
+        """What was wanted does not come: it is asked for again when the cursor moves, or jumps."""
         self._asked = None
+        self.jumps -= where in _ENDS
 
     def lay_out(self) -> None:
         """Columns and lines anew: the width or the look changed."""
@@ -225,6 +228,7 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def _want(self, where: str) -> None:
         self._asked = where
+        self.jumps += where in _ENDS
         self.post_message(self.Wanted(where))
 
     # Keys

@@ -27,6 +27,7 @@ from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.widgets.windowed_table import KEPT
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
 from tests.screens.test_journey import look
+from tests.screens.test_typed_ahead import at_once
 from tests.support import MONTH_PRICE, TODAY, add_department, add_office, add_order, gross
 
 WALKS: Final = range(int(os.environ.get("SMARTSUB_WALKS", "2")))
@@ -227,6 +228,8 @@ async def test_the_window_stays_small_where_others_bring_people_into_it(path: Pa
         before = len(table.window.rows)
         for _ in range(KEPT):
             other.bring(person.user.name.lower(), person.user.pk)
+        for _ in range(9):  # and some before all others: the rows of the window have other numbers
+            other.bring("a first one", person.user.pk)
         await app._look_for_changes()
         await settle(pilot)
         assert 0 < before <= len(table.window.rows) <= KEPT
@@ -296,6 +299,70 @@ async def test_another_term_changes_the_rows_where_they_stand(path: Path) -> Non
         await press(pilot, "m", "ctrl+u")
         assert table.current.becomes is None
         assert (table.cursor_row, table.top) == (row, top)
+
+
+async def test_rows_that_were_on_their_way_are_of_the_new_term_too(path: Path) -> None:
+    """More rows are asked for before those that are there are read again."""
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "n")
+        table, months = here(app).table, 1
+        while not table.window.last:
+            at_once(app, "plus", "pagedown", "pagedown", "pagedown")
+            await settle(pilot)
+            months += 1
+            price = f"{months * MONTH_PRICE // 100}.00"
+            assert {row.price for row in table.window.rows if row.reason is None} == {price}
+
+
+async def test_a_second_look_makes_way_for_more_rows_and_is_taken_then(path: Path) -> None:
+    other = Other(path, random.Random(0))
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "n")
+        first = here(app).table.window.rows[0].user
+        other.bring(first.name.lower(), first.pk)
+        here(app).load()
+        here(app)._people.wanted("after")
+        await settle(pilot)
+        await check(app, pilot, other)
+    other.close()
+
+
+async def test_a_mark_behind_a_jump_is_of_the_row_that_was_jumped_to(path: Path) -> None:
+    people = those(path)
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "n")
+        at_once(app, "G", "space")
+        await settle(pilot)
+        assert here(app).marked == {people[-1].key}
+
+
+async def test_marks_of_family_members_and_of_the_others_are_shown_apart(path: Path) -> None:
+    def marked_line() -> str:
+        return next(line for line in drawn(app).splitlines() if line.startswith("*"))
+
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "n", *["j"] * HELD, "space")
+        before = marked_line()
+        await press(pilot, "v")
+        assert "\n*" not in drawn(app)
+        await press(pilot, "j", "space", "v")
+        assert marked_line() == before
+
+
+async def test_where_more_cannot_be_read_it_is_said_and_tried_again(path: Path) -> None:
+    other = apsw.Connection(str(path))
+    last = those(path)[-40].id
+    other.execute("UPDATE users SET kind = 'property_manager' WHERE id = ?", (last,))
+    other.execute("UPDATE subscription SET service = 'pm_app' WHERE user_id = ?", (last,))
+    other.execute("DELETE FROM price WHERE service = 'pm_app'")
+    other.close()
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "n", "G")
+        assert "no price for property manager app" in toasts(app)[-1]
+        table = here(app).table
+        assert table.cursor_row == 0
+        await press(pilot, *["pagedown"] * 20)
+        assert table.cursor_row == 20 * table.page
 
 
 async def test_who_cannot_be_renewed_says_why_also_far_down(path: Path) -> None:
