@@ -158,45 +158,6 @@ def _by_key(office: int, keys: Collection[str], moment: Moment) -> list[UserReco
     ]
 
 
-def people_to_renew(
-    session: Session, office_name: str, chosen: Filter | Collection[str], now: datetime, *, additional: bool
-) -> list[UserRecord]:
-    """Whom a renewal would be for: everyone activated whom the filter, or the list of user ids, lets through."""
-    office = queries.find_office(office_name)
-    return candidates(office, chosen, now, session.settings, activated=True, additional=additional)
-
-
-class DepartmentPlan(Struct, frozen=True):
-    """What activating one department would be: its people who are not activated yet, and who is already."""
-
-    name: str
-    people: tuple[UserRecord, ...]  # who is inactive
-    plan: Plan  # of them
-    activated: int  # people of the same kind of order
-
-
-def departments_to_activate(
-    session: Session, office_name: str, now: datetime, *, additional: bool
-) -> list[DepartmentPlan]:
-    """Every department of the office, by name, with what its activation would be if it were made and paid now."""
-    office = queries.find_office(office_name)
-    today = local_date(now, office.timezone)
-    prices, term = load_prices(office.currency), FirstTerm(session.settings.orders.first_term_months)
-    held: dict[str, list[list[UserRecord]]] = {name: [[], []] for name in queries.departments(office)}
-    for activated in (False, True):
-        for user in candidates(office, EVERYONE, now, session.settings, activated=activated, additional=additional):
-            held[user.department][activated].append(user)
-    return [
-        DepartmentPlan(
-            name,
-            tuple(inactive),
-            plan(inactive, term, office.kind, prices, today, session.settings),
-            len(activated_people),
-        )
-        for name, (inactive, activated_people) in held.items()
-    ]
-
-
 def preview(session: Session, office_name: str, people: Sequence[UserRecord], term: Term, now: datetime) -> Plan:
     """What an order for these people would be, if it were made and paid now; nothing is made."""
     office = queries.find_office(office_name)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from peewee import JOIN, Case, Expression, Field, Tuple, Value, fn
+from peewee import JOIN, Case, Expression, Field, fn
 
 from smartsub_tui.clock import local_date
 from smartsub_tui.data.database import rows
 from smartsub_tui.data.fields import to_microseconds
 from smartsub_tui.data.filter_sql import order_branches, order_condition, user_condition
 from smartsub_tui.data.filters import BARE, Filter, Moment
+from smartsub_tui.data.keyset import Cursor, Keyset, Page, cursor_of
 from smartsub_tui.data.models import Admin, Claim, Department, Invoice, Office, Order, Subscription, User
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import InvoiceRecord, OfficeRecord, OrderSummary, UserRecord
@@ -26,7 +27,7 @@ from smartsub_tui.data.vocabulary import (
     OrderType,
     Service,
     SubscriptionState,
-    Word,
+    UserKind,
 )
 from smartsub_tui.errors import NotFound, Refused, WrongUsage
 
@@ -164,57 +165,55 @@ def offices(now: datetime) -> list[OfficeRecord]:
 
 _Holder: Final = Order.alias("holder")
 
+_USER_COLUMNS: Final = (
+    User.id,
+    User.key,
+    User.name,
+    Office.name,
+    Office.timezone,
+    Department.name,
+    User.kind,
+    User.apartment,
+    User.removed_on,
+    Subscription.id,
+    Subscription.service,
+    Subscription.activated_on,
+    Subscription.expires_on,
+    Subscription.anchor_day,
+    _Holder.number,
+    User.name_folded,
+)
 
-def search_users(
-    chosen: Filter,
-    moment: Moment,
-    *,
-    office: int | None = None,
-    keys: Sequence[str] | None = None,
-    limit: int | None = PAGE,
-) -> list[UserRecord]:
-    """The people that the filter lets through, by office, name and id; of one office, of some user ids, if given."""
-    query = (
-        User.select(
-            User.id,
-            User.key,
-            User.name,
-            Office.name,
-            Office.timezone,
-            Department.name,
-            User.kind,
-            User.apartment,
-            User.removed_on,
-            Subscription.id,
-            Subscription.service,
-            Subscription.activated_on,
-            Subscription.expires_on,
-            Subscription.anchor_day,
-            _Holder.number,
-        )
+
+def _users(*columns: Any) -> Any:
+    """A query of users, with all that a filter of users looks at."""
+    return (
+        User.select(*columns)
         .join(Office, on=(User.office == Office.id))
         .switch(User)
         .join(Department, on=(User.department == Department.id))
         .switch(User)
         .join(Subscription, on=(Subscription.user == User.id))
-        .join(Claim, JOIN.LEFT_OUTER, on=(Claim.subscription == Subscription.id))
-        .join(_Holder, JOIN.LEFT_OUTER, on=(Claim.order == _Holder.id))
-        .where(user_condition(chosen, moment, zones()))
-        .order_by(Office.name_folded, User.name_folded, User.id)
-        .limit(limit)
     )
-    if office is not None:
-        query = query.where(User.office == office)
-    if keys is not None:
-        query = query.where(User.key.in_(list(keys)))
+
+
+def _with_holder(query: Any) -> Any:
+    """The query of users with the open order that holds each."""
+    return query.join(Claim, JOIN.LEFT_OUTER, on=(Claim.subscription == Subscription.id)).join(
+        _Holder, JOIN.LEFT_OUTER, on=(Claim.order == _Holder.id)
+    )
+
+
+def _records(found: Iterable[Sequence[Any]], now: datetime) -> list[UserRecord]:
+    """Rows of _USER_COLUMNS as records."""
     today: dict[str, date] = {}
     state_on = cache(SubscriptionState.on)
-    found = []
-    for row in rows(query):
+    records = []
+    for row in found:
         zone = row[4]
         if zone not in today:
-            today[zone] = local_date(moment.now, zone)
-        found.append(
+            today[zone] = local_date(now, zone)
+        records.append(
             UserRecord(
                 pk=row[0],
                 id=row[1],
@@ -232,18 +231,35 @@ def search_users(
                 held_by=row[14],
             )
         )
-    return found
+    return records
+
+
+def search_users(
+    chosen: Filter,
+    moment: Moment,
+    *,
+    office: int | None = None,
+    keys: Sequence[str] | None = None,
+    limit: int | None = PAGE,
+) -> list[UserRecord]:
+    """The people that the filter lets through, by office, name and id; of one office, of some user ids, if given."""
+    query = (
+        _with_holder(_users(*_USER_COLUMNS))
+        .where(user_condition(chosen, moment, zones()))
+        .order_by(Office.name_folded, User.name_folded, User.id)
+        .limit(limit)
+    )
+    if office is not None:
+        query = query.where(User.office == office)
+    if keys is not None:
+        query = query.where(User.key.in_(list(keys)))
+    return _records(rows(query), moment.now)
 
 
 def user_keys(chosen: Filter, moment: Moment) -> Any:
     """A query of the row ids of everyone whom the filter lets through, in the order of search_users."""
     return (
-        User.select(User.id)
-        .join(Office, on=(User.office == Office.id))
-        .switch(User)
-        .join(Department, on=(User.department == Department.id))
-        .switch(User)
-        .join(Subscription, on=(Subscription.user == User.id))
+        _users(User.id)
         .where(user_condition(chosen, moment, zones()))
         .order_by(Office.name_folded, User.name_folded, User.id)
     )
@@ -251,18 +267,89 @@ def user_keys(chosen: Filter, moment: Moment) -> Any:
 
 def count_users(chosen: Filter, moment: Moment, *, office: int | None = None) -> int:
     """How many people the filter lets through."""
-    query = (
-        User.select(fn.COUNT(User.id))
-        .join(Office, on=(User.office == Office.id))
-        .switch(User)
-        .join(Department, on=(User.department == Department.id))
-        .switch(User)
-        .join(Subscription, on=(Subscription.user == User.id))
-        .where(user_condition(chosen, moment, zones()))
-    )
+    query = _users(fn.COUNT(User.id)).where(user_condition(chosen, moment, zones()))
     if office is not None:
         query = query.where(User.office == office)
     return int(query.scalar())
+
+
+class Candidates(NamedTuple):
+    """The people of one office whom an order may be for: an activation, or, of who is `activated`, a renewal.
+
+    Users and property managers, or with `additional` the family members. `departments`: only of these, by name.
+    """
+
+    office: int
+    activated: bool
+    additional: bool
+    departments: tuple[str, ...] | None = None
+
+
+# Within an office, as in search_users; it lies in an index.
+_BY_NAME: Final = Keyset((User.name_folded, User.id))
+
+
+def search_candidates(
+    among: Candidates,
+    chosen: Filter,
+    moment: Moment,
+    *,
+    limit: int | None = PAGE,
+    after: Cursor | None = None,
+    before: Cursor | None = None,
+    at: Cursor | None = None,
+    last: bool = False,
+) -> Page[UserRecord]:
+    """A page of the candidates that the filter lets through, by name and id; which one, as search_orders says it."""
+    conditions, backward = _BY_NAME.part(after=after, before=before, at=at, last=last)
+    query = _with_holder(_users(*_USER_COLUMNS)).where(_may_be_in(among, chosen, moment), *conditions)
+    found = list(rows(query.order_by(*_BY_NAME.ends(backward=backward)).limit(limit)))
+    if backward:
+        found.reverse()
+    return Page(tuple(_records(found, moment.now)), tuple(cursor_of((row[-1],), row[0]) for row in found))
+
+
+def count_candidates(among: Candidates, chosen: Filter, moment: Moment, *, before: Cursor | None = None) -> int:
+    """How many candidates the filter lets through; of these, those who stand before a cursor, if one is given."""
+    here = [] if before is None else [_BY_NAME.beyond(before, backward=True)]
+    return int(_users(fn.COUNT(User.id)).where(_may_be_in(among, chosen, moment), *here).scalar())
+
+
+def _may_be_in(among: Candidates, chosen: Filter, moment: Moment) -> Any:
+    family = User.kind == UserKind.FAMILY if among.additional else User.kind != UserKind.FAMILY
+    here = (User.office == among.office) & family & Subscription.expires_on.is_null(not among.activated)
+    if among.departments is not None:
+        here &= Department.name.in_(among.departments)
+    return here & user_condition(chosen, moment)
+
+
+class DepartmentCount(NamedTuple):
+    """People of one department and one service: not activated yet (`held` of them by an open order), and activated."""
+
+    department: str
+    service: Service
+    inactive: int
+    held: int
+    activated: int
+
+
+def count_departments(office: int, *, additional: bool) -> list[DepartmentCount]:
+    """Whom an order of the office may be for, counted by department and service; removed people are not counted."""
+    inactive = Subscription.expires_on.is_null()
+    family = User.kind == UserKind.FAMILY if additional else User.kind != UserKind.FAMILY
+    counted = (
+        _users(
+            Department.name,
+            Subscription.service,
+            fn.SUM(Case(None, [(inactive, 1)], 0)),
+            fn.SUM(Case(None, [(inactive & Claim.order.is_null(False), 1)], 0)),
+            fn.SUM(Case(None, [(inactive, 0)], 1)),
+        )
+        .join(Claim, JOIN.LEFT_OUTER, on=(Claim.subscription == Subscription.id))
+        .where((User.office == office) & family & User.removed_on.is_null())
+        .group_by(User.department, Subscription.service)
+    )
+    return [DepartmentCount(name, service, *map(int, counts)) for name, service, *counts in rows(counted)]
 
 
 class PeopleCount(NamedTuple):
@@ -279,19 +366,11 @@ def count_people(filters: Sequence[Filter], moment: Moment) -> list[PeopleCount]
     The conditions are those of the lists themselves, so a count is always that of its list.
     """
     known = zones()
-    counted = (
-        User.select(
-            User.office,
-            Subscription.service,
-            *(fn.SUM(Case(None, [(user_condition(each, moment, known), 1)], 0)) for each in filters),
-        )
-        .join(Office, on=(User.office == Office.id))
-        .switch(User)
-        .join(Department, on=(User.department == Department.id))
-        .switch(User)
-        .join(Subscription, on=(Subscription.user == User.id))
-        .group_by(User.office, Subscription.service)
-    )
+    counted = _users(
+        User.office,
+        Subscription.service,
+        *(fn.SUM(Case(None, [(user_condition(each, moment, known), 1)], 0)) for each in filters),
+    ).group_by(User.office, Subscription.service)
     return [
         PeopleCount(office, service, tuple(int(each) for each in people)) for office, service, *people in rows(counted)
     ]
@@ -334,11 +413,8 @@ def parse_sort(text: str) -> Sort:
     return Sort(key, descending=text.startswith("-"))
 
 
-class Cursor(NamedTuple):
-    """Where a row stands under a sort: its values there, as they are stored, and its row id."""
-
-    values: tuple[Any, ...]
-    pk: int
+def _keyset(sort: Sort) -> Keyset:
+    return Keyset((*_SORT_COLUMNS[sort.key], Order.id), sort.descending)
 
 
 def cursor_at(instant: datetime) -> Cursor:
@@ -346,11 +422,7 @@ def cursor_at(instant: datetime) -> Cursor:
     return Cursor((to_microseconds(instant),), 0)
 
 
-class OrderPage(NamedTuple):
-    """Rows in the order asked for, and the cursor of each."""
-
-    rows: tuple[OrderSummary, ...]
-    cursors: tuple[Cursor, ...]
+OrderPage: TypeAlias = Page[OrderSummary]
 
 
 _COLUMNS: Final = (
@@ -444,14 +516,7 @@ def search_orders(
 
     The first page, or the one right `after` a cursor, right `before` one, beginning `at` one, or the `last`.
     """
-    backward = before is not None or last
-    conditions: list[Any] = []
-    if before is not None:
-        conditions = [_beyond(before, sort, backward=True)]
-    elif after is not None:
-        conditions = [_beyond(after, sort)]
-    elif at is not None:
-        conditions = [_beyond(at, sort, itself=True)]
+    conditions, backward = _keyset(sort).part(after=after, before=before, at=at, last=last)
     cursors = _first(_branches(chosen, moment, sort), conditions, sort, limit, backward=backward)
     if backward:
         cursors.reverse()
@@ -469,16 +534,15 @@ def _first(
     branches: Sequence[Any], conditions: Sequence[Any], sort: Sort, limit: int | None, *, backward: bool = False
 ) -> list[Cursor]:
     """Where the first rows of all branches stand, in the order of the sort, or against it."""
-    ends = (*_SORT_COLUMNS[sort.key], Order.id)
-    descending = sort.descending != backward
+    keyset = _keyset(sort)
     found: list[tuple[Any, ...]] = []
     for branch in branches:
         # Only what the sort compares: the rest of a row is read of the rows that are shown.
-        query = _with_office(Order.select(*ends).where(branch, *conditions), sort)
-        found.extend(rows(query.order_by(*(each.desc() if descending else each.asc() for each in ends)).limit(limit)))
-    cursors = [Cursor(tuple(map(_stored, values)), pk) for *values, pk in found]
+        query = _with_office(Order.select(*keyset.columns).where(branch, *conditions), sort)
+        found.extend(rows(query.order_by(*keyset.ends(backward=backward)).limit(limit)))
+    cursors = [cursor_of(values, pk) for *values, pk in found]
     if len(branches) > 1:
-        cursors.sort(reverse=descending)
+        cursors.sort(reverse=sort.descending != backward)
         cursors = cursors[:limit]
     return cursors
 
@@ -515,19 +579,18 @@ def look_through(
     Nearest first, at most `limit`. For filters that no index serves: a search through all orders becomes many short
     ones, between which other questions are answered.
     """
-    columns = (*_SORT_COLUMNS[sort.key], Order.id)
-    descending = sort.descending != backward
-    ends = [each.desc() if descending else each.asc() for each in columns]
-    here = [_beyond(start, sort, backward=backward)] if start is not None else []
+    keyset = _keyset(sort)
+    columns, ends = keyset.columns, keyset.ends(backward=backward)
+    here = [keyset.beyond(start, backward=backward)] if start is not None else []
     # Exactly the condition of the index that is walked; that over the numbers has hidden orders too.
     shown = [] if sort.key == "number" else [Order.deleted_at.is_null()]
     walked = (
         _with_office(Order.select(*columns).where(*shown, *here), sort) if (*shown, *here) else Order.select(*columns)
     )
     bound = [tuple(row) for row in rows(walked.order_by(*ends).offset(rows_looked_at - 1).limit(1))]
-    onward = None if not bound else Cursor(tuple(map(_stored, bound[0][:-1])), bound[0][-1])
+    onward = None if not bound else cursor_of(bound[0][:-1], bound[0][-1])
     if onward is not None:
-        here.append(_beyond(onward, sort, backward=not backward, itself=True))
+        here.append(keyset.beyond(onward, backward=not backward, itself=True))
     cursors = _first([order_condition(chosen, moment)], here, sort, limit, backward=backward)
     if len(cursors) == limit:
         onward = cursors[-1]
@@ -543,7 +606,7 @@ def orders_beginning(chosen: Filter, moment: Moment, *, limit: int) -> OrderPage
     sort = Sort("number")
     numbers = _first([order_condition(chosen, moment)], here, sort, limit)
     page = _page(numbers, moment)
-    cursors = sorted((Cursor((_stored(row.created_at),), row.pk), place) for place, row in enumerate(page.rows))[::-1]
+    cursors = sorted((cursor_of((row.created_at,), row.pk), place) for place, row in enumerate(page.rows))[::-1]
     return OrderPage(tuple(page.rows[place] for _, place in cursors), tuple(cursor for cursor, _ in cursors))
 
 
@@ -553,32 +616,16 @@ def order_totals(chosen: Filter, moment: Moment, sort: Sort = Sort(), *, limit: 
     return {number: Money(total, currency) for number, total, currency in rows(picked)}
 
 
-def _beyond(cursor: Cursor, sort: Sort, *, backward: bool = False, itself: bool = False) -> Any:
-    """The rows behind a cursor (before it where `backward`), with the row `itself` or without."""
-    here = Tuple(*(Value(value, converter=False) for value in (*cursor.values, cursor.pk)))
-    place = Tuple(*_SORT_COLUMNS[sort.key], Order.id)
-    if sort.descending != backward:
-        return place <= here if itself else place < here
-    return place >= here if itself else place > here
-
-
-def _stored(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return to_microseconds(value)
-    return value.value if isinstance(value, Word) else value
-
-
 def count_before(chosen: Filter, moment: Moment, sort: Sort, cursor: Cursor) -> int:
     """How many orders of the list stand before the cursor."""
-    query = Order.select(Order.id).where(order_condition(chosen, moment) & _beyond(cursor, sort, backward=True))
+    query = Order.select(Order.id).where(order_condition(chosen, moment) & _keyset(sort).beyond(cursor, backward=True))
     return int(_with_office(query, sort).count())
 
 
 def order_keys(chosen: Filter, moment: Moment, sort: Sort = Sort()) -> Any:
     """A query of the row ids of every order that the filter lets through, in the order of search_orders."""
-    ends = (*_SORT_COLUMNS[sort.key], Order.id)
     query = Order.select(Order.id).where(order_condition(chosen, moment))
-    return _with_office(query, sort).order_by(*(each.desc() if sort.descending else each.asc() for each in ends))
+    return _with_office(query, sort).order_by(*_keyset(sort).ends())
 
 
 def _with_office(query: Any, sort: Sort) -> Any:

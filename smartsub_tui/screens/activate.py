@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Hashable
 from typing import ClassVar
 
 from msgspec import Struct
-from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -14,24 +14,27 @@ from textual.events import Resize
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
-from smartsub_tui.billing import orders
-from smartsub_tui.billing.orders import DepartmentPlan, Plan, departments_to_activate, preview
-from smartsub_tui.billing.session import Session
+from smartsub_tui.billing import estimates, orders
+from smartsub_tui.billing.estimates import DepartmentPlan, departments_to_activate
+from smartsub_tui.billing.orders import EVERYONE
 from smartsub_tui.billing.terms import FirstTerm
 from smartsub_tui.clock import local_date
 from smartsub_tui.commands import OF_SCREEN, bindings, key_of
+from smartsub_tui.data.keyset import Page
+from smartsub_tui.data.queries import Candidates
 from smartsub_tui.data.records import OfficeRecord
-from smartsub_tui.screens.ordering import OrderingScreen, people_of, tabs, toggled
+from smartsub_tui.screens.ordering import OrderingScreen, People, tabs, toggled
+from smartsub_tui.screens.windowed_list import WindowedList
 from smartsub_tui.widgets.department_table import DepartmentTable
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
-from smartsub_tui.widgets.people_table import ACTIVATION, PeopleTable
+from smartsub_tui.widgets.people_table import ACTIVATION, PeopleTable, Person
 
 
 class _Seen(Struct, frozen=True):
-    """What one look at the database said: the departments, and what an order for the marked ones would be."""
+    """What one look at the database said: the departments, with family members or with the others."""
 
     departments: tuple[DepartmentPlan, ...]
-    total: Plan | None
+    additional: bool
 
 
 class ActivateScreen(OrderingScreen):
@@ -62,6 +65,9 @@ class ActivateScreen(OrderingScreen):
     def on_mount(self) -> None:
         self.show_trail(self.office.name, "Activate")
         self.query_one("#empty").display = False
+        self._people: WindowedList[Person] = WindowedList(
+            self, self.people, "people", source=self._source, show=self._show, listed=self._people_listed
+        )
         self.set_focus(self.table)
         self._offer()
 
@@ -75,16 +81,31 @@ class ActivateScreen(OrderingScreen):
 
     # What is shown
 
+    def _source(self) -> People | None:
+        """The people of the department under the cursor."""
+        here = self.table.current
+        if here is None or self._seen is None:
+            return None
+        among = Candidates(self.office.id, activated=False, additional=self._seen.additional, departments=(here.name,))
+        term = FirstTerm(self.smartsub.settings.orders.first_term_months)
+        return People(self.office, among, EVERYONE, term)
+
     def asked(self) -> object:
-        return self.additional
+        return self._people.asked, self.additional
+
+    def _people_listed(self, people: object) -> None:
+        self.listed((people, self._seen.additional if self._seen is not None else None))
 
     def load(self) -> None:
-        additional, marked = self.additional, tuple(self.marked)
+        additional = self.additional
 
         async def load() -> None:
-            self._seen = await self.backend.latest("activate", _look, self.office, additional, marked)
+            departments = await self.backend.latest(
+                "activate", departments_to_activate, self.office.name, additional=additional
+            )
+            self._seen = _Seen(tuple(departments), additional)
             self._paint()
-            self.listed(additional)
+            self._people.load()
 
         self.work("activate", load)
 
@@ -94,23 +115,27 @@ class ActivateScreen(OrderingScreen):
         departments = self._seen.departments
         months = display.months(self.smartsub.settings.orders.first_term_months)
         self.query_one("#activate-who", Static).update(display.content(f"{self.who()}, first {months}", "quiet"))
-        self.table.show(departments, self.marked, self.office.kind)
+        self.table.list_departments(departments, self.office.kind, self.office.currency)
+        self.table.mark(self.marked)
         empty = self.query_one("#empty", Static)
         empty.display = not departments
         empty.update(display.content("Nobody lives or works here yet: smartsub import users.csv brings people."))
-        self._paint_people()
+        self.query_one("#people-head").display = self.people.display = bool(departments)
+        self._sum()
 
-    def _paint_people(self) -> None:
-        """The people of the department under the cursor."""
+    def _show(
+        self, page: Page[Person], *, base: int, first: bool, last: bool, on: Collection[Hashable], anew: bool
+    ) -> None:
         here = self.table.current
-        head = self.query_one("#people-head", Static)
-        head.display = self.people.display = here is not None
-        if here is None:
-            return
-        nobody = "" if here.people else ": everyone is activated already, n renews" if here.activated else ": nobody"
-        head.update(display.content(f" {here.name}, not activated yet{nobody}", "bold"))
+        if here is not None:
+            nobody = "" if page.rows else ": everyone is activated already, n renews" if here.activated else ": nobody"
+            head = display.content(f" {here.name}, not activated yet{nobody}", "bold")
+            self.query_one("#people-head", Static).update(head)
         today = local_date(self.backend.clock.now(), self.office.timezone)
-        self.people.show(people_of(here.people, here.plan), (), today, self.office.kind)
+        self.people.begin(today, self.office.kind, anew=anew)
+        self.people.show(page.rows, page.cursors, base=base, first=first, last=last, on=on)
+        if here is not None:
+            self._people.counted(here.people + here.skipped)
         self._sum()
 
     def _sum(self) -> None:
@@ -118,11 +143,18 @@ class ActivateScreen(OrderingScreen):
         if person is not None and person.reason is not None:
             leads = f": {key_of('holder')} opens it" if person.user.held_by is not None else ""
             self.say(f" {person.user.name} {person.reason}{leads}", "quiet")
+            self._offer()
+            return
+        departments = self._seen.departments if self._seen is not None else ()
+        marked = [each for each in departments if each.name in self.marked]
+        kind = self.office.kind.department_label.lower()
+        what = f"{len(self.marked)} {kind}{'' if len(self.marked) == 1 else 's'} marked"
+        if marked:
+            people = display.people(sum(each.people for each in marked))
+            totals = estimates.together(each.totals for each in marked)
+            self.show_sum(f"{what}, {people}", totals, sum(each.skipped for each in marked))
         else:
-            kind = self.office.kind.department_label.lower()
-            plural = "" if len(self.marked) == 1 else "s"
-            who = f", {display.people(len(self._seen.total.lines))}" if self._seen and self._seen.total else ""
-            self.show_sum(f"{len(self.marked)} {kind}{plural} marked{who}", self._seen.total if self._seen else None)
+            self.show_sum(what)
         self._offer()
 
     def _offer(self) -> None:
@@ -133,17 +165,21 @@ class ActivateScreen(OrderingScreen):
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self, event: DataTable.RowHighlighted) -> None:
-        if event.data_table is self.table:
-            self._paint_people()
-        else:
-            self._sum()
+        if event.data_table is self.table and not self._people.is_shown:
+            self._people.begin()
+        self._sum()
+
+    @on(PeopleTable.Wanted)
+    def _wanted(self, event: PeopleTable.Wanted) -> None:
+        self._people.wanted(event.where)
 
     def on_descendant_focus(self) -> None:
         self._sum()
 
     @on(Resize)
     def _resized(self) -> None:
-        self._paint()
+        self.table.lay_out()
+        self.people.lay_out()
 
     # Marks
 
@@ -154,38 +190,29 @@ class ActivateScreen(OrderingScreen):
         here = self.table.current
         if here is None or not self.table.has_focus:
             return
-        if not here.plan.lines and here.name not in self.marked:
+        if not here.people and here.name not in self.marked:
             self.app.bell()  # the people below say why
             return
         self.marked ^= {here.name}
-        self.table.mark(self.table.cursor_row, here.name in self.marked)
+        self.table.mark(self.marked)
         self.table.action_cursor_down()
-        self._recount()
+        self._sum()
 
     def action_mark_all(self) -> None:
         self.when_listed(self._mark_everything)
 
     def _mark_everything(self) -> None:
         if self._seen is not None:
-            possible = [each.name for each in self._seen.departments if each.plan.lines]
+            possible = [each.name for each in self._seen.departments if each.people]
             self.marked = toggled(self.marked, possible)
-            self._paint()
-            self._recount()
-
-    def _recount(self) -> None:
-        additional, marked = self.additional, tuple(self.marked)
-        self._sum()
-
-        async def recount() -> None:
-            total = await self.backend.latest("activate-sum", _total, self.office, additional, marked)
-            if self._seen is not None:
-                self._seen = replace(self._seen, total=total)
-                self._sum()
-
-        self.work("activate-sum", recount)
+            self.table.mark(self.marked)
+            self._sum()
 
     def action_holder(self) -> None:
         """The open order that holds the person under the cursor."""
+        self.when_listed(self._open_holder)
+
+    def _open_holder(self) -> None:
         here = self.people.current
         if here is not None and here.user.held_by is not None:
             self.smartsub.open_order(here.user.held_by)
@@ -203,37 +230,18 @@ class ActivateScreen(OrderingScreen):
         marked, additional = sorted(self.marked), self.additional
 
         async def look() -> None:
-            plan = await self.backend.latest("ask", _total, self.office, additional, tuple(marked))
-            if plan is None or not plan.lines:
+            estimate = await self.backend.latest(
+                "ask", estimates.estimate_activation, self.office.name, marked, additional=additional
+            )
+            if not estimate.people:
                 self.smartsub.tell("nobody in what is marked can be activated", wrong=True)
                 return
             self.ask(
-                f"Order the activation of {display.people(len(plan.lines))}?",
-                plan,
+                f"Order the activation of {display.people(estimate.people)}?",
+                estimate,
                 lambda expected: self.backend.call(
                     orders.activate, self.office.name, marked, additional=additional, expected=expected
                 ),
             )
 
         self.work("look", look)
-
-
-def _look(session: Session, office: OfficeRecord, additional: bool, marked: tuple[str, ...]) -> _Seen:
-    now = session.clock.now()
-    departments = tuple(departments_to_activate(session, office.name, now, additional=additional))
-    return _Seen(departments, _sum_of(session, office, departments, marked))
-
-
-def _total(session: Session, office: OfficeRecord, additional: bool, marked: tuple[str, ...]) -> Plan | None:
-    return _look(session, office, additional, marked).total
-
-
-def _sum_of(
-    session: Session, office: OfficeRecord, departments: tuple[DepartmentPlan, ...], marked: tuple[str, ...]
-) -> Plan | None:
-    """What one order for the marked departments would be: tax is rounded on the sum, so it is no sum of theirs."""
-    people = [user for each in departments if each.name in marked for user in each.people]
-    if not people:
-        return None
-    term = FirstTerm(session.settings.orders.first_term_months)
-    return preview(session, office.name, people, term, session.clock.now())

@@ -157,6 +157,10 @@ class BaseScreen(Screen[None]):
         """What the list should be of, by the fields and switches of the screen."""
         return None
 
+    def settled(self) -> bool:
+        """Whether the screen is as it was asked to be, and keys are about what stands on it."""
+        return self._listed == self.asked()
+
     def listed(self, asked: object) -> None:
         """The list is of this now."""
         self._listed = asked
@@ -174,7 +178,7 @@ class BaseScreen(Screen[None]):
     def _act(self) -> None:
         if not self.is_current:
             self.forget_waiting()
-        while self._waiting and self._listed == self.asked():
+        while self._waiting and self.settled():
             asked, act = self._waiting.pop(0)
             if asked == self._listed:
                 act()

@@ -127,7 +127,7 @@ class DashboardScreen(BaseScreen):
         self.query_one("#expiring-line", Static).update(
             display.content(f" {summary(WINDOWS, seen.people, self.app.size.width - 2)}")
         )
-        self.query_one(OfficeTable).show(seen.offices)
+        self.query_one(OfficeTable).list_offices(seen.offices)
         self._offer()
 
     @on(Resize)

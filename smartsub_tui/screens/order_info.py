@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import ClassVar, Final, Protocol
 
 from msgspec import Struct
@@ -24,12 +25,13 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Filter, Moment
-from smartsub_tui.data.order_records import OrderDetails
-from smartsub_tui.data.queries import Cursor, Sort
+from smartsub_tui.data.keyset import Cursor
+from smartsub_tui.data.order_records import LineRecord, OrderDetails
+from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 from smartsub_tui.screens.order_actions import OrderActions, offered
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
-from smartsub_tui.widgets.lines import Lines
+from smartsub_tui.widgets.lines import Line, Lines
 
 
 class Neighbours(Protocol):
@@ -130,7 +132,7 @@ class OrderInfoScreen(OrderActions):
     def _resized(self) -> None:
         self._paint()
 
-    def _lines(self, found: OrderDetails, offers: tuple[Offered, ...], width: int) -> Iterator[Text]:
+    def _lines(self, found: OrderDetails, offers: tuple[Offered, ...], width: int) -> Iterator[Line]:
         room = max(40, width - 2)
         look = display.status(found.status, due=found.due)
         marks = [*(["late"] if found.late else []), *(["deleted"] if found.deleted else [])]
@@ -209,7 +211,7 @@ class OrderInfoScreen(OrderActions):
                 line.append_text(display.cell(display.fit(value, half - wide - 1) + " "))
             yield line
 
-    def _people(self, found: OrderDetails, room: int) -> Iterator[Text]:
+    def _people(self, found: OrderDetails, room: int) -> Iterator[Line]:
         became = "Became" if found.paid_at is not None else "Becomes"
         wide = room >= 100
         service_width = 20 if wide else 14 if room >= 70 else 0
@@ -221,9 +223,8 @@ class OrderInfoScreen(OrderActions):
                 f" {display.fit(after, 11)} {display.fit(price, 12, align='right')}"
             )
 
-        yield display.cell(row("User", "Service", "Was until", became, "Price"), "bold")
-        for line in found.lines:
-            yield display.cell(
+        def person(line: LineRecord) -> Text:
+            return display.cell(
                 row(
                     line.name,
                     line.service.label if wide else line.service.value,
@@ -232,6 +233,9 @@ class OrderInfoScreen(OrderActions):
                     display.money(line.amount, with_currency=False),
                 )
             )
+
+        yield display.cell(row("User", "Service", "Was until", became, "Price"), "bold")
+        yield from (partial(person, line) for line in found.lines)
         sums = (
             f"net {display.money(found.net, with_currency=False)}  tax {display.money(found.tax, with_currency=False)}"
             f"  total {display.money(found.total)}"

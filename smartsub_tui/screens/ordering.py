@@ -3,26 +3,68 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from typing import Any, ClassVar
 
+from msgspec import Struct
 from textual import on
 from textual.binding import BindingType
 from textual.widgets import DataTable, Static
 
 from smartsub_tui import display
-from smartsub_tui.billing.orders import NewOrder, Plan
+from smartsub_tui.billing.estimates import Estimate
+from smartsub_tui.billing.orders import NewOrder, Plan, preview
+from smartsub_tui.billing.pricing import Totals
+from smartsub_tui.billing.session import Session
+from smartsub_tui.billing.terms import Term
 from smartsub_tui.commands import COMMANDS, bindings
+from smartsub_tui.data import queries
+from smartsub_tui.data.filters import Filter, Moment
+from smartsub_tui.data.keyset import Cursor, Page
 from smartsub_tui.data.money import Money
+from smartsub_tui.data.queries import Candidates
 from smartsub_tui.data.records import OfficeRecord, UserRecord
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.widgets.people_table import Person
 
-_LINES_SHOWN: Final = 4
-
 # Makes the order, given the total that was seen.
 Making = Callable[[int], Coroutine[Any, Any, NewOrder]]
+
+
+class People(Struct, frozen=True):
+    """The candidates that a filter lets through, with what a term makes of each; without one, as they are."""
+
+    office: OfficeRecord
+    among: Candidates
+    filter: Filter
+    term: Term | None
+
+    @property
+    def which(self) -> Hashable:
+        return self.among, self.filter
+
+    def page(
+        self,
+        session: Session,
+        moment: Moment,
+        *,
+        limit: int,
+        after: Cursor | None = None,
+        before: Cursor | None = None,
+        at: Cursor | None = None,
+        last: bool = False,
+    ) -> Page[Person]:
+        found = queries.search_candidates(
+            self.among, self.filter, moment, limit=limit, after=after, before=before, at=at, last=last
+        )
+        plan = None
+        if self.term is not None:
+            plan = preview(session, self.office.name, found.rows, self.term, moment.now)
+        return Page(tuple(people_of(found.rows, plan)), found.cursors)
+
+    def count_before(self, session: Session, moment: Moment, cursor: Cursor) -> int:
+        return queries.count_candidates(self.among, self.filter, moment, before=cursor)
 
 
 class OrderingScreen(BaseScreen):
@@ -34,6 +76,7 @@ class OrderingScreen(BaseScreen):
         super().__init__()
         self.office = office
         self.additional = False
+        self._said: tuple[str, str] | None = None
         self._marks: dict[bool, set[str]] = {False: set(), True: set()}  # of users and managers, of family members
         self._warned: list[set[str]] = [set(), set()]  # of the loss of these
 
@@ -94,16 +137,17 @@ class OrderingScreen(BaseScreen):
     def action_make_order(self) -> None:
         """Ask, and make the order of what is marked."""
 
-    def ask(self, question: str, plan: Plan, make: Making) -> None:
-        """The last look at `plan`, with No under the cursor; then `make`, told the total that was on the screen."""
-        total, currency = plan.totals, self.office.currency
+    def ask(self, question: str, estimate: Estimate, make: Making) -> None:
+        """The last look at `estimate`, with No under the cursor; then `make`, told the total that was on the screen."""
+        total, currency, left_out = estimate.totals, self.office.currency, estimate.left_out
         first = [
             f"  {display.fit(line.user.name, 30)} {display.service_date(line.user.expires_on)}"
             f" -> {display.service_date(line.new_expiry)}"
-            for line in plan.lines[:_LINES_SHOWN]
+            for line in estimate.first
         ]
-        more = [f"  and {len(plan.lines) - _LINES_SHOWN:,} more"] if len(plan.lines) > _LINES_SHOWN else []
-        left = [f"{len(plan.skipped):,} left out: {each.user_id} {each.reason}" for each in plan.skipped[:1]]
+        further = estimate.people - len(estimate.first)
+        more = [f"  and {further:,} more"] if further else []
+        left = [f"{estimate.skipped:,} left out: {left_out.user_id} {left_out.reason}"] if left_out else []
         lines = [
             self.office.name,
             f"net {Money(total.net, currency)}   tax {Money(total.tax, currency)}"
@@ -117,9 +161,7 @@ class OrderingScreen(BaseScreen):
         async def order() -> None:
             if not self.is_current:  # it was left meanwhile: nothing asks over another screen
                 return
-            said = await self.app.push_screen_wait(
-                ConfirmScreen(question, lines, "Yes, make the order (paying comes next)")
-            )
+            said = await self.answer(ConfirmScreen(question, lines, "Yes, make the order (paying comes next)"))
             if said is not None:
                 self.smartsub.write(write)
 
@@ -131,27 +173,29 @@ class OrderingScreen(BaseScreen):
             if self.is_current:
                 self.smartsub.open_order(made.order.number)
 
-        self.work("order", order)
+        self.question(order)
 
     # What is shown
 
-    def show_sum(self, what: str, plan: Plan | None) -> None:
-        """The line under the table: `what` is marked, and what it costs."""
+    def show_sum(self, what: str, totals: Totals | None = None, skipped: int = 0) -> None:
+        """The line under the table: `what` is marked, what it costs, and how many of it cannot be in the order."""
         parts = [f" {what}"]
-        if plan is not None:
-            total, currency = plan.totals, self.office.currency
-            parts.append(display.money(Money(total.total, currency)))
+        if totals is not None:
+            currency = self.office.currency
+            parts.append(display.money(Money(totals.total, currency)))
             parts.append(
-                f"net {display.money(Money(total.net, currency), with_currency=False)}"
-                f"  tax {display.money(Money(total.tax, currency), with_currency=False)}"
+                f"net {display.money(Money(totals.net, currency), with_currency=False)}"
+                f"  tax {display.money(Money(totals.tax, currency), with_currency=False)}"
             )
-            if plan.skipped:
-                parts.append(f"{len(plan.skipped):,} left out")
+            if skipped:
+                parts.append(f"{skipped:,} left out")
         self.say("   ".join(parts), "bold")
 
     def say(self, text: str, style: str) -> None:
-        """The same line, with any text."""
-        self.query_one("#order-sum", Static).update(display.content(text, style))
+        """The same line, with any text; nothing is painted where it says the same."""
+        if (text, style) != self._said:
+            self._said = text, style
+            self.query_one("#order-sum", Static).update(display.content(text, style))
 
 
 def tabs(here: str) -> Static:

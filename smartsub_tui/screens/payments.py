@@ -22,8 +22,9 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
+from smartsub_tui.data.keyset import Cursor
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.queries import Cursor, Facets, OrderPage, Sort, Stretch
+from smartsub_tui.data.queries import Facets, OrderPage, Sort, Stretch
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
 from smartsub_tui.screens.order_actions import OrderActions, offered_of
@@ -249,7 +250,8 @@ class PaymentsScreen(OrderActions):
     async def _search(
         self, chosen: Filter, moment: Moment, sort: Sort, start: Cursor | None, backward: bool, limit: int, tell: bool
     ) -> tuple[OrderPage, bool]:
-        found, seen, looked_at, told = OrderPage((), ()), 0, _LOOKED_AT, perf_counter()
+        found: OrderPage = OrderPage((), ())
+        seen, looked_at, told = 0, _LOOKED_AT, perf_counter()
         if tell:
             # Those that begin with the digits lie side by side: they are there before the others are found.
             digits = chosen.number_prefix is not None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Hashable
 from datetime import date
 from typing import ClassVar, Final
 
-from msgspec import Struct
-from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -15,36 +15,30 @@ from textual.events import Resize
 from textual.widgets import DataTable, Input, Static
 
 from smartsub_tui import display
-from smartsub_tui.billing import orders
-from smartsub_tui.billing.orders import Plan, people_to_renew, preview
+from smartsub_tui.billing import estimates, orders
+from smartsub_tui.billing.estimates import Estimate
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import MOST_MONTHS, Months, Until, parse_date, parse_months
 from smartsub_tui.clock import local_date
 from smartsub_tui.commands import OF_SCREEN, bindings, key_of
+from smartsub_tui.data import queries
 from smartsub_tui.data.exports import ExportKind, Wanted
-from smartsub_tui.data.filters import Filter, Term, Text, parse_users
+from smartsub_tui.data.filters import Filter, Moment, Term, Text, parse_users
+from smartsub_tui.data.keyset import Page
+from smartsub_tui.data.queries import Candidates
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.data.vocabulary import OfficeKind
-from smartsub_tui.errors import SmartsubError
+from smartsub_tui.errors import Refused, SmartsubError
 from smartsub_tui.screens.export import ExportScreen
-from smartsub_tui.screens.ordering import OrderingScreen, people_of, tabs, toggled
+from smartsub_tui.screens.ordering import OrderingScreen, People, tabs, toggled
+from smartsub_tui.screens.windowed_list import WindowedList
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.people_table import PeopleTable, Person
 
-# More rows than a person reads; the filter narrows them, and marking all takes everyone who matches.
-_ROWS: Final = 200
-
-
-class _Seen(Struct, frozen=True):
-    """What one look at the database said: rows, how many match, who of them can be renewed, what the marked cost."""
-
-    people: tuple[Person, ...]
-    matching: int
-    renewable: tuple[str, ...]
-    everyone: int
-    total: Plan | None
+MOST_MARKED: Final = 100_000
+_COUNT_AFTER: Final = 0.25  # seconds of quiet: while one types, every letter would be counted for nothing
 
 
 class RenewScreen(OrderingScreen):
@@ -59,7 +53,10 @@ class RenewScreen(OrderingScreen):
     def __init__(self, office: OfficeRecord, text: str = "") -> None:
         super().__init__(office)
         self._text = text
-        self._seen: _Seen | None = None
+        self._everyone: int | None = None  # whom the filter leaves out too
+        self._total: Estimate | None = None  # what the marked cost, once it is known
+        self._total_of: object = None  # term and marks
+        self._marking = False  # everyone
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -84,6 +81,9 @@ class RenewScreen(OrderingScreen):
         self.show_trail(self.office.name, "Renew")
         self.query_one("#renew-until").display = self.office.kind is OfficeKind.COMMUNITY
         self.query_one("#empty").display = False
+        self._people: WindowedList[Person] = WindowedList(
+            self, self.table, "people", source=self._source, show=self._show, listed=self.listed
+        )
         self.set_focus(self.table)
         self._offer()
 
@@ -108,27 +108,33 @@ class RenewScreen(OrderingScreen):
     def term(self) -> Months | Until | None:
         """What the fields say; None, with the reason under them, where it is no term."""
         problem = self.query_one("#renew-problem", Static)
+        term = self._read_term()
+        problem.display = isinstance(term, str)
+        if isinstance(term, str):
+            problem.update(display.content(f" {term}", "danger"))
+            return None
+        return term
+
+    def _read_term(self) -> Months | Until | str:
+        """What the fields say, or why it is no term."""
         try:
             until = self.until.value.strip()
-            if until:
-                day = parse_date(until)
-                orders.check_until(day, self.office.kind, self._today())
-                term: Months | Until = Until(day)
-            else:
-                term = Months(parse_months(self.months.value))
+            if not until:
+                return Months(parse_months(self.months.value))
+            day = parse_date(until)
+            orders.check_until(day, self.office.kind, self._today())
         except (ValueError, SmartsubError) as error:
-            problem.display = True
-            problem.update(display.content(f" {error}", "danger"))
-            return None
-        problem.display = False
-        return term
+            return str(error)
+        return Until(day)
 
     def _today(self) -> date:
         return local_date(self.backend.clock.now(), self.office.timezone)
 
     @on(Input.Changed, "#months, #until")
     def _term_changed(self) -> None:
-        self.load()
+        self.term()
+        self._people.load()
+        self._recount()
 
     def _leave_term(self, key: str) -> None:
         """Enter stays where there is no term yet: the line below says what is wrong."""
@@ -162,33 +168,58 @@ class RenewScreen(OrderingScreen):
 
     # What is shown
 
+    def _source(self) -> People:
+        term = self._read_term()
+        among = Candidates(self.office.id, activated=True, additional=self.additional)
+        return People(self.office, among, self.filter_bar.filter, None if isinstance(term, str) else term)
+
     def asked(self) -> object:
-        return self.filter_bar.filter, self.additional, self.months.value, self.until.value
+        return self._people.asked
+
+    def settled(self) -> bool:
+        return super().settled() and not self._marking
 
     def load(self) -> None:
-        asked = self.asked()
-        chosen, term, additional, marked = self.filter_bar.filter, self.term(), self.additional, tuple(self.marked)
-
-        async def load() -> None:
-            self._seen = await self.backend.latest("renew", _look, self.office, chosen, term, additional, marked)
-            self._paint()
-            self.listed(asked)
-
-        self.work("renew", load)
-
-    def _paint(self) -> None:
-        if self._seen is None:
-            return
-        seen = self._seen
-        self.table.show(seen.people, self.marked, self._today(), self.office.kind)
+        self.term()
         self.query_one("#renew-who", Static).update(display.content(f"   {self.who()}", "quiet"))
-        shown = f"{len(seen.people)} shown, " if len(seen.people) < seen.matching else ""
-        self.filter_bar.note(f"{shown}{display.count(seen.matching)} of {display.count(seen.everyone)}")
-        empty = self.query_one("#empty", Static)
-        empty.display = not seen.people
-        if not seen.people:
-            empty.update(display.content("Nobody here can be renewed." if not seen.everyone else "Nobody matches."))
+        self._people.load()
+        self._count()
+        self._recount()
+
+    def _show(
+        self, page: Page[Person], *, base: int, first: bool, last: bool, on: Collection[Hashable], anew: bool
+    ) -> None:
+        self.table.begin(self._today(), self.office.kind, anew=anew)
+        self.table.show(page.rows, page.cursors, base=base, first=first, last=last, on=on)
+        self.table.mark(self.marked)
+        self._show_empty()
         self._sum()
+
+    def _show_empty(self) -> None:
+        empty, nobody = self.query_one("#empty", Static), not self.table.window.rows
+        empty.display = nobody
+        if nobody:
+            here = self._everyone != 0 and self.filter_bar.filter.terms
+            empty.update(display.content("Nobody matches." if here else "Nobody here can be renewed."))
+
+    def _count(self, *, after: float = 0.0) -> None:
+        """Count whom the filter lets through, and everyone; where one types only `after` a while."""
+        source = self._source()
+
+        async def count() -> None:
+            if after:
+                await asyncio.sleep(after)
+            matching, everyone = await self.backend.patient("count", _count, source, self.moment())
+            self._everyone = everyone
+            self._people.counted(matching, source)
+            self.filter_bar.note(f"{display.count(matching)} of {display.count(everyone)}")
+            self._show_empty()
+
+        self.work("count", count)
+
+    @on(PeopleTable.Wanted)
+    def _wanted(self, event: PeopleTable.Wanted) -> None:
+        self._people.wanted(event.where)
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
@@ -201,7 +232,9 @@ class RenewScreen(OrderingScreen):
             leads = f": {key_of('holder')} opens it" if here.user.held_by is not None else ""
             self.say(f" {here.user.name} {here.reason}{leads}", "quiet")
         else:
-            self.show_sum(f"{len(self.marked):,} marked", self._seen.total if self._seen is not None else None)
+            total = self._total
+            what = f"{display.count(len(self.marked))} marked"
+            self.show_sum(what, total.totals if total else None, total.skipped if total else 0)
         self._offer()
 
     def _offer(self) -> None:
@@ -215,11 +248,13 @@ class RenewScreen(OrderingScreen):
 
     @on(Resize)
     def _resized(self) -> None:
-        self._paint()
+        self.table.lay_out()
 
     @on(FilterBar.Changed)
     def _filter_changed(self) -> None:
-        self.load()
+        self.filter_bar.note("...")
+        self._people.load()
+        self._count(after=_COUNT_AFTER)
 
     def action_filter(self) -> None:
         self.filter_bar.edit()
@@ -249,7 +284,7 @@ class RenewScreen(OrderingScreen):
             self.app.bell()  # the line above the keys says why
             return
         self.marked ^= {person.user.id}
-        self.table.mark(self.table.cursor_row, person.user.id in self.marked)
+        self.table.mark(self.marked)
         self.table.action_cursor_down()
         self._recount()
 
@@ -258,19 +293,56 @@ class RenewScreen(OrderingScreen):
         self.when_listed(self._mark_everyone)
 
     def _mark_everyone(self) -> None:
-        if self._seen is not None:
-            self.marked = toggled(self.marked, self._seen.renewable)
-            self.load()
+        term = self.term()
+        if term is None:
+            return
+        chosen, additional = self.filter_bar.filter, self.additional
+        self._marking = True
+
+        async def mark() -> None:
+            try:
+                found = await self.backend.patient(
+                    "marks",
+                    estimates.renewable,
+                    self.office.name,
+                    chosen,
+                    term,
+                    additional=additional,
+                    most=MOST_MARKED,
+                )
+                if len(found.keys) > MOST_MARKED:
+                    most = display.count(MOST_MARKED)
+                    raise Refused(f"more than {most} can be renewed, so many cannot be marked: narrow the filter")
+                self._marks[additional] = toggled(self._marks[additional], found.keys)
+                others = f", {display.count(found.others)} more match and cannot be renewed now" if found.others else ""
+                self.smartsub.tell(f"{display.count(len(self._marks[additional]))} marked{others}")
+                self.table.mark(self.marked)
+                self._recount()
+            except SmartsubError:
+                self.forget_waiting()  # what is typed behind it was meant for all of them
+                raise
+            finally:
+                self._marking = False
+                self._act()
+
+        self.work("marks", mark)
 
     def _recount(self) -> None:
-        term, additional, marked = self.term(), self.additional, tuple(self.marked)
+        """Find out what the marked cost; until then the sum of others is not shown."""
+        term, additional, marked = self._read_term(), self.additional, frozenset(self.marked)
+        if (term, additional, marked) != self._total_of:
+            self._total, self._total_of = None, (term, additional, marked)
         self._sum()
+        if isinstance(term, str) or not marked:
+            self.workers.cancel_group(self, "renew-sum")
+            return
+        chosen = term
 
         async def recount() -> None:
-            total = await self.backend.latest("renew-sum", _total, self.office, term, additional, marked)
-            if self._seen is not None:
-                self._seen = replace(self._seen, total=total)
-                self._sum()
+            self._total = await self.backend.patient(
+                "renew-sum", estimates.estimate_renewal, self.office.name, marked, chosen, additional=additional
+            )
+            self._sum()
 
         self.work("renew-sum", recount)
 
@@ -300,14 +372,16 @@ class RenewScreen(OrderingScreen):
         marked, additional = sorted(self.marked), self.additional
 
         async def look() -> None:
-            plan = await self.backend.latest("ask", _total, self.office, term, additional, tuple(marked))
-            if plan is None or not plan.lines:
+            estimate = await self.backend.latest(
+                "ask", estimates.estimate_renewal, self.office.name, marked, term, additional=additional
+            )
+            if not estimate.people:
                 self.smartsub.tell("none of the marked people can be renewed", wrong=True)
                 return
             how = display.months(term.months) if isinstance(term, Months) else f"until {term.day.isoformat()}"
             self.ask(
-                f"Order the renewal of {display.people(len(plan.lines))}, {how}?",
-                plan,
+                f"Order the renewal of {display.people(estimate.people)}, {how}?",
+                estimate,
                 lambda expected: self.backend.call(
                     orders.renew, self.office.name, marked, term, additional=additional, expected=expected
                 ),
@@ -316,32 +390,6 @@ class RenewScreen(OrderingScreen):
         self.work("look", look)
 
 
-def _look(
-    session: Session,
-    office: OfficeRecord,
-    chosen: Filter,
-    term: Months | Until | None,
-    additional: bool,
-    marked: tuple[str, ...],
-) -> _Seen:
-    now = session.clock.now()
-    matching = people_to_renew(session, office.name, chosen, now, additional=additional)
-    everyone = people_to_renew(session, office.name, parse_users(""), now, additional=additional)
-    plan = preview(session, office.name, matching, term, now) if term is not None else None
-    return _Seen(
-        tuple(people_of(matching[:_ROWS], plan)),
-        len(matching),
-        tuple(line.user.id for line in plan.lines) if plan is not None else (),
-        len(everyone),
-        _total(session, office, term, additional, marked),
-    )
-
-
-def _total(
-    session: Session, office: OfficeRecord, term: Months | Until | None, additional: bool, marked: tuple[str, ...]
-) -> Plan | None:
-    if term is None or not marked:
-        return None
-    now = session.clock.now()
-    people = people_to_renew(session, office.name, marked, now, additional=additional)
-    return preview(session, office.name, people, term, now)
+def _count(session: Session, source: People, moment: Moment) -> tuple[int, int]:
+    matching = queries.count_candidates(source.among, source.filter, moment)
+    return matching, queries.count_candidates(source.among, parse_users(""), moment)

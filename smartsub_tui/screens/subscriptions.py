@@ -50,7 +50,7 @@ class SubscriptionsScreen(BaseScreen):
             self._seen = await self.backend.latest("offices", _offices)
             none = f" No offices yet: {key_of('dashboard')} and then {key_of('import')} imports them."
             self.query_one("#question", Static).update(display.content(" For which office?" if self._seen else none))
-            self.query_one(OfficeTable).show(self._seen)
+            self.query_one(OfficeTable).list_offices(self._seen)
             of_office = ("activate", "renew", "orders") if self._seen else ()
             self.key_line.show((*of_office, "dashboard", "payments", "help", "quit"))
 
@@ -58,8 +58,7 @@ class SubscriptionsScreen(BaseScreen):
 
     @on(Resize)
     def _resized(self) -> None:
-        if self._seen:
-            self.query_one(OfficeTable).show(self._seen)
+        self.query_one(OfficeTable).lay_out()
 
     @on(DataTable.RowSelected)
     def _selected(self) -> None:

@@ -80,7 +80,7 @@ class ViewsScreen(BaseScreen):
 
         async def ask() -> None:
             whose = ["It is everyone's."] if view.shared else []
-            said = await self.app.push_screen_wait(
+            said = await self.answer(
                 ConfirmScreen(f"Remove the view {view.name}?", [view.filter or "all orders", *whose], "Yes, remove")
             )
             if said is not None:
@@ -92,4 +92,4 @@ class ViewsScreen(BaseScreen):
             if self.is_current:
                 self.load()
 
-        self.work("action", ask)
+        self.question(ask)

@@ -2,73 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
-from rich.text import Text
-from textual.widgets import DataTable
+from collections.abc import Sequence
+from typing import Final
 
 from smartsub_tui import display
-from smartsub_tui.billing.orders import DepartmentPlan
+from smartsub_tui.billing.estimates import DepartmentPlan
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.vocabulary import OfficeKind, UserKind
-from smartsub_tui.widgets.row_table import RowTable, mark_cell
+from smartsub_tui.data.vocabulary import OfficeKind
+from smartsub_tui.widgets.windowed_table import Head, WindowedTable
 
 # Head and width of every column behind the name; numbers are set to the right, and zero is a dot.
-_COUNTS = (("Activate", 9), ("Managers", 9), ("In orders", 10), ("Active", 8))
-_PRICE = 14
-_NAME = 16
+_COUNTS: Final = (("Activate", 8), ("Managers", 8), ("In orders", 9), ("Active", 7))
+_PRICE: Final = 14
+_NAME: Final = 15
 
 
-class DepartmentTable(RowTable):
-    """Rows are kept by name, so marks and cursor survive a look at the database."""
+class DepartmentTable(WindowedTable[DepartmentPlan]):
+    """Departments, all of them at hand, told apart by name. Marks and cursor survive a look at the database."""
 
     def __init__(self) -> None:
+        self._kind, self._currency = OfficeKind.OFFICE, ""
+        self._counts = 0  # so many of them have room
+        self._name_width = _NAME
         super().__init__()
-        self.departments: tuple[DepartmentPlan, ...] = ()
 
-    @property
-    def current(self) -> DepartmentPlan | None:
-        """The department under the cursor."""
-        return self.departments[self.cursor_row] if 0 <= self.cursor_row < len(self.departments) else None
+    def key_of(self, row: DepartmentPlan) -> str:
+        return row.name
 
-    def show(self, departments: Sequence[DepartmentPlan], marked: Collection[str], kind: OfficeKind) -> None:
-        """Show these departments; `kind` says what their office calls them."""
-        here = self.current.name if self.current else None
-        width = self.room
+    def list_departments(self, departments: Sequence[DepartmentPlan], kind: OfficeKind, currency: str) -> None:
+        """Show these departments, the cursor where it was; `kind` says what their office calls them."""
+        self._kind, self._currency = kind, currency
+        self.show(departments, departments, on=() if self.current is None else (self.current.name,))
+
+    def heads(self) -> list[Head]:
+        # Less a scroll bar that may come, the cell of the mark and a gap.
+        width = (self.outer_size.width or self.app.size.width) - 3
         # The name matters more than who is active already.
-        counts = _COUNTS if width >= 2 + _NAME + sum(size for _, size in _COUNTS) + _PRICE else _COUNTS[:1]
-        name = max(8, width - 2 - sum(size for _, size in counts) - _PRICE)
-        with self.prevent(DataTable.RowHighlighted):
-            self.clear(columns=True)
-            self.add_column(Text(""), key="mark", width=2)
-            self.add_column(Text(kind.department_label), width=name)
-            for head, size in counts:
-                self.add_column(Text(head.rjust(size)), width=size)
-            self.add_column(Text("Price".rjust(_PRICE)), width=_PRICE)
-            for each in departments:
-                managers = sum(line.user.kind is UserKind.PROPERTY_MANAGER for line in each.plan.lines)
-                numbers = (len(each.plan.lines), managers, len(each.plan.skipped), each.activated)
-                price = Money(each.plan.totals.net, each.plan.currency)
-                self.add_row(
-                    mark_cell(each.name in marked),
-                    display.cell(display.fit(each.name, name - 1)),
-                    *(
-                        display.cell(display.count_or_dot(number).rjust(size))
-                        for number, (_, size) in zip(numbers, counts, strict=False)
-                    ),
-                    display.cell(
-                        display.fit(
-                            display.money(price, with_currency=False) if each.plan.lines else ".",
-                            _PRICE,
-                            align="right",
-                        )
-                    ),
-                    key=each.name,
-                )
-            self.departments = tuple(departments)
-        names = [each.name for each in departments]
-        self.move_cursor(row=names.index(here) if here in names else 0)
+        wide = _NAME + sum(size + 1 for _, size in _COUNTS) + _PRICE + 1
+        counts = _COUNTS if width >= wide else _COUNTS[:1]
+        self._counts = len(counts)
+        self._name_width = max(7, width - sum(size + 1 for _, size in counts) - _PRICE - 1)
+        return [
+            Head("mark", "", 0),
+            Head("name", self._kind.department_label, self._name_width),
+            *(Head(head, head, size, right=True) for head, size in counts),
+            Head("price", "Price", _PRICE, right=True),
+        ]
 
-    def mark(self, row: int, marked: bool) -> None:
-        """Show or take away the mark of one row."""
-        self.update_cell(self.departments[row].name, "mark", mark_cell(marked))
+    def cells(self, row: DepartmentPlan) -> list[tuple[str, str]]:
+        numbers = (row.people, row.managers, row.skipped, row.activated)
+        price = display.money(Money(row.totals.net, self._currency), with_currency=False) if row.people else "."
+        return [
+            ("", ""),
+            (display.fit(row.name, self._name_width), ""),
+            *(
+                (display.count_or_dot(number).rjust(size), "")
+                for number, (_, size) in zip(numbers[: self._counts], _COUNTS, strict=False)
+            ),
+            (display.fit(price, _PRICE, align="right"), ""),
+        ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeAlias
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,6 +14,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from smartsub_tui.commands import bindings
+
+# A line, or what makes it once it is seen.
+Line: TypeAlias = Text | Callable[[], Text]
 
 
 class Lines(ScrollView, can_focus=True):
@@ -27,9 +30,9 @@ class Lines(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._lines: list[Text] = []
+        self._lines: list[Line] = []
 
-    def show(self, lines: Sequence[Text]) -> None:
+    def show(self, lines: Sequence[Line]) -> None:
         """Show these lines, keeping the place."""
         self._lines = list(lines)
         self.virtual_size = Size(0, len(self._lines))
@@ -38,7 +41,7 @@ class Lines(ScrollView, can_focus=True):
     @property
     def text(self) -> str:
         """What is shown, as plain text."""
-        return "\n".join(line.plain for line in self._lines)
+        return "\n".join(_made(line).plain for line in self._lines)
 
     def render_line(self, y: int) -> Strip:
         index = y + int(self.scroll_offset.y)
@@ -46,7 +49,7 @@ class Lines(ScrollView, can_focus=True):
         width = self.size.width
         if index >= len(self._lines):
             return Strip.blank(width, base)
-        line = self._lines[index]
+        line = _made(self._lines[index])
         # Where no part has a style of its own, Rich leaves that of the whole out.
         base += self.app.console.get_style(line.style)
         segments = line.render(self.app.console)
@@ -64,3 +67,7 @@ class Lines(ScrollView, can_focus=True):
 
     def action_last(self) -> None:
         self.scroll_end(animate=False)
+
+
+def _made(line: Line) -> Text:
+    return line if isinstance(line, Text) else line()

@@ -5,69 +5,67 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rich.text import Text
-from textual.widgets import DataTable
-
 from smartsub_tui import display
 from smartsub_tui.data.records import OfficeRecord
-from smartsub_tui.widgets.row_table import RowTable
+from smartsub_tui.widgets.windowed_table import Head, WindowedTable
 
 _COUNTS: Final = ("Users", "Inactive", "Expiring", "Expired", "Unpaid")
-_SIZES: Final = tuple(len(head) + 1 if len(head) > 5 else 7 for head in _COUNTS)
+_SIZES: Final = tuple(max(6, len(head)) for head in _COUNTS)
 # What comes in when there is room beside the counts, and how wide it is; the name has the rest.
-_BESIDE: Final = (("Kind", 11), ("Currency", 10), ("Time zone", 22))
+_BESIDE: Final = (("Kind", 10), ("Currency", 9), ("Time zone", 21))
 _LEAST_NAME: Final = 18
 
 
-class OfficeTable(RowTable):
-    """Offices; zero is a dot, so that the eye finds what is there."""
+class OfficeTable(WindowedTable[OfficeRecord]):
+    """Offices, all of them at hand: there are thousands at most. Zero is a dot, so that the eye finds what is there."""
 
     def __init__(self) -> None:
+        self._longest = _LEAST_NAME
+        self._beside = self._counts = 0  # so many of the facts, and the last so many of the counts, have room
+        self._name_width = _LEAST_NAME
         super().__init__()
-        self.offices: tuple[OfficeRecord, ...] = ()
 
-    @property
-    def current(self) -> OfficeRecord | None:
-        """The office under the cursor."""
-        return self.offices[self.cursor_row] if 0 <= self.cursor_row < len(self.offices) else None
+    def key_of(self, row: OfficeRecord) -> int:
+        return row.id
 
-    def show(self, offices: Sequence[OfficeRecord]) -> None:
-        """Show these offices, the cursor where it was, by name."""
-        here = self.current.name if self.current else None
-        longest = max([_LEAST_NAME, *(display.cell_width(office.name) for office in offices)])
+    def list_offices(self, offices: Sequence[OfficeRecord]) -> None:
+        """Show these offices, the cursor where it was."""
+        self._longest = max([_LEAST_NAME, *(display.cell_width(office.name) for office in offices)])
+        self.show(offices, offices, on=() if self.current is None else (self.current.id,))
+
+    def heads(self) -> list[Head]:
+        # Less a scroll bar that may come and the cell before the rows.
+        width = (self.outer_size.width or self.app.size.width) - 2
         # Narrow terminals keep the name and the last counts, which ask for something to be done.
-        left, counts = self.room - _LEAST_NAME - 1, len(_COUNTS)
-        while counts and sum(_SIZES[-counts:]) > left:
+        left, counts = width - _LEAST_NAME - 1, len(_COUNTS)
+        while counts and sum(_SIZES[-counts:]) + counts > left:
             counts -= 1
-        sizes, heads = _SIZES[len(_SIZES) - counts :], _COUNTS[len(_COUNTS) - counts :]
-        left -= sum(sizes)
+        first = len(_COUNTS) - counts
+        left -= sum(_SIZES[first:]) + counts
         beside = 0
-        while beside < len(_BESIDE) and _BESIDE[beside][1] <= left - (min(longest, 30) - _LEAST_NAME if beside else 0):
-            left -= _BESIDE[beside][1]
+        while beside < len(_BESIDE):
+            name = min(self._longest, 30) - _LEAST_NAME if beside else 0
+            if _BESIDE[beside][1] + 1 > left - name:
+                break
+            left -= _BESIDE[beside][1] + 1
             beside += 1
-        name_width = max(1, min(longest, _LEAST_NAME + left)) + 1
-        with self.prevent(DataTable.RowHighlighted):
-            self.clear(columns=True)
-            self.add_column(Text("Office"), width=name_width)
-            for head, size in _BESIDE[:beside]:
-                self.add_column(Text(head), width=size)
-            for head, size in zip(heads, sizes, strict=True):
-                self.add_column(Text(head.rjust(size)), width=size)
-            for office in offices:
-                numbers = (office.users, office.inactive, office.expiring, office.expired, office.unpaid)
-                facts = (office.kind.label, office.currency, office.timezone)
-                self.add_row(
-                    display.cell(display.fit(office.name, name_width - 1)),
-                    *(
-                        display.cell(display.fit(fact, size - 1))
-                        for fact, (_, size) in zip(facts[:beside], _BESIDE, strict=False)
-                    ),
-                    *(
-                        display.cell(display.count_or_dot(number).rjust(size), "" if number else "quiet")
-                        for number, size in zip(numbers[len(numbers) - counts :], sizes, strict=True)
-                    ),
-                    key=str(office.id),
-                )
-            self.offices = tuple(offices)
-        names = [office.name for office in offices]
-        self.move_cursor(row=names.index(here) if here in names else 0)
+        self._beside, self._counts = beside, counts
+        self._name_width = max(1, min(self._longest, _LEAST_NAME + left))
+        return [
+            Head("Office", "Office", self._name_width),
+            *(Head(head, head, size) for head, size in _BESIDE[:beside]),
+            *(Head(head, head, size, right=True) for head, size in zip(_COUNTS[first:], _SIZES[first:], strict=True)),
+        ]
+
+    def cells(self, row: OfficeRecord) -> list[tuple[str, str]]:
+        numbers = (row.users, row.inactive, row.expiring, row.expired, row.unpaid)
+        facts = (row.kind.label, row.currency, row.timezone)
+        first = len(_COUNTS) - self._counts
+        return [
+            (display.fit(row.name, self._name_width), ""),
+            *((display.fit(fact, size), "") for fact, (_, size) in zip(facts[: self._beside], _BESIDE, strict=False)),
+            *(
+                (display.count_or_dot(number).rjust(size), "" if number else "quiet")
+                for number, size in zip(numbers[first:], _SIZES[first:], strict=True)
+            ),
+        ]

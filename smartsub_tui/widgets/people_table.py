@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
 from msgspec import Struct
-from rich.text import Text
-from textual.widgets import DataTable
 
 from smartsub_tui import display
 from smartsub_tui.data.records import UserRecord
 from smartsub_tui.data.vocabulary import OfficeKind
-from smartsub_tui.widgets.row_table import RowTable, mark_cell
+from smartsub_tui.widgets.windowed_table import Head, WindowedTable
 
 RENEWAL: Final = ("department", "service", "expires", "becomes", "price")
 ACTIVATION: Final = ("apartment", "kind", "becomes", "price")
 
-_SIZES: Final = {"apartment": 10, "kind": 17, "service": 8, "expires": 14, "becomes": 11, "price": 11}
-_WIDE_SERVICE: Final = 21
-_FEWEST_NAME: Final = 14
+# Cells of every column but the name's and the department's, without the gap behind each.
+_SIZES: Final = {"apartment": 9, "kind": 16, "service": 7, "expires": 13, "becomes": 10, "price": 11}
+_WIDE_SERVICE: Final = 20
+_FEWEST_NAME: Final = 13
+_FEWEST_DEPARTMENT: Final = 10
 # Where there is no room, these go, in this order: the name matters more than where and what.
 _FIRST_TO_GO: Final = ("department", "apartment", "kind", "service")
 
@@ -34,89 +34,86 @@ class Person(Struct, frozen=True):
     reason: str | None
 
 
-class PeopleTable(RowTable):
-    """Rows are kept by user id, so marks and cursor survive a filter. Shows a mark, the name, and `columns`."""
+class PeopleTable(WindowedTable[Person]):
+    """A window of people, told apart by user id. Shows a mark, the name, and `columns`."""
 
     def __init__(self, columns: Sequence[str] = RENEWAL) -> None:
-        super().__init__()
         self._shows = tuple(columns)
-        self.people: tuple[Person, ...] = ()
+        self._today = date.min
+        self._kind = OfficeKind.OFFICE
+        self._departments: set[str] = set()  # whose width is known
+        self._longest = _FEWEST_DEPARTMENT
+        self._sizes: dict[str, int] = {}
+        super().__init__()
 
-    @property
-    def current(self) -> Person | None:
-        """The person under the cursor."""
-        return self.people[self.cursor_row] if 0 <= self.cursor_row < len(self.people) else None
+    def key_of(self, row: Person) -> str:
+        return row.user.id
 
-    def show(self, people: Sequence[Person], marked: Collection[str], today: date, kind: OfficeKind) -> None:
-        """Show these people; `kind` says what their office calls its parts."""
-        here = self.current.user.id if self.current else None
-        width = self.room
-        sizes = self._widths(people, width)
-        heads = {
-            "department": kind.department_label,
-            "apartment": "Apartment",
-            "kind": "Kind",
-            "service": "Service",
-            "expires": "Expires",
-            "becomes": "Becomes",
-            "price": "Price",
-        }
-        with self.prevent(DataTable.RowHighlighted):
-            self.clear(columns=True)
-            self.add_column(Text(""), key="mark", width=2)
-            name = width - 2 - sum(sizes.values())
-            self.add_column(Text("User"), key="name", width=name)
-            for key, size in sizes.items():
-                head = display.fit(heads[key], size, align="right" if key == "price" else "left")
-                self.add_column(Text(head), key=key, width=size)
-            for person in people:
-                self.add_row(
-                    mark_cell(person.user.id in marked),
-                    display.cell(display.fit(person.user.name, name - 1)),
-                    *(_cell(person, key, size, today) for key, size in sizes.items()),
-                    key=person.user.id,
-                )
-            self.people = tuple(people)
-        ids = [person.user.id for person in people]
-        self.move_cursor(row=ids.index(here) if here in ids else 0)
+    def begin(self, today: date, kind: OfficeKind, *, anew: bool) -> None:
+        """What comes is read on that day, `kind` says what the office calls its parts; `anew`: it is another list."""
+        self._today, self._kind = today, kind
+        if anew:
+            self._departments.clear()
+            self._longest = _FEWEST_DEPARTMENT
 
-    def _widths(self, people: Sequence[Person], width: int) -> dict[str, int]:
-        """The width of every column that there is room for, its gap included, but for the name's."""
+    def heads(self) -> list[Head]:
+        for row in self.window.rows:
+            department = row.user.department
+            if department not in self._departments:
+                self._departments.add(department)
+                self._longest = max(self._longest, display.cell_width(department))
+        # Less a scroll bar that may come, the cell of the mark and a gap.
+        width = (self.outer_size.width or self.app.size.width) - 3
+        self._sizes = self._widths(width)
+        texts = {"name": "User", "department": self._kind.department_label}
+        return [
+            Head("mark", "", 0),
+            *(
+                Head(key, texts.get(key, key.capitalize()), size, right=key == "price")
+                for key, size in self._sizes.items()
+            ),
+        ]
+
+    def _widths(self, width: int) -> dict[str, int]:
+        """The width of every column that there is room for: the name has what is left."""
         sizes = {key: _SIZES.get(key, 0) for key in self._shows}
-        if "service" in sizes and width >= 100:
+        if "service" in sizes and width >= 97:
             sizes["service"] = _WIDE_SERVICE
+
+        def left() -> int:
+            return width - sum(sizes.values()) - len(sizes)
+
         if "department" in sizes:
-            longest = max([10, *(display.cell_width(each.user.department) for each in people)]) + 1
-            sizes["department"] = min(longest, max(11, (width - 2 - sum(sizes.values())) // 2))
+            sizes["department"] = min(self._longest, max(_FEWEST_DEPARTMENT, left() // 2))
         for key in _FIRST_TO_GO:
-            if width - 2 - sum(sizes.values()) >= _FEWEST_NAME:
+            if left() >= _FEWEST_NAME:
                 break
             sizes.pop(key, None)
-        return sizes
+        return {"name": max(1, left()), **sizes}
 
-    def mark(self, row: int, marked: bool) -> None:
-        """Show or take away the mark of one row."""
-        self.update_cell(self.people[row].user.id, "mark", mark_cell(marked))
+    def cells(self, row: Person) -> list[tuple[str, str]]:
+        return [("", ""), *(self._cell(row, key, size) for key, size in self._sizes.items())]
 
-
-def _cell(person: Person, key: str, size: int, today: date) -> Text:
-    user = person.user
-    match key:
-        case "department":
-            return display.cell(display.fit(user.department, size - 1))
-        case "apartment":
-            return display.cell(display.fit(user.apartment or "", size - 1))
-        case "kind":
-            return display.cell(display.fit(user.kind.label, size - 1))
-        case "service":
-            service = user.service.label if size >= _WIDE_SERVICE else user.service.value
-            return display.cell(display.fit(service, size - 1))
-        case "expires":
-            look = display.user_state(user.state)
-            return display.cell(display.fit(display.expiry(user.expires_on, today), size - 1), look.style)
-        case "becomes":
-            # There is room for a word; the line below the table says the whole of the current row.
-            last = display.service_date(person.becomes) if person.reason is None else "cannot now"
-            return display.cell(last, "quiet" if person.reason else "")
-        case _:
-            return display.cell(display.fit(person.price, size, align="right"))
+    def _cell(self, person: Person, key: str, size: int) -> tuple[str, str]:
+        user = person.user
+        match key:
+            case "name":
+                return display.fit(user.name, size), ""
+            case "department":
+                return display.fit(user.department, size), ""
+            case "apartment":
+                return display.fit(user.apartment or "", size), ""
+            case "kind":
+                return display.fit(user.kind.label, size), ""
+            case "service":
+                return display.fit(user.service.label if size >= _WIDE_SERVICE else user.service.value, size), ""
+            case "expires":
+                return display.fit(display.expiry(user.expires_on, self._today), size), display.user_state(
+                    user.state
+                ).style
+            case "becomes":
+                # There is room for a word; the line below the table says the whole of the current row.
+                last = display.service_date(person.becomes) if person.reason is None else "cannot now"
+                return display.fit(last, size), "quiet" if person.reason else ""
+            case _:
+                return display.fit(person.price, size, align="right"), ""

@@ -9,7 +9,6 @@ from textual.binding import BindingType
 from textual.events import Click
 from textual.widgets import DataTable
 
-from smartsub_tui import display
 from smartsub_tui.commands import bindings
 
 
@@ -43,11 +42,6 @@ class RowTable(DataTable[Text]):
 
     def action_last(self) -> None:
         self.move_cursor(row=self.row_count - 1)
-
-
-def mark_cell(marked: bool) -> Text:
-    """The first cell of a row that can be marked."""
-    return display.cell("* " if marked else "  ", "bold")
 
 
 class PanelTable(RowTable):

@@ -93,5 +93,7 @@ class Window(Generic[Row]):
         elif self.base < 1:
             by = 1 - self.base
         self.base += by
-        self.total = self.end if self.last else max(self._counted, self.end + 1)
+        # What was counted may end with these rows, though no look behind them has found the list's end.
+        ends = self.last or self._counted == self.end
+        self.total = self.end if ends else max(self._counted, self.end + 1)
         return by

@@ -38,6 +38,7 @@ _STRIPS: Final = 2048
 _GUTTER: Final = 1
 # Where the cursor leaves the view, this part of the view goes on with it: over a slow line each step repaints all rows.
 _STEP: Final = 3
+_ENDS: Final = ("first", "last")
 
 
 class Head(Struct, frozen=True):
@@ -68,6 +69,7 @@ class WindowedTable(RowTable, Generic[Row]):
         self._strips: dict[tuple[Hashable, bool, bool], Strip] = {}
         self._drawn_wide = 0
         self._asked: str | None = None
+        self.jumps = 0  # to the list's ends, asked for until now
         super().__init__()
 
     # What a subclass says
@@ -147,6 +149,11 @@ class WindowedTable(RowTable, Generic[Row]):
     def placed(self, base: int) -> None:
         """So many rows stand before the window."""
         self._move_all(self.window.placed(base))
+
+    def forget_wanted(self, where: str) -> None:
+        """What was wanted does not come: it is asked for again when the cursor moves, or jumps."""
+        self._asked = None
+        self.jumps -= where in _ENDS
 
     def lay_out(self) -> None:
         """Columns for another width, where they are others then; the lines are drawn anew by whoever changed it."""
@@ -234,6 +241,7 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def _want(self, where: str) -> None:
         self._asked = where
+        self.jumps += where in _ENDS
         self.post_message(self.Wanted(where))
 
     # Keys
@@ -370,7 +378,8 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def _update_dimensions(self, new_rows: Any) -> None:
         self._require_update_dimensions = False
-        size = Size(0, self.window.total + self.header_height)  # never wider than it is
+        # Without a width of its own: a scroll bar that comes with the rows takes a cell from them.
+        size = Size(0, self.window.total + self.header_height)
         if size != self.virtual_size:
             # As a change of a reactive it would lay out the whole screen, and paint every line of the table.
             self.set_reactive(Widget.virtual_size, size)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from smartsub_tui.billing import orders, payments, terms
-from smartsub_tui.billing.orders import DepartmentPlan, NewOrder, Plan
+from smartsub_tui.billing.orders import NewOrder, Plan
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
@@ -32,6 +32,7 @@ from smartsub_tui.data.models import (
 )
 from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.order_records import OrderDetails, Skipped
+from smartsub_tui.data.queries import find_office
 from smartsub_tui.data.vocabulary import (
     Lapsed,
     LineAction,
@@ -54,7 +55,6 @@ from tests.support import (
     TODAY,
     FixedClock,
     add_community,
-    add_department,
     add_office,
     add_order,
     add_people,
@@ -793,7 +793,8 @@ def test_again_is_refused_while_an_order_is_open(session: Session, office: Offic
 
 
 def preview(session: Session, term: Months | Until, chosen: Any = EVERYONE) -> Plan:
-    people = orders.people_to_renew(session, "Elm Court", chosen, NOW, additional=False)
+    office = find_office("Elm Court")
+    people = orders.candidates(office, chosen, NOW, SETTINGS, activated=True, additional=False)
     return orders.preview(session, "Elm Court", people, term, NOW)
 
 
@@ -836,26 +837,6 @@ def test_who_was_removed_is_left_out_even_if_a_filter_asks_for_it(session: Sessi
     shown = preview(session, Months(1), parse_users("state:removed,active"))
     assert skipped(shown) == {"u1": "was removed"}
     assert [line.user.id for line in shown.lines] == ["u2"]
-
-
-def test_every_department_has_the_plan_of_its_activation(session: Session, office: Office) -> None:
-    add_department(office, "Empty")
-    held = add_person(office, "held", department="Sales")
-    add_order(office, [held], OrderStatus.SYSTEM_PROCESSING, type=OrderType.ACTIVATION, number="7")
-    add_person(office, "u1", department="Sales")
-    add_person(office, "m1", department="Sales", kind=UserKind.PROPERTY_MANAGER)
-    add_person(office, "f1", department="Sales", kind=UserKind.FAMILY)
-    add_person(office, "done", department="Law", expires_on=SOON)
-    sales: DepartmentPlan
-    empty, law, sales = orders.departments_to_activate(session, "Oak House", NOW, additional=False)
-    assert [each.name for each in (empty, law, sales)] == ["Empty", "Law", "Sales"]
-    assert (empty.people, empty.activated, law.people, law.activated) == ((), 0, (), 1)
-    assert sorted(user.id for user in sales.people) == ["held", "m1", "u1"]
-    assert skipped(sales.plan) == {"held": "is in an open order, 7"}
-    made = orders.activate(session, "Oak House", ["Sales"])
-    assert (made.order.net, made.skipped) == (Money(sales.plan.totals.net, "EUR"), sales.plan.skipped)
-    _, _, family = orders.departments_to_activate(session, "Oak House", NOW, additional=True)
-    assert [line.user.id for line in family.plan.lines] == ["f1"]
 
 
 def test_an_order_whose_total_is_no_longer_what_was_seen_is_not_made(session: Session, office: Office) -> None:

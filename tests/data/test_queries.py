@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import SqliteDatabase
 from smartsub_tui.data.filters import Moment, parse_orders
+from smartsub_tui.data.keyset import Cursor
 from smartsub_tui.data.models import Order
-from smartsub_tui.data.queries import SORT_KEYS, Cursor, Sort
+from smartsub_tui.data.queries import SORT_KEYS, Sort
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType
 from tests.support import NOW, add_office, add_order, memory_database
 

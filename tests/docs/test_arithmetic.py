@@ -78,7 +78,7 @@ def test_every_figure_is_the_same_wherever_it_stands(
     total = net + tax
 
     # The screen before it is ordered: the rows, and the line below them.
-    chosen = orders.people_to_renew(session, "Elm", EVERYONE, NOW, additional=False)
+    chosen = orders.candidates(office, EVERYONE, NOW, session.settings, activated=True, additional=False)
     seen = orders.preview(session, "Elm", chosen, term, NOW)
     assert (seen.totals.net, seen.totals.tax, seen.totals.total) == (net, tax, total)
     expected_rows = sorted([written(price * many, currency)] * people + [written(manager_price * many, currency)])

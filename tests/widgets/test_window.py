@@ -52,3 +52,13 @@ def test_once_it_is_known_where_it_stands_every_row_has_its_own_number(
     assert window.total == length
     assert window.at(window.base) == window.rows[0]
     assert window.at(window.base - 1) is window.at(window.end) is None
+
+
+def test_a_list_that_was_counted_to_its_last_row_is_no_longer_than_that() -> None:
+    window: Window[int] = Window()
+    window.replace(range(8), range(8), base=0, first=True, last=False)
+    assert window.total == 9  # at least one more, as far as is known
+    window.counted(8)
+    assert (window.total, window.last) == (8, False)
+    window.append((), (), last=True)
+    assert window.total == 8
