@@ -83,6 +83,7 @@ class PaymentsScreen(OrderActions):
         self._shown: tuple[Filter, Sort] | None = None  # what the table is of
         self._jumps = 0  # to the list's ends, asked for until now
         self._stale = False  # the rows are to be read again
+        self._going = False  # to a time
         self._first = first  # until it is drawn
         self._missed = False  # something was changed meanwhile
         self._searching = False
@@ -161,7 +162,9 @@ class PaymentsScreen(OrderActions):
             self._missed = True
             return
         asked = self.filter, self.sort
-        if self._shown != asked or not self.table.window.rows or self._searching:
+        if self._going:
+            self._stale = True  # on the way to a time: the rows there are read again once they are shown
+        elif self._shown != asked or not self.table.window.rows or self._searching:
             self._begin()
         else:
             self._read_again()
@@ -169,6 +172,7 @@ class PaymentsScreen(OrderActions):
 
     def _begin(self) -> None:
         """The list from its first row; the cursor stays on its order where it is the list that is shown."""
+        self._going = False
         chosen, sort, jumps = self.filter, self.sort, self._jumps
         on = self._around() if self._shown == (chosen, sort) else ()
 
@@ -387,6 +391,7 @@ class PaymentsScreen(OrderActions):
             return
         chosen, sort, window = self.filter, self.sort, self.table.window
         where = event.where
+        self._going = False
         if where in ("first", "last"):
             self._jumps += 1
         jumps = self._jumps
@@ -557,17 +562,25 @@ class PaymentsScreen(OrderActions):
         jumps, start = self._jumps, queries.cursor_at(span.end if sort.descending else span.start)
 
         async def go() -> None:
-            page, end = await self._find(chosen, sort, start=start, limit=_PAGE)
+            self._going = True
+            try:
+                page, end = await self._find(chosen, sort, start=start, limit=_PAGE)
+            finally:
+                self._going = False
             if not page.rows:
                 which = "that early" if sort.descending else "that late"
                 self.smartsub.tell(f"no order of this list is {which}")
                 self.listed((chosen, sort, jumps))
+                self.load()
                 return
             self._show(page, base=total // 2, first=False, last=end)
             self._shown = chosen, sort
             self.listed((chosen, sort, jumps))
             self._place(chosen, sort)
+            if self._stale:
+                self._read_again()
 
+        self._going = True
         self.work("orders", go)
 
     async def action_save(self) -> None:

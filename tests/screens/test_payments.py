@@ -1,4 +1,4 @@
-"""Marks in Payments: what can be done to what is marked, and the way back; how many of how many, when a search ends."""
+"""Payments: marks and the way back, a search that ends, the way to a time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from smartsub_tui.data.queries import parse_sort
 from smartsub_tui.screens import payments
 from smartsub_tui.screens.payments import PaymentsScreen
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, write
+from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
 from tests.screens.test_journey import fill
+from tests.screens.test_typed_ahead import at_once
 
 
 @pytest.fixture
@@ -39,6 +41,20 @@ async def test_the_last_line_names_what_can_be_done_to_what_is_marked(path: Path
         assert {"pay", "cancel", "delete", "restore", "again", "invoice"} <= set(app.screen.key_line.shown)
         await press(pilot, "minus", "G")
         assert "pay" not in app.screen.key_line.shown
+
+
+@pytest.mark.parametrize("sort", ["-created", "number"])
+async def test_to_a_time_goes_where_its_orders_are_typed_at_once_too(path: Path, sort: str) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        assert isinstance(app.screen, PaymentsScreen)
+        for day in (19, 21, 20):
+            app.screen.look_for("", parse_sort(sort))
+            await settle(pilot)
+            at_once(app, "@", *f"2026-11-{day}", "enter")
+            await until(pilot, lambda: isinstance(app.screen, PaymentsScreen))
+            await settle(pilot)
+            assert app.screen.table.current.created_at.day == day
+            assert app.screen.table.window.base + len(app.screen.table.window.rows) == 5
 
 
 @pytest.mark.parametrize("box", [payments._BOX, -1.0])
