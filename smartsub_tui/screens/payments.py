@@ -27,6 +27,7 @@ from smartsub_tui.data.money import Money
 from smartsub_tui.data.queries import Facets, OrderPage, Sort, Stretch
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
+from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.order_actions import OrderActions, offered_of
 from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.filter_bar import FilterBar
@@ -81,9 +82,8 @@ class PaymentsScreen(OrderActions):
         self._text = text
         self.sort = sort or Sort()
         self._shown: tuple[Filter, Sort] | None = None  # what the table is of
-        self._jumps = 0  # to the list's ends, asked for until now
+        self._times = 0  # that were gone to until now
         self._stale = False  # the rows are to be read again
-        self._going = False  # to a time
         self._first = first  # until it is drawn
         self._missed = False  # something was changed meanwhile
         self._searching = False
@@ -143,6 +143,16 @@ class PaymentsScreen(OrderActions):
     def asked(self) -> object:
         return self.filter, self.sort, self._jumps
 
+    @property
+    def _jumps(self) -> int:
+        """Into the list, to its ends and to times, asked for until now."""
+        return self.table.jumps + self._times
+
+    @property
+    def _jumping(self) -> bool:
+        """Whether a jump is on its way: what is read again then must not cut it short."""
+        return isinstance(self._listed, tuple) and self._listed[-1] != self._jumps
+
     def listed_as(self) -> tuple[str, str]:
         return self.filter.describe(), self.sort.describe()
 
@@ -162,8 +172,8 @@ class PaymentsScreen(OrderActions):
             self._missed = True
             return
         asked = self.filter, self.sort
-        if self._going:
-            self._stale = True  # on the way to a time: the rows there are read again once they are shown
+        if self._jumping:
+            self._stale = True  # the rows there are read again once they are shown
         elif self._shown != asked or not self.table.window.rows or self._searching:
             self._begin()
         else:
@@ -172,7 +182,6 @@ class PaymentsScreen(OrderActions):
 
     def _begin(self) -> None:
         """The list from its first row; the cursor stays on its order where it is the list that is shown."""
-        self._going = False
         chosen, sort, jumps = self.filter, self.sort, self._jumps
         on = self._around() if self._shown == (chosen, sort) else ()
 
@@ -388,14 +397,19 @@ class PaymentsScreen(OrderActions):
             self.smartsub.when_drawn(lambda: self._wanted(event))
             return
         if self._searching or self._shown != (self.filter, self.sort):
+            self.table.forget_wanted(event.where)
             return
         chosen, sort, window = self.filter, self.sort, self.table.window
         where = event.where
-        self._going = False
-        if where in ("first", "last"):
-            self._jumps += 1
         jumps = self._jumps
         limit = max(_PAGE, 2 * self.table.page)
+
+        async def bring() -> None:
+            try:
+                await more()
+            except SmartsubError:
+                self.table.forget_wanted(where)
+                raise
 
         async def more() -> None:
             match where:
@@ -416,7 +430,7 @@ class PaymentsScreen(OrderActions):
             if self._stale:  # that was under way, and made way for this
                 self._read_again()
 
-        self.work("orders", more)
+        self.work("orders", bring)
 
     @on(DescendantFocus)
     @on(DataTable.RowHighlighted)
@@ -558,29 +572,26 @@ class PaymentsScreen(OrderActions):
     def _go_to(self, span: Span) -> None:
         """To the first order of a time, seen from where the list begins."""
         chosen, sort, total = self.filter, self.sort, self.table.window.total
-        self._jumps += 1
+        self._times += 1
         jumps, start = self._jumps, queries.cursor_at(span.end if sort.descending else span.start)
 
         async def go() -> None:
-            self._going = True
             try:
                 page, end = await self._find(chosen, sort, start=start, limit=_PAGE)
-            finally:
-                self._going = False
-            if not page.rows:
+            except SmartsubError:
+                self._times -= 1
+                raise
+            if page.rows:
+                self._show(page, base=total // 2, first=False, last=end)
+                self._shown = chosen, sort
+                self._place(chosen, sort)
+            else:
                 which = "that early" if sort.descending else "that late"
                 self.smartsub.tell(f"no order of this list is {which}")
-                self.listed((chosen, sort, jumps))
-                self.load()
-                return
-            self._show(page, base=total // 2, first=False, last=end)
-            self._shown = chosen, sort
             self.listed((chosen, sort, jumps))
-            self._place(chosen, sort)
-            if self._stale:
-                self._read_again()
+            if self._stale or not page.rows:
+                self.load()
 
-        self._going = True
         self.work("orders", go)
 
     async def action_save(self) -> None:
