@@ -13,6 +13,7 @@ from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
 from textual.events import Event, Key, MouseDown
+from textual.filter import ANSIToTruecolor, LineFilter
 from textual.screen import ModalScreen, Screen
 from textual.widget import AwaitMount
 from textual.worker import Worker, WorkerFailed
@@ -78,13 +79,20 @@ class SmartSubApp(App[None]):
         settings = backend.settings
         # The screen that Textual begins with: going to it from an empty one would draw two.
         self.DEFAULT_MODE = opened.mode  # type: ignore[misc]  # of the class there
-        look = settings.ui.theme
-        # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
-        for colours in (App.ansi_theme_dark, App.ansi_theme_light):
-            self.set_reactive(colours, themes.terminal_theme(look))
         super().__init__()
-        self.register_theme(themes.theme(look))
-        self.set_reactive(App.theme, look)
+        look = themes.palette(settings.ui.theme, self.console.color_system)
+        # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
+        cells = themes.terminal_theme(look)
+        for colours in (App.ansi_theme_dark, App.ansi_theme_light):
+            self.set_reactive(colours, cells)
+        self.register_theme(themes.theme(settings.ui.theme, look))
+        self.set_reactive(App.theme, settings.ui.theme)
+        self.no_color = display.without_colour()
+        self._line_filters: list[LineFilter] = [ANSIToTruecolor(cells)]
+        if self.no_color or display.few_signs():
+            from smartsub_tui import terminals
+
+            self._line_filters += terminals.filters(look.background)
         self.stylesheet.set_variables(self.get_css_variables())
         for name, dark in (("-dark-mode", True), ("-light-mode", False)):
             self.set_class(self.current_theme.dark is dark, name, update=False)
@@ -105,6 +113,10 @@ class SmartSubApp(App[None]):
         self._kept = opened.last
         self._waiting: list[Callable[[], None]] | None = [self._collect]  # for the first frame
         self.animation_level = "none"
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line goes through: Textual's own would make greys of colours where there are to be none."""
+        return self._line_filters
 
     def on_mount(self) -> None:
         self.set_keymap(keymap())
