@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
@@ -40,6 +41,7 @@ STYLESHEET = _BESIDE if _BESIDE.exists() else _BESIDE.parent.parent / _BESIDE.na
 MOST_MESSAGES: Final = 200
 # What was typed ahead, or is held down, does not take away what it could not yet answer.
 _READ_AFTER: Final = timedelta(seconds=1)
+_WRAPPED: Final = 256
 _LOOK_EVERY: Final = 1.0  # seconds between two looks for changes that others made
 
 
@@ -170,6 +172,18 @@ class SmartSubApp(App[None]):
         if state != self._kept:
             self._kept = state
             self.backend.later(views.keep_state, state)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Send `text` to the terminal's clipboard (OSC 52). GNU screen hands on what is wrapped, in short parts."""
+        if self._driver is None or "STY" not in os.environ:
+            super().copy_to_clipboard(text)
+            return
+        from base64 import b64encode
+
+        self._clipboard = text
+        sequence = f"\x1b]52;c;{b64encode(text.encode()).decode()}\a"
+        parts = (sequence[start : start + _WRAPPED] for start in range(0, len(sequence), _WRAPPED))
+        self._driver.write("".join(f"\x1bP{part}\x1b\\" for part in parts))
 
     @property
     def messages(self) -> Sequence[Told]:
