@@ -54,7 +54,8 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        return "\n".join(self._screen.display)
+        # pyte's own fails where half of a wide character is written over.
+        return "\n".join("".join(cell.data for cell in row) for row in self.cells)
 
     @property
     def cells(self) -> list[list[pyte.screens.Char]]:
