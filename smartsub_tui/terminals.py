@@ -12,9 +12,9 @@ from textual.filter import LineFilter
 
 from smartsub_tui import display
 
-# The contrast (WCAG 2) from which on a background is one that marks something: the cursor, the caret, what is selected.
-# A panel has less.
-_MARKS: Final = 2.0
+# How much brighter or darker than the theme's a background is that marks something: the cursor, the caret, what is
+# selected. A panel differs less.
+_MARKS: Final = 0.2
 
 
 def filters(background: str) -> list[LineFilter]:
@@ -32,7 +32,7 @@ class WithoutColour(LineFilter):
 
     def __init__(self, background: str) -> None:
         super().__init__()
-        self._background = background
+        self._background = Color.parse(background).brightness
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [
@@ -42,23 +42,11 @@ class WithoutColour(LineFilter):
 
 
 @lru_cache(maxsize=1024)
-def _without_colour(style: Style, background: str) -> Style:
+def _without_colour(style: Style, background: float) -> Style:
     behind = style.color if style.reverse else style.bgcolor
-    marked = behind is not None and _contrast(Color.from_rich_color(behind), Color.parse(background)) >= _MARKS
+    marked = behind is not None and abs(Color.from_rich_color(behind).brightness - background) >= _MARKS
     plain = style.without_color + Style(reverse=marked, dim=False)
     return plain + Style.from_meta(style.meta) if style.meta else plain  # by which the mouse finds what it is on
-
-
-def _contrast(one: Color, other: Color) -> float:
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: Color) -> float:
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 class InAscii(LineFilter):
