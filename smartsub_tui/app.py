@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
@@ -13,6 +14,7 @@ from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
 from textual.events import Event, Key, MouseDown
+from textual.filter import ANSIToTruecolor, LineFilter
 from textual.screen import ModalScreen, Screen
 from textual.widget import AwaitMount
 from textual.widgets import Input
@@ -40,6 +42,7 @@ STYLESHEET = _BESIDE if _BESIDE.exists() else _BESIDE.parent.parent / _BESIDE.na
 MOST_MESSAGES: Final = 200
 # What was typed ahead, or is held down, does not take away what it could not yet answer.
 _READ_AFTER: Final = timedelta(seconds=1)
+_WRAPPED: Final = 256
 _LOOK_EVERY: Final = 1.0  # seconds between two looks for changes that others made
 
 
@@ -80,13 +83,20 @@ class SmartSubApp(App[None], inherit_bindings=False):
         settings = backend.settings
         # The screen that Textual begins with: going to it from an empty one would draw two.
         self.DEFAULT_MODE = opened.mode  # type: ignore[misc]  # of the class there
-        look = settings.ui.theme
-        # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
-        for colours in (App.ansi_theme_dark, App.ansi_theme_light):
-            self.set_reactive(colours, themes.terminal_theme(look))
         super().__init__()
-        self.register_theme(themes.theme(look))
-        self.set_reactive(App.theme, look)
+        look = themes.palette(settings.ui.theme, self.console.color_system)
+        # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
+        cells = themes.terminal_theme(look)
+        for colours in (App.ansi_theme_dark, App.ansi_theme_light):
+            self.set_reactive(colours, cells)
+        self.register_theme(themes.theme(settings.ui.theme, look))
+        self.set_reactive(App.theme, settings.ui.theme)
+        self.no_color = display.without_colour()
+        self._line_filters: list[LineFilter] = [ANSIToTruecolor(cells)]
+        if self.no_color or display.few_signs():
+            from smartsub_tui import terminals
+
+            self._line_filters += terminals.filters(look.background)
         self.stylesheet.set_variables(self.get_css_variables())
         for name, dark in (("-dark-mode", True), ("-light-mode", False)):
             self.set_class(self.current_theme.dark is dark, name, update=False)
@@ -108,6 +118,10 @@ class SmartSubApp(App[None], inherit_bindings=False):
         self._kept = opened.last
         self._waiting: list[Callable[[], None]] | None = [self._collect]  # for the first frame
         self.animation_level = "none"
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line goes through: Textual's own would make greys of colours where there are to be none."""
+        return self._line_filters
 
     def on_mount(self) -> None:
         self.set_keymap(keymap())
@@ -161,6 +175,18 @@ class SmartSubApp(App[None], inherit_bindings=False):
         if state != self._kept:
             self._kept = state
             self.backend.later(views.keep_state, state)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Send `text` to the terminal's clipboard (OSC 52). GNU screen hands on what is wrapped, in short parts."""
+        if self._driver is None or "STY" not in os.environ:
+            super().copy_to_clipboard(text)
+            return
+        from base64 import b64encode
+
+        self._clipboard = text
+        sequence = f"\x1b]52;c;{b64encode(text.encode()).decode()}\a"
+        parts = (sequence[start : start + _WRAPPED] for start in range(0, len(sequence), _WRAPPED))
+        self._driver.write("".join(f"\x1bP{part}\x1b\\" for part in parts))
 
     @property
     def messages(self) -> Sequence[Told]:

@@ -13,6 +13,7 @@ whole line, and could be held back only by the very characters that are dangerou
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -237,6 +238,58 @@ def _within(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
     return any(first <= code <= last for first, last in ranges)
 
 
+# -- Terminals that have less --------------------------------------------------------------------------------------
+
+# All that this program draws beside letters; each sign of a table of states keeps a form of its own.
+_IN_ASCII: Final = str.maketrans("─│·…»✓█▉▊▋▌▍▎▏▇▆▅▄▃▂▁▀", "-|.~>+################")
+# Hardware, or like it: nothing is known of what they draw beyond ASCII.
+_ASCII_TERMINALS: Final = ("vt", "ansi", "dumb")
+
+
+def without_colour() -> bool:
+    """Whether no colour is to be sent: NO_COLOR (no-color.org) is set, or the terminal is a VT, which has none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM", "").startswith("vt")
+
+
+def only_ascii() -> bool:
+    """Whether the terminal takes ASCII alone: by its kind, or by the locale where it is "C" or not UTF-8.
+
+    LC_CTYPE is not asked: Python sets it itself where the locale is "C".
+    """
+    if os.environ.get("TERM", "").startswith(_ASCII_TERMINALS):
+        return True
+    if (os.environ.get("LC_ALL") or os.environ.get("LANG")) in ("C", "POSIX"):
+        return True
+    return not (getattr(sys.__stderr__, "encoding", None) or "ascii").casefold().startswith("utf")
+
+
+def few_signs() -> bool:
+    """Whether the terminal has letters at most: the fonts of the Linux console have 256 or 512 characters."""
+    return os.environ.get("TERM") == "linux" or only_ascii()
+
+
+def in_ascii(text: str, *, letters: bool = False) -> str:
+    """`text`, in as many cells, with ASCII for what this program draws; and for all else too, unless with `letters`.
+
+    An accent is left out, and what ASCII has nothing like is `?` in each of its cells.
+    """
+    if text.isascii():
+        return text
+    text = text.translate(_IN_ASCII)
+    return text if letters or text.isascii() else "".join(map(_letter, text))
+
+
+@lru_cache(maxsize=8192)
+def _letter(character: str) -> str:
+    if character.isascii():
+        return character
+    width = _width_of(character)
+    if character.isspace():
+        return " " * width
+    base = unicodedata.normalize("NFD", character)[0]
+    return base if base.isascii() and width == 1 else "?" * width
+
+
 # -- Text for widgets --------------------------------------------------------------------------------------------------
 
 # What a style says, for Rich (table cells) and for Textual (all else); `themes` has the colours. None of them is
@@ -250,12 +303,12 @@ STYLES: Final = {
     "bar": ("blue", "$primary"),
 }
 
-# Where NO_COLOR asks for none, Textual turns each colour into a grey: that which matters is bold instead.
+# Where there are none, that which matters is bold instead.
 _WITHOUT_COLOUR: Final = {"danger": "bold", "warning": "bold", "good": "", "busy": "", "bar": ""}
 
 
 def _styles(name: str) -> tuple[str, str]:
-    if "NO_COLOR" in os.environ and name in _WITHOUT_COLOUR:
+    if name in _WITHOUT_COLOUR and without_colour():
         return _WITHOUT_COLOUR[name], _WITHOUT_COLOUR[name]
     return STYLES.get(name, (name, name))
 
@@ -446,30 +499,20 @@ def percent(ppm: int) -> str:
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _STEPS: Final = " ▁▂▃▄▅▆▇█"
-# Their fonts have few of the block characters, or none.
-_PLAIN_TERMINALS: Final = ("linux", "vt", "ansi", "dumb")
 
 
-def only_ascii() -> bool:
-    """Whether the terminal is one that cannot be trusted to draw parts of a block."""
-    return os.environ.get("TERM", "").startswith(_PLAIN_TERMINALS)
-
-
-def bar(part: int, whole: int, width: int, *, ascii: bool = False) -> str:
+def bar(part: int, whole: int, width: int) -> str:
     """`part` of `whole` as a bar in exactly `width` cells; what is more than nothing is seen."""
     if part <= 0 or whole <= 0 or width <= 0:
         return " " * max(0, width)
-    if ascii:
-        return ("#" * min(width, max(1, part * width // whole))).ljust(width)
     full, rest = divmod(min(width * 8, max(1, part * width * 8 // whole)), 8)
     return ("█" * full + _EIGHTHS[rest].strip()).ljust(width)
 
 
-def column(part: int, whole: int, height: int, *, ascii: bool = False) -> list[str]:
+def column(part: int, whole: int, height: int) -> list[str]:
     """`part` of `whole` as a column of `height` characters, from the top down; what is more than nothing is seen."""
     steps = 0 if part <= 0 or whole <= 0 else max(1, part * height * 8 // whole)
-    marks = [_STEPS[min(8, max(0, steps - 8 * level))] for level in reversed(range(height))]
-    return ["#" if mark != " " else " " for mark in marks] if ascii else marks
+    return [_STEPS[min(8, max(0, steps - 8 * level))] for level in reversed(range(height))]
 
 
 # -- States ------------------------------------------------------------------------------------------------------------
@@ -486,21 +529,21 @@ class Look(NamedTuple):
         return f"{self.glyph} {self.word}"
 
 
-# (glyph, glyph in ASCII, style). The glyphs of one table differ from each other, so that none needs its colour.
+# (glyph, style). The glyphs of one table differ from each other, in ASCII too, so that none needs its colour.
 _STATUS: Final = {
-    OrderStatus.PROCESSING: ("…", ".", ""),
-    OrderStatus.SYSTEM_PROCESSING: ("»", ">", "busy"),
-    OrderStatus.SUCCEED: ("✓", "+", "good"),
-    OrderStatus.FAILED: ("x", "x", "danger"),
-    OrderStatus.TIME_OUT: ("o", "o", "warning"),
-    OrderStatus.CANCEL: ("-", "-", "quiet"),
+    OrderStatus.PROCESSING: ("…", ""),
+    OrderStatus.SYSTEM_PROCESSING: ("»", "busy"),
+    OrderStatus.SUCCEED: ("✓", "good"),
+    OrderStatus.FAILED: ("x", "danger"),
+    OrderStatus.TIME_OUT: ("o", "warning"),
+    OrderStatus.CANCEL: ("-", "quiet"),
 }
 _USER_STATE: Final = {
-    SubscriptionState.INACTIVE: ("·", ".", "quiet"),
-    SubscriptionState.ACTIVE: ("✓", "+", "good"),
-    SubscriptionState.EXPIRING: ("!", "!", "warning"),
-    SubscriptionState.EXPIRED: ("x", "x", "danger"),
-    SubscriptionState.REMOVED: ("-", "-", "quiet"),
+    SubscriptionState.INACTIVE: ("·", "quiet"),
+    SubscriptionState.ACTIVE: ("✓", "good"),
+    SubscriptionState.EXPIRING: ("!", "warning"),
+    SubscriptionState.EXPIRED: ("x", "danger"),
+    SubscriptionState.REMOVED: ("-", "quiet"),
 }
 _RANK: Final = {
     Rank.UNKNOWN: ("?", "danger"),
@@ -511,18 +554,18 @@ _RANK: Final = {
 }
 
 
-def status(value: OrderStatus, *, due: bool = False, ascii: bool = False) -> Look:
-    """The look of a status. `due`: Processing, but its time to pay has passed. `ascii`: for terminals without more."""
+def status(value: OrderStatus, *, due: bool = False) -> Look:
+    """The look of a status. `due`: Processing, but its time to pay has passed."""
     if due and value is OrderStatus.PROCESSING:
         return Look("!", f"{value.label}, due", "warning")
-    glyph, fallback, style = _STATUS[value]
-    return Look(fallback if ascii else glyph, value.label, style)
+    glyph, style = _STATUS[value]
+    return Look(glyph, value.label, style)
 
 
-def user_state(value: SubscriptionState, *, ascii: bool = False) -> Look:
+def user_state(value: SubscriptionState) -> Look:
     """The look of a subscription's state, as that of its user."""
-    glyph, fallback, style = _USER_STATE[value]
-    return Look(fallback if ascii else glyph, value.label, style)
+    glyph, style = _USER_STATE[value]
+    return Look(glyph, value.label, style)
 
 
 def rank(value: Rank) -> Look:

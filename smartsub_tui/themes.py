@@ -2,6 +2,9 @@
 
 Text stands on its background with a contrast of at least 4.5 to 1 (WCAG 2, AA), in high contrast of 7 to 1 (AAA). What
 colour says, a glyph and a word say too.
+
+A palette is made for 24-bit terminals. One with 256 or 16 colours takes the nearest that it has, which is not always
+the one that is meant: there the colours are named that it does have.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from textual.theme import Theme
 
 
 class Palette(NamedTuple):
-    """Colours as #RRGGBB. `panel` is the first line, a message, a question; `field` what is typed in."""
+    """Colours as #RRGGBB. `panel` is the first line, a message, a question; `field` what is typed in; `thumb` says in a
+    scroll bar where one is.
+    """
 
     dark: bool
     background: str
@@ -24,6 +29,7 @@ class Palette(NamedTuple):
     quiet: str
     cursor: str
     on_cursor: str
+    thumb: str
     bar: str
     danger: str
     warning: str
@@ -41,6 +47,7 @@ PALETTES: Final = {
         quiet="#A2A8AD",
         cursor="#0B5FAE",
         on_cursor="#FFFFFF",
+        thumb="#6F777E",
         bar="#3D8FD9",
         danger="#FF8A8A",
         warning="#FFB454",
@@ -56,6 +63,7 @@ PALETTES: Final = {
         quiet="#55595E",
         cursor="#0B5CA8",
         on_cursor="#FFFFFF",
+        thumb="#8D9196",
         bar="#3A7FC0",
         danger="#A5162A",
         warning="#7A4A00",
@@ -71,6 +79,7 @@ PALETTES: Final = {
         quiet="#C8C8C8",
         cursor="#FFE600",
         on_cursor="#000000",
+        thumb="#838383",
         bar="#8CC4FF",
         danger="#FFA0A0",
         warning="#FFD000",
@@ -79,10 +88,72 @@ PALETTES: Final = {
     ),
 }
 
+_OF_256: Final = {
+    "dark": PALETTES["dark"]._replace(panel="#303030"),
+    "light": PALETTES["light"]._replace(panel="#EBEBEB", bar="#005FAF", good="#005F00"),
+    "contrast": PALETTES["contrast"],
+}
+# The sixteen of the VGA. Text is grey, so that bold is seen where it makes bright. A panel is told by what stands in
+# it: a blue one takes red text badly, and a grey one the Linux console does not have.
+_OF_16: Final = {
+    "dark": Palette(
+        dark=True,
+        background="#000000",
+        panel="#000000",
+        field="#000000",
+        foreground="#AAAAAA",
+        quiet="#AAAAAA",
+        cursor="#AAAAAA",
+        on_cursor="#000000",
+        thumb="#AAAAAA",
+        bar="#00AAAA",
+        danger="#FF5555",
+        warning="#FFFF55",
+        good="#55FF55",
+        busy="#55FFFF",
+    ),
+    "light": Palette(
+        dark=False,
+        background="#FFFFFF",
+        panel="#FFFFFF",
+        field="#FFFFFF",
+        foreground="#000000",
+        quiet="#555555",
+        cursor="#0000AA",
+        on_cursor="#FFFFFF",
+        thumb="#555555",
+        bar="#0000AA",
+        danger="#AA0000",
+        warning="#AA00AA",
+        good="#000000",
+        busy="#0000AA",
+    ),
+    "contrast": Palette(
+        dark=True,
+        background="#000000",
+        panel="#000000",
+        field="#000000",
+        foreground="#FFFFFF",
+        quiet="#AAAAAA",
+        cursor="#FFFFFF",
+        on_cursor="#000000",
+        thumb="#AAAAAA",
+        bar="#55FFFF",
+        danger="#FF5555",
+        warning="#FFFF55",
+        good="#55FF55",
+        busy="#55FFFF",
+    ),
+}
 
-def theme(name: str) -> Theme:
-    """The theme of that name, for Textual: what widgets are drawn in."""
-    look = PALETTES[name]
+
+def palette(name: str, colours: str | None = "truecolor") -> Palette:
+    """The palette of that name for a terminal of so many `colours`: "truecolor", "256" or "standard", as Rich says."""
+    return {"256": _OF_256, "standard": _OF_16}.get(colours or "", PALETTES)[name]
+
+
+def theme(name: str, look: Palette) -> Theme:
+    """A palette as a theme of that name, for Textual: what widgets are drawn in."""
     return Theme(
         name=name,
         dark=look.dark,
@@ -111,7 +182,7 @@ def theme(name: str) -> Theme:
             "block-cursor-blurred-foreground": look.foreground,
             "input-selection-background": look.cursor,
             "input-selection-foreground": look.on_cursor,
-            "scrollbar": Color.parse(look.panel).blend(Color.parse(look.quiet), 0.6).hex,
+            "scrollbar": look.thumb,
             "scrollbar-hover": look.quiet,
             "scrollbar-active": look.quiet,
             "scrollbar-background": look.panel,
@@ -121,9 +192,8 @@ def theme(name: str) -> Theme:
     )
 
 
-def terminal_theme(name: str) -> TerminalTheme:
-    """What the sixteen names that cells of tables are styled with mean: the same colours."""
-    look = PALETTES[name]
+def terminal_theme(look: Palette) -> TerminalTheme:
+    """What the sixteen names that cells of tables are styled with mean: the colours of the palette."""
     colours = [look.background, look.danger, look.good, look.warning, look.bar, look.bar, look.busy, look.foreground]
     normal = [_rgb(colour) for colour in colours]
     return TerminalTheme(_rgb(look.background), _rgb(look.foreground), normal, [_rgb(look.quiet), *normal[1:]])

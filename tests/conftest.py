@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import SqliteDatabase
-from tests.support import FixedClock, memory_database, session_on
+from tests.support import FixedClock, memory_database, on_a_whole_terminal, session_on
 
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 # The same examples in every run: a red build is red again.
@@ -19,6 +19,9 @@ settings.register_profile("ci", settings.get_profile("quick"), derandomize=True,
 settings.register_profile("again", settings.get_profile("ci"), max_examples=12)
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick"))
+
+
+on_a_whole_terminal()
 
 
 @pytest.fixture

@@ -83,6 +83,13 @@ class FixedClock:
 # Fonts
 
 
+def on_a_whole_terminal() -> None:
+    """Whichever terminal and locale this run has, work as on one that shows everything."""
+    os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LANG="C.UTF-8")
+    for name in ("LC_ALL", "NO_COLOR"):
+        os.environ.pop(name, None)
+
+
 def fonts_for(*texts: str) -> None:
     """Go on where this machine has a font for these texts; else skip, but where everything must be tested, fail."""
     from smartsub_tui.billing.fonts import Fonts

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ from textual.widgets.option_list import Option
 from smartsub_tui import display, themes
 from smartsub_tui.config import THEMES
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
+from smartsub_tui.data.vocabulary import OrderStatus, Rank, SubscriptionState
 
 FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -317,7 +318,7 @@ class Palette(App[None]):
             yield Label(display.content("word", name), id=f"style-{name}")
 
     def on_mount(self) -> None:
-        self.register_theme(themes.theme(self.first_theme))
+        self.register_theme(themes.theme(self.first_theme, themes.PALETTES[self.first_theme]))
         self.theme = self.first_theme
 
 
@@ -469,17 +470,16 @@ def test_rates_are_exact(ppm: int, shown: str) -> None:
 # -- States ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ascii_only", [False, True])
-def test_every_state_has_a_glyph_of_its_own_and_its_word(ascii_only: bool) -> None:
-    statuses = [display.status(value, ascii=ascii_only) for value in OrderStatus]
-    due = display.status(OrderStatus.PROCESSING, due=True, ascii=ascii_only)
-    states = [display.user_state(value, ascii=ascii_only) for value in SubscriptionState]
-    for looks in ([*statuses, due], states):
+def test_every_state_has_a_glyph_of_its_own_and_its_word() -> None:
+    statuses = [display.status(value) for value in OrderStatus]
+    due = display.status(OrderStatus.PROCESSING, due=True)
+    states = [display.user_state(value) for value in SubscriptionState]
+    for looks in ([*statuses, due], states, [display.rank(value) for value in Rank]):
         assert len({look.glyph for look in looks}) == len(looks)
+        assert len({display.in_ascii(look.glyph, letters=True) for look in looks}) == len(looks)
+        assert all(display.in_ascii(look.glyph, letters=True).isascii() for look in looks)
         assert all(cell_len(look.glyph) == 1 and column_after(look.glyph) == 1 for look in looks)
         assert all(look.style in ("", *display.STYLES) for look in looks)
-        if ascii_only:
-            assert all(look.glyph.isascii() for look in looks)
     assert [look.word for look in statuses] == [value.label for value in OrderStatus]
     assert [look.word for look in states] == [value.label for value in SubscriptionState]
 
@@ -488,7 +488,94 @@ def test_a_status_reads_as_glyph_and_word() -> None:
     assert str(display.status(OrderStatus.FAILED)) == "x Failed"
     assert str(display.status(OrderStatus.TIME_OUT)) == "o Time out"
     assert str(display.status(OrderStatus.PROCESSING, due=True)) == "! Processing, due"
-    assert str(display.status(OrderStatus.SUCCEED, due=True, ascii=True)) == "+ Succeed"
+    assert str(display.status(OrderStatus.SUCCEED, due=True)) == "✓ Succeed"
+
+
+# -- Terminals that have less ------------------------------------------------------------------------------------------
+
+
+@given(texts, st.booleans())
+def test_ascii_takes_the_same_cells(text: str, letters: bool) -> None:
+    shown = display.plain(text)
+    drawn = display.in_ascii(shown, letters=letters)
+    assert cell_len(drawn) == cell_len(shown)
+    assert letters or drawn.isascii()
+    assert display.in_ascii(drawn, letters=letters) == drawn
+
+
+@pytest.mark.parametrize(
+    ("text", "letters", "ascii"),
+    [
+        ("Zoë · Bjørn ✓", "Zoë . Bjørn +", "Zoe . Bj?rn +"),
+        ("梅田 » …", "梅田 > ~", "???? > ~"),
+        ("e\u0301 ½ कमल", "e\u0301 ½ कमल", "e ? ???"),
+        ("██▌ ▃ ──", "### # --", "### # --"),
+    ],
+)
+def test_signs_become_signs_and_letters_lose_their_accents(text: str, letters: str, ascii: str) -> None:
+    assert display.in_ascii(text, letters=True) == letters
+    assert display.in_ascii(text) == ascii
+
+
+class Written(StringIO):
+    """Where a terminal is written to, in an encoding."""
+
+    def __init__(self, encoding: str | None) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str | None:  # type: ignore[override]
+        return self._encoding
+
+
+@pytest.mark.parametrize(
+    ("environment", "encoding", "signs", "letters"),
+    [
+        ({}, "utf-8", True, True),
+        ({"TERM": "screen", "LANG": "en_GB.UTF-8"}, "UTF-8", True, True),
+        ({"LC_ALL": "C.UTF-8", "LANG": "C"}, "utf-8", True, True),
+        ({"LC_ALL": "", "LANG": ""}, "utf-8", True, True),
+        ({"LC_ALL": "C"}, "utf-8", False, False),  # Python writes UTF-8 there all the same
+        ({"LC_ALL": "POSIX"}, "utf-8", False, False),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "utf-8", False, False),  # and says so itself
+        ({"TERM": "linux"}, "utf-8", False, True),
+        ({"TERM": "linux", "LC_ALL": "C"}, "utf-8", False, False),
+        ({"TERM": "vt220"}, "utf-8", False, False),
+        ({"TERM": "ansi"}, "utf-8", False, False),
+        ({}, "iso-8859-1", False, False),
+        ({}, "ascii", False, False),
+        ({}, None, False, False),
+    ],
+)
+def test_what_a_terminal_has_is_told_by_its_name_and_locale(
+    environment: dict[str, str], encoding: str | None, signs: bool, letters: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANG", "LC_CTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "__stderr__", Written(encoding))
+    assert (not display.few_signs(), not display.only_ascii()) == (signs, letters)
+
+
+@pytest.mark.parametrize(
+    ("environment", "without"),
+    [
+        ({}, False),
+        ({"NO_COLOR": "1"}, True),
+        ({"NO_COLOR": "0"}, True),
+        ({"NO_COLOR": ""}, False),
+        ({"TERM": "vt100"}, True),
+    ],
+)
+def test_no_colour_is_what_the_standard_says(
+    environment: dict[str, str], without: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert display.without_colour() is without
+    assert display.rich_style("warning") == ("bold" if without else "yellow")
 
 
 # Several lines, and bars
@@ -519,30 +606,26 @@ def test_cells_hang_below_their_lead() -> None:
     ]
 
 
-@given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(-1, 60), st.booleans())
-def test_a_bar_is_as_wide_as_it_says_and_grows_with_its_part(part: int, whole: int, width: int, ascii: bool) -> None:
-    drawn = display.bar(part, whole, width, ascii=ascii)
+@given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(-1, 60))
+def test_a_bar_is_as_wide_as_it_says_and_grows_with_its_part(part: int, whole: int, width: int) -> None:
+    drawn = display.bar(part, whole, width)
     assert len(drawn) == max(0, width)
     assert bool(drawn.strip()) == (part > 0 and whole > 0 and width > 0)
-    if ascii:
-        assert set(drawn) <= {"#", " "}
     if whole:
-        more = display.bar(part + whole, whole, width, ascii=ascii)
-        assert more == ("#" if ascii else "█") * max(0, width)
+        assert display.bar(part + whole, whole, width) == "█" * max(0, width)
 
 
-@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 9), st.booleans())
-def test_a_column_stands_on_the_ground(part: int, whole: int, height: int, ascii: bool) -> None:
-    drawn = display.column(part, whole, height, ascii=ascii)
+@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 9))
+def test_a_column_stands_on_the_ground(part: int, whole: int, height: int) -> None:
+    drawn = display.column(part, whole, height)
     assert len(drawn) == height
     assert (drawn[-1] != " ") == (part > 0 and whole > 0)
     tops = [mark for mark in drawn if mark != " "]
-    assert all(mark == ("#" if ascii else "█") for mark in tops[1:])
+    assert all(mark == "█" for mark in tops[1:])
     if part >= whole > 0:
         assert " " not in drawn
 
 
 def test_a_half_is_half_a_bar() -> None:
     assert display.bar(1, 2, 5) == "██▌  "
-    assert display.bar(1, 2, 5, ascii=True) == "##   "
     assert display.column(1, 4, 2) == [" ", "▄"]

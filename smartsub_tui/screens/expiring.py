@@ -90,7 +90,7 @@ class ExpiringScreen(BaseScreen):
         if len(head) >= self.app.size.width:
             head = f" {what}, by the last day" if not money else f" {what}"
         self.query_one("#expiring-head", Static).update(display.content(head, "bold"))
-        rows = chart(grid, money=money, ascii=display.only_ascii())
+        rows = chart(grid, money=money)
         drawn.update(display.content("\n".join(f" {row}" for row in rows), "bar", lines=True))
         self._detail()
         several = ("currency",) if money and len(by_currency(offices, found)) > 1 else ()

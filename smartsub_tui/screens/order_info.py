@@ -201,13 +201,13 @@ class OrderInfoScreen(OrderActions):
             pairs.append(("Buyer reference", found.buyer_reference))
         if found.unapplied:
             pairs.append(("Money that waits", ", ".join(display.money(each) for each in found.unapplied)))
-        yield Text.assemble(" ", ("Office     ", "dim"), display.cell(found.office))
+        yield Text.assemble(" ", display.cell("Office     ", "quiet"), display.cell(found.office))
         half = room // 2
         for start in range(0, len(pairs), 2):
             line = Text(" ")
             for name, value in pairs[start : start + 2]:
                 wide = max(11, len(name) + 1)
-                line.append(name.ljust(wide), "dim")
+                line.append_text(display.cell(name.ljust(wide), "quiet"))
                 line.append_text(display.cell(display.fit(value, half - wide - 1) + " "))
             yield line
 

@@ -105,11 +105,11 @@ def _text(line: Line, cell: Cell, *, money: bool) -> str:
     return display.count_or_dot(cell.people)
 
 
-def chart(grid: Grid, *, money: bool, ascii: bool = False) -> list[str]:
+def chart(grid: Grid, *, money: bool) -> list[str]:
     """The first line of the grid as columns over its numbers, from the top down."""
     values = [cell.net if money else cell.people for cell in grid.lines[0].cells]
     most = max(values)
-    columns = [display.column(value, most, CHART, ascii=ascii) for value in values]
+    columns = [display.column(value, most, CHART) for value in values]
     start = " " * (grid.name + grid.currency)
     return [
         start

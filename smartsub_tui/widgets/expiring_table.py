@@ -34,7 +34,7 @@ class ExpiringTable(PanelTable):
         self, spans: Sequence[Span], people: Sequence[int], money: Mapping[str, Sequence[Cell]], *, first: int = 0
     ) -> None:
         """Show `people` of each span, and beside them as many currencies as there is room for, from the `first` on."""
-        here, ascii = self.cursor_row, display.only_ascii()
+        here = self.cursor_row
         room = self.room
         count = max(len("people"), *(display.cell_width(display.count(each)) for each in people))
         names = list(money)
@@ -59,7 +59,7 @@ class ExpiringTable(PanelTable):
             self.add_column(Text(name.rjust(width)), width=width)
         for place, span in enumerate(spans):
             style = "danger" if span is OVERDUE and people[place] else "" if people[place] else "quiet"
-            drawn = display.bar(people[place], most, bar, ascii=ascii) if span is not spans[-1] else " " * bar
+            drawn = display.bar(people[place], most, bar) if span is not spans[-1] else " " * bar
             self.add_row(
                 display.cell(display.fit(span.label, _LABEL), style),
                 display.cell(f"{display.count_or_dot(people[place]).rjust(count)}  ", style),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -25,9 +22,9 @@ BORDER: Final = 2
 # Of the upper and the lower module of a cell, whether each is dark.
 _CELLS: Final = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
 
-# How the cells are drawn: white on black of their own, whatever the theme, and the same in reverse. Greys stay as they
-# are where NO_COLOR is asked for, and a dark terminal that drops every colour still knows reverse. Only the upper half
-# block is drawn: the lower half is background, which reaches the next line also where a font's blocks leave a gap.
+# How the cells are drawn: white on black of their own, whatever the theme, and the same in reverse, which is left of
+# them where NO_COLOR is asked for. Only the upper half block is drawn: the lower half is background, which reaches the
+# next line also where a font's blocks leave a gap.
 _DARK: Final = Style(color="#ffffff", bgcolor="#000000")
 _LIGHT: Final = _DARK + Style(reverse=True)
 _DRAWN: Final = {"█": (" ", _LIGHT), "▄": ("▀", _LIGHT), "▀": ("▀", _DARK), " ": (" ", _DARK)}
@@ -61,23 +58,10 @@ def needs(text: str) -> Size:
     return Size(len(code[0]), len(code))
 
 
-def shows_blocks(environment: Mapping[str, str], encoding: str | None) -> bool:
-    """Whether a terminal can be expected to show half blocks: it takes them as text, and its font has them.
-
-    Most fonts of the Linux console have no half blocks (317 of the 456 that Debian ships, its default among them).
-    """
-    if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
-        return False
-    try:
-        "▀".encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
 def why_not(text: str, room: Size, terminal: Size) -> str | None:
     """Why the code of `text` cannot be drawn into `room`, which is a part of `terminal`; None where it can."""
-    if not shows_blocks(os.environ, getattr(sys.__stderr__, "encoding", None)):
+    # Most fonts of the Linux console have no half blocks: 317 of the 456 that Debian ships, its default among them.
+    if display.few_signs():
         return "No QR code here: it is drawn in half blocks, which this terminal may not have."
     try:
         size = needs(text)

@@ -14,7 +14,7 @@ from smartsub_tui.data.models import Admin
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.screens.pay import PayScreen
 from tests.screens.stage import app_over, press, settle, until, write
-from tests.support import NOW, FixedClock
+from tests.support import NOW, FixedClock, on_a_whole_terminal
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
 SETTINGS: Final = Settings(
@@ -48,6 +48,7 @@ async def take(url: str, name: str, steps: tuple[str, ...]) -> None:
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
+    on_a_whole_terminal()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "demo.sqlite3"
         database = open_database(url_of(path), create=True)

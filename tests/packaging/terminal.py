@@ -7,7 +7,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -54,7 +54,8 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        return "\n".join(self._screen.display)
+        # pyte's own fails where half of a wide character is written over.
+        return "\n".join("".join(cell.data for cell in row) for row in self.cells)
 
     @property
     def cells(self) -> list[list[pyte.screens.Char]]:
@@ -66,9 +67,12 @@ class Terminal:
 
     def wait_for(self, text: str, seconds: float = 60, *, gone: bool = False) -> None:
         """Reads until the screen shows `text`, or does not show it any more."""
+        self.wait_until(lambda: (text in self.text) is not gone, f"{text!r} to {'go' if gone else 'come'}", seconds)
+
+    def wait_until(self, true: Callable[[], object], what: str, seconds: float = 60) -> None:
+        """Reads until `what` is true of the screen, or of anything else."""
         end = time.monotonic() + seconds
-        what = f"{text!r} to {'go' if gone else 'come'}"
-        while (text in self.text) is gone:
+        while not true():
             assert time.monotonic() < end, f"waited {seconds} s for {what}:\n{self.text}"
             assert self._read(end), f"ended with {self._process.wait()}, still waiting for {what}:\n{self.text}"
 
@@ -78,6 +82,13 @@ class Terminal:
         while self._read(end):
             assert time.monotonic() < end, f"did not end within {seconds} s:\n{self.text}"
         return self._process.wait(timeout=seconds)
+
+    def written_within(self, seconds: float) -> bytes:
+        """What is written in so many seconds."""
+        before, end = len(self.output), time.monotonic() + seconds
+        while time.monotonic() < end and self._read(end):
+            pass
+        return self.output[before:]
 
     def _read(self, end: float) -> bool:
         """Takes in what was written, if something comes until then; false when nobody can write any more."""

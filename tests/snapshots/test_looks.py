@@ -26,10 +26,7 @@ PRICES = "service,action,amount,currency,office_kind,tax_rate,valid_from\n"
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whatever the terminal of this run asks for, and whichever it is; no folder of this machine in a picture."""
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.delenv("LC_ALL", raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
+    """No folder of this machine in a picture."""
     monkeypatch.chdir(tmp_path)
 
 

@@ -30,15 +30,15 @@ def of_text(lines: Iterable[str], *, ink: int = WHITE, paper: int = BLACK) -> li
     return [[Cell(character, ink, paper) for character in line] for line in lines]
 
 
-def of_strips(strips: Iterable[Strip], *, colours: bool = True) -> list[list[Cell]]:
-    """The cells of what Textual draws; without `colours` as a dark terminal that knows none and heeds reverse."""
+def of_strips(strips: Iterable[Strip], *, colours: bool = True, light: bool = False) -> list[list[Cell]]:
+    """The cells of what Textual draws; without `colours` as a dark or `light` terminal that knows none draws them."""
     rows = []
     for strip in strips:
         row: list[Cell] = []
         for segment in strip:
             style = segment.style
             assert style is not None
-            ink, paper = WHITE, BLACK
+            ink, paper = (BLACK, WHITE) if light else (WHITE, BLACK)
             if colours:
                 assert style.bgcolor is not None
                 paper = brightness(style.bgcolor)
