@@ -14,6 +14,8 @@ from smartsub_tui.config import Settings
 from smartsub_tui.data.database import open_database, url_of
 from tests.packaging.conftest import person
 
+pytestmark = pytest.mark.once
+
 _ECHO = """
 import sys, termios, tty
 tty.setcbreak(0)

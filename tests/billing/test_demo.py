@@ -64,6 +64,8 @@ from smartsub_tui.data.vocabulary import (
 from smartsub_tui.errors import Refused, WrongUsage
 from tests.support import NOW, SETTINGS, FixedClock, dump, memory_database
 
+pytestmark = pytest.mark.once
+
 DAY = timedelta(days=1)
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 USERS, ORDERS = 120, 800

@@ -19,6 +19,8 @@ from smartsub_tui.billing.fonts import OWN, Fonts, clusters
 from smartsub_tui.errors import Refused
 from tests.support import fonts_for
 
+pytestmark = pytest.mark.once
+
 # Characters of private use: no other font of this machine is asked for them.
 A, B = "\ue000", "\ue001"
 

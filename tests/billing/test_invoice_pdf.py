@@ -45,6 +45,8 @@ from tests.support import (
     memory_session,
 )
 
+pytestmark = pytest.mark.once
+
 # Words that names are made of; each script has its own ways: accents, marks, joined and moved letters, right to left.
 SCRIPTS: Final = {
     "Latin": ("Jürgen", "Łukasz", "Nguyễn", "Ærøskøbing", "O'Brien-Weiß"),

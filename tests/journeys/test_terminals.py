@@ -14,7 +14,7 @@ import pytest
 from tests.journeys.material import SMARTSUB, environment, smartsub
 from tests.packaging.terminal import Terminal
 
-pytestmark = pytest.mark.pty
+pytestmark = [pytest.mark.pty, pytest.mark.once]
 
 OFFICE: Final = "Østbanehallen 梅田"
 STATUSES: Final = ("processing", "system_processing", "succeed", "failed", "time_out", "cancel")
@@ -152,7 +152,7 @@ def test_what_is_sent_stays_within_the_terminal(name: str, database: Path, tmp_p
         terminal.wait_for("Subscription 18")
         terminal.type("  ")
         terminal.wait_for("2 marked")
-        terminal.wait_for("Enter info  d delete")  # what can be done with the third is told last
+        terminal.wait_for("x cancel")  # what can be done to the marked is told last
         third = NUMBERS[2]
         assert is_under_the_cursor(terminal, third)
         # Marks, statuses and the cursor are told without a colour

@@ -29,6 +29,8 @@ from tests.screens.stage import drawn, make_database, on_stage, press, settle, t
 from tests.support import SETTINGS, add_office, add_order
 from tests.widgets.camera import BLACK, WHITE, Cell, of_strips, scan
 
+pytestmark = pytest.mark.once
+
 NUMBER = "20261101000000000001"
 HOSTILE = "x\x1b]52;c;aGk=\x07\nrm -rf ~\u202e"
 

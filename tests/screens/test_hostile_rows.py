@@ -16,6 +16,8 @@ from smartsub_tui.screens.question import Question
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, until, write
 from tests.support import NOW, TODAY, add_community, add_order, add_payment, add_people, add_person
 
+pytestmark = pytest.mark.once
+
 HOSTILE = (
     "\x1b]52;c;aGk=\x07clip",
     "\x1b[2J\x1b[31mred",

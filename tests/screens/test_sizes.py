@@ -21,6 +21,8 @@ from tests.screens.stage import drawn, make_database, on_stage, press, settle, u
 from tests.screens.test_journey import fill
 from tests.support import TODAY, add_community, add_order, add_person
 
+pytestmark = pytest.mark.once
+
 SIZES: Final = ((60, 18), (80, 24), (100, 30), (120, 40), (200, 60))
 LONG: Final = "The Serviced Offices and Studios at the Old Harbour Exchange, Signal Hill"
 

@@ -19,6 +19,8 @@ from tests.screens.test_journey import fill
 from tests.screens.test_triage import fill as everything_that_needs_someone
 from tests.support import FixedClock
 
+pytestmark = pytest.mark.once
+
 Compare = Callable[..., bool]
 HOME, WIDE, NARROW = (80, 24), (120, 40), (60, 18)
 PRICES = "service,action,amount,currency,office_kind,tax_rate,valid_from\n"

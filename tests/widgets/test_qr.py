@@ -14,6 +14,8 @@ from textual.geometry import Size
 from smartsub_tui.widgets.qr import BORDER, QrCode, lines, needs, why_not
 from tests.widgets.camera import BLACK, WHITE, Cell, of_strips, of_text, photograph, read, scan
 
+pytestmark = pytest.mark.once
+
 PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
 OF_URLS = string.ascii_letters + string.digits + "-._~:/?#[]@!$&'()*+,;=%"
 SCRIPTS = "äßñéøĐőžçİıΑωЖяівעשالعم王冬梅ありカ한국สวनम😀€–“”"
