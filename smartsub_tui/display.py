@@ -244,6 +244,8 @@ def _within(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
 _IN_ASCII: Final = str.maketrans("─│·…»✓█▉▊▋▌▍▎▏▇▆▅▄▃▂▁▀", "-|.~>+################")
 # Hardware, or like it: nothing is known of what they draw beyond ASCII.
 _ASCII_TERMINALS: Final = ("vt", "ansi", "dumb")
+# What Python sets LC_CTYPE to where the locale is "C" (PEP 538): it says nothing of the terminal.
+_OF_PYTHON: Final = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 def without_colour() -> bool:
@@ -252,13 +254,13 @@ def without_colour() -> bool:
 
 
 def only_ascii() -> bool:
-    """Whether the terminal takes ASCII alone: by its kind, or by the locale where it is "C" or not UTF-8.
-
-    LC_CTYPE is not asked: Python sets it itself where the locale is "C".
-    """
+    """Whether the terminal takes ASCII alone: by its kind, or by the locale where it is "C" or not UTF-8."""
     if os.environ.get("TERM", "").startswith(_ASCII_TERMINALS):
         return True
-    if (os.environ.get("LC_ALL") or os.environ.get("LANG")) in ("C", "POSIX"):
+    said = [os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if said[1] in _OF_PYTHON:
+        said[1] = None
+    if next(filter(None, said), None) in ("C", "POSIX"):
         return True
     return not (getattr(sys.__stderr__, "encoding", None) or "ascii").casefold().startswith("utf")
 

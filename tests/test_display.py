@@ -539,6 +539,8 @@ class Written(StringIO):
         ({"LC_ALL": "C"}, "utf-8", False, False),  # Python writes UTF-8 there all the same
         ({"LC_ALL": "POSIX"}, "utf-8", False, False),
         ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "utf-8", False, False),  # and says so itself
+        ({"LANG": "C", "LC_CTYPE": "da_DK.UTF-8"}, "utf-8", True, True),
+        ({"LC_ALL": "C", "LC_CTYPE": "da_DK.UTF-8"}, "utf-8", False, False),
         ({"TERM": "linux"}, "utf-8", False, True),
         ({"TERM": "linux", "LC_ALL": "C"}, "utf-8", False, False),
         ({"TERM": "vt220"}, "utf-8", False, False),

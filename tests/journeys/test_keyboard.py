@@ -92,6 +92,8 @@ def test_a_first_run_brings_files_in_and_the_mouse_finds_its_way(tmp_path: Path)
         terminal.wait_for(OFFICE)
         terminal.type(click("3 Payments", terminal))
         terminal.wait_for("2 of 2")
+        # The last line moves until it is known what can be done, and may be read in two parts
+        terminal.wait_for("d delete  / filter  S status  t type  s sort  q quit  ? help")
         terminal.type(click("? help", terminal))
         terminal.wait_for("Keys of Payments")
         terminal.type("q1")
