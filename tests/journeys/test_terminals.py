@@ -152,7 +152,7 @@ def test_what_is_sent_stays_within_the_terminal(name: str, database: Path, tmp_p
         terminal.wait_for("Subscription 18")
         terminal.type("  ")
         terminal.wait_for("2 marked")
-        terminal.wait_for("x cancel")  # what can be done to the marked is told last
+        terminal.wait_for("D restore")  # what can be done to the marked is told last
         third = NUMBERS[2]
         assert is_under_the_cursor(terminal, third)
         # Marks, statuses and the cursor are told without a colour
