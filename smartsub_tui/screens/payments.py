@@ -427,6 +427,7 @@ class PaymentsScreen(OrderActions):
                     page, end = await self._find(chosen, sort, limit=limit)
                     self._show(page, base=0, first=True, last=end)
             self.listed((chosen, sort, jumps))
+            self._offer()  # for the rows that came, before the cursor does
             if self._stale:  # that was under way, and made way for this
                 self._read_again()
 
