@@ -246,9 +246,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
         """Forget what was held: it was meant for what did not come."""
         self._held = None
 
-    def let_go(self) -> None:
-        """Hand on what was held, in its order, to where the way leads that was just begun."""
-        self.call_after_refresh(self._hand_on)
+    def let_go(self, *, at_once: bool = False) -> None:
+        """Hand on what was held, in its order, to where the way leads that was just begun; `at_once`: it is there."""
+        if at_once:
+            self.call_next(self._hand_on)
+        else:
+            self.call_after_refresh(self._hand_on)
 
     async def _hand_on(self) -> None:
         self._handing = True

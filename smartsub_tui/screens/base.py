@@ -24,6 +24,7 @@ from smartsub_tui.widgets.message_line import MessageLine, Told
 
 if TYPE_CHECKING:
     from smartsub_tui.screens.host import Host
+    from smartsub_tui.screens.question import Question
 
 T = TypeVar("T")
 
@@ -144,12 +145,15 @@ class BaseScreen(Screen[None]):
         self.smartsub.hold(stop)
         self.work("action", run)
 
-    async def answer(self, question: Screen[T]) -> T | None:
-        """Show a question, and what is said to it."""
-        said = self.app.push_screen(question, wait_for_dismiss=True)
+    async def answer(self, question: Question[T]) -> T | None:
+        """Show a question, and what is said to it. What is typed behind the answer waits until it has been taken."""
+        question.answering = lambda: self.smartsub.hold(lambda: None)
+        shown = self.app.push_screen(question, wait_for_dismiss=True)
         self._asked = True
         self.smartsub.let_go()
-        return await said
+        said = await shown
+        self.smartsub.let_go(at_once=True)
+        return said
 
     # What is typed behind a list that is not there yet is meant for it
 

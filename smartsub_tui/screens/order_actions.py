@@ -184,10 +184,14 @@ class OrderActions(BaseScreen):
                     )
                 )
             if said is not None:
+                self.answered()
                 # Not in this worker: it ends with its screen, and with the next key that asks.
                 self.smartsub.write(lambda: self._do(trigger, found, said))
 
         self.question(ask)
+
+    def answered(self) -> None:
+        """Yes was said; it is done from now on."""
 
     async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
         from smartsub_tui.billing import orders

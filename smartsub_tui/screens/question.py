@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
 from textual.binding import Binding, BindingType
@@ -27,6 +28,7 @@ class Question(ModalScreen[T | None], Generic[T]):
     def __init__(self) -> None:
         super().__init__()
         self._answered = False
+        self.answering: Callable[[], None] | None = None  # is told that the answer is on its way
 
     @abstractmethod
     def said(self) -> T | None:
@@ -36,6 +38,8 @@ class Question(ModalScreen[T | None], Generic[T]):
         """Once: a second key that was typed before the question had gone would close the screen behind it."""
         if not self._answered:
             self._answered = True
+            if self.answering is not None:
+                self.answering()
             self.dismiss(said)
 
     def no_button(self, label: str = "No") -> Button:

@@ -279,12 +279,11 @@ class TriageScreen(OrderActions):
         here = self.queue_list.current
         return here.number if isinstance(here, QueuedOrder) else None
 
-    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
-        """What is typed from here on is meant for the next item: it waits for a look behind the change.
-
-        The change is asked for with the same step, so that whoever looks from here on looks behind it.
-        """
+    def answered(self) -> None:
+        """What is typed from here on is meant for the next item: it waits for a look behind the change."""
         self._begun += 1
+
+    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
         try:
             await super()._do(trigger, found, said)
         except SmartsubError:
