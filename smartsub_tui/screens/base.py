@@ -145,14 +145,18 @@ class BaseScreen(Screen[None]):
         self.smartsub.hold(stop)
         self.work("action", run)
 
-    async def answer(self, question: Question[T]) -> T | None:
-        """Show a question, and what is said to it. What is typed behind the answer waits until it has been taken."""
+    async def answer(self, question: Question[T], *, keep: bool = False) -> T | None:
+        """Show a question, and what is said to it. What is typed behind the answer waits until it has been taken.
+
+        With `keep`, what is typed behind a Yes waits on: whoever asks lets it go, or drops it, when it is done.
+        """
         question.answering = lambda: self.smartsub.hold(lambda: None)
         shown = self.app.push_screen(question, wait_for_dismiss=True)
         self._asked = True
         self.smartsub.let_go()
         said = await shown
-        self.smartsub.let_go(at_once=True)
+        if said is None or not keep:
+            self.smartsub.let_go(at_once=True)
         return said
 
     # What is typed behind a list that is not there yet is meant for it

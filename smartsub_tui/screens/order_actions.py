@@ -172,7 +172,8 @@ class OrderActions(BaseScreen):
                         verb=verb,
                         happens=happens,
                         bank=trigger is Trigger.PAY,
-                    )
+                    ),
+                    keep=True,
                 )
             else:
                 said = await self.answer(
@@ -181,14 +182,24 @@ class OrderActions(BaseScreen):
                         [*about(found), "", happens.format(undo=COMMANDS["undo"].shown)],
                         f"Yes, {OF_TRIGGER[trigger].label}",
                         question.field,
-                    )
+                    ),
+                    keep=True,
                 )
             if said is not None:
                 self.answered()
                 # Not in this worker: it ends with its screen, and with the next key that asks.
-                self.smartsub.write(lambda: self._do(trigger, found, said))
+                self.smartsub.write(lambda: self._do_or_drop(trigger, found, said))
 
         self.question(ask)
+
+    async def _do_or_drop(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
+        """Do it; what was typed behind the Yes was meant for what comes of it, and goes where it is refused."""
+        try:
+            await self._do(trigger, found, said)
+        except BaseException:
+            self.smartsub.drop()
+            raise
+        self.smartsub.let_go(at_once=True)
 
     def answered(self) -> None:
         """Yes was said; it is done from now on."""
