@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from collections import deque
@@ -122,6 +123,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line goes through: Textual's own would make greys of colours where there are to be none."""
         return self._line_filters
+
+    def on_load(self) -> None:
+        """One order of things on every Python: from 3.12 on Textual has tasks begin at once, and the first screen would
+        then be composed before it is in its place.
+        """
+        asyncio.get_running_loop().set_task_factory(None)
 
     def on_mount(self) -> None:
         self.set_keymap(keymap())
