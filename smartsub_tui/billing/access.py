@@ -20,7 +20,7 @@ class Permission(Word):
     EXPORT = "export", "export orders and users"
     EXPORT_ALL = "export_all", "export everything, the audit trail too"
     CREATE = "create", "order activations and renewals"
-    SWEEP = "sweep", "time out what is due"
+    SWEEP = "sweep", "time out what is due, and ask providers again"
     IMPORT = "import", "import prices, users and orders"
     KEEP = "keep", "save filters for themselves"
     SHARE = "share", "save filters for everyone"
@@ -32,16 +32,30 @@ _OPERATOR: Final[_Rights] = _VIEWER | {
     Permission.CREATE,
     Permission.SWEEP,
     Trigger.PAY,
+    Trigger.LINK,
     Trigger.CONFIRM,
     Trigger.FAIL,
     Trigger.APPLY,
     Trigger.AGAIN,
     Trigger.TIME_OUT,
+    Trigger.UNDER_WAY,
+    Trigger.ARRIVE,
+    Trigger.NOT_TAKEN,
+    Trigger.DECLINE,
 }
 PERMISSIONS: Final[dict[Role, _Rights]] = {
     Role.VIEWER: _VIEWER,
     Role.OPERATOR: _OPERATOR,
-    Role.MANAGER: _OPERATOR | {Trigger.CANCEL, Trigger.DELETE, Trigger.RESTORE, Permission.IMPORT, Permission.SHARE},
+    Role.MANAGER: _OPERATOR
+    | {
+        Trigger.CANCEL,
+        Trigger.DELETE,
+        Trigger.RESTORE,
+        Trigger.REFUND,
+        Trigger.CREDIT,
+        Permission.IMPORT,
+        Permission.SHARE,
+    },
     Role.AUDITOR: _VIEWER | {Permission.EXPORT_ALL},
 }
 

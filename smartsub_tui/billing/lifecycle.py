@@ -34,6 +34,11 @@ class Effect(Word):
     HIDE = "hide", "hidden from lists, not destroyed"
     HIDE_CANCELLED = "hide_cancelled", "cancelled, then hidden"
     SHOW = "show", "back in the lists"
+    OPEN = "open", "a payment link is opened, the people are held"
+    WAIT = "wait", "the provider is asked again until it says what happened"
+    REOPEN = "reopen", "nothing was taken: it can be paid as before"
+    PAY_BACK = "pay_back", "the money is paid back"
+    CREDIT = "credit", "a credit note is issued, the dates are replayed without its lines, the money is paid back"
     ORDER = "order", "a new order for the same people"
 
 
@@ -50,8 +55,11 @@ class OrderFacts(Struct, frozen=True, kw_only=True):
     objections: tuple[str, ...]  # of lines that could not be extended today
     held_by: tuple[str, ...]  # numbers of other open orders that hold a subscription of this one
     live: tuple[ProviderName, PaymentState] | None
-    unapplied: tuple[int, ...]
-    money: int | None = None  # what came, where money is what the trigger is about
+    unapplied: tuple[Money, ...]
+    owed: tuple[Money, ...] = ()  # of credit notes, where paying back was declined
+    refunding: bool = False  # money of it is just being paid back, or it is unknown whether it was
+    credited: int = 0  # lines that credit notes took back
+    money: Money | None = None  # what came, where money is what the trigger is about
     second: bool = False  # it is money beside what the order was paid with
 
     @property
@@ -110,9 +118,9 @@ def _no_unknown_outside(order: OrderFacts) -> str | None:
 
 
 def _right_amount(order: OrderFacts) -> str | None:
-    if order.money in (None, order.total.amount):
+    if order.money in (None, order.total):
         return None
-    return f"{Money(order.money or 0, order.total.currency)} came, the total is {order.total}"
+    return f"{order.money} came, the total is {order.total}"
 
 
 def _wrong_amount(order: OrderFacts) -> str | None:
@@ -120,15 +128,35 @@ def _wrong_amount(order: OrderFacts) -> str | None:
 
 
 def _money_waits(order: OrderFacts) -> str | None:
-    if order.total.amount in order.unapplied:
+    if order.total in order.unapplied:
         return None
     if order.unapplied:
         return f"the money that waits is not {order.total}"
     return "no money waits to be applied"
 
 
+def _money_to_pay_back(order: OrderFacts) -> str | None:
+    return None if order.unapplied or order.owed else "no money of it waits"
+
+
+def _no_refund_under_way(order: OrderFacts) -> str | None:
+    return "money of it is just being paid back" if order.refunding else None
+
+
+def _not_all_credited(order: OrderFacts) -> str | None:
+    return "all of it was taken back" if order.lines and order.credited == order.lines else None
+
+
 def _no_money_waits(order: OrderFacts) -> str | None:
     return "money of it waits to be applied or refunded" if order.unapplied else None
+
+
+def _costs_something(order: OrderFacts) -> str | None:
+    return None if order.total.amount else "it costs nothing"
+
+
+def _has_invoice(order: OrderFacts) -> str | None:
+    return "it is imported history, which has no invoice of ours" if order.history else None
 
 
 def _has_lines(order: OrderFacts) -> str | None:
@@ -155,6 +183,8 @@ class Transition(Struct, frozen=True):
 
 _UNPAID_AND_CLOSED = (TIME_OUT, FAILED, CANCEL)
 _PAYABLE = (_not_history, _not_deleted, _in_time, _no_live_payment, _right_amount, _lines_valid, _claims_free)
+# Money that a provider says is there is never refused: where it cannot be applied, it is recorded and waits.
+_ARRIVED = (_not_history, _not_deleted, _right_amount, _lines_valid, _claims_free)
 _PAYABLE_LATE = (_not_history, _not_deleted, _not_second, _right_amount, _lines_valid, _claims_free)
 
 TABLE: Final = (
@@ -166,6 +196,15 @@ TABLE: Final = (
         Effect.RECORD,
         (_not_history, _in_time, _no_live_payment, _wrong_amount),
     ),
+    Transition(Trigger.LINK, (PROCESSING, FAILED), PROCESSING, Effect.OPEN, (*_PAYABLE, _costs_something)),
+    Transition(Trigger.UNDER_WAY, (PROCESSING,), SYSTEM_PROCESSING, Effect.WAIT, ()),
+    Transition(Trigger.ARRIVE, (PROCESSING, SYSTEM_PROCESSING), SUCCEED, Effect.SETTLE, _ARRIVED),
+    Transition(Trigger.ARRIVE, (FAILED,), SUCCEED, Effect.SETTLE, (*_ARRIVED, _in_time)),
+    Transition(Trigger.ARRIVE, (TIME_OUT, FAILED), SUCCEED, Effect.SETTLE_LATE, _ARRIVED),
+    Transition(Trigger.ARRIVE, ANY, None, Effect.RECORD, ()),
+    Transition(Trigger.NOT_TAKEN, (SYSTEM_PROCESSING,), PROCESSING, Effect.REOPEN, ()),
+    # A delayed payment may have been declined before anyone asked how it was.
+    Transition(Trigger.DECLINE, (PROCESSING, SYSTEM_PROCESSING), FAILED, Effect.RELEASE, ()),
     Transition(Trigger.CONFIRM, (PROCESSING, FAILED), SUCCEED, Effect.SETTLE, (*_PAYABLE, _not_second)),
     Transition(Trigger.CONFIRM, (SYSTEM_PROCESSING,), SUCCEED, Effect.SETTLE, _PAYABLE_LATE),
     Transition(Trigger.CONFIRM, (TIME_OUT, FAILED), SUCCEED, Effect.SETTLE_LATE, _PAYABLE_LATE),
@@ -186,7 +225,15 @@ TABLE: Final = (
         _UNPAID_AND_CLOSED,
         SUCCEED,
         Effect.SETTLE_LATE,
-        (_not_history, _money_waits, _not_deleted, _lines_valid, _claims_free),
+        (_not_history, _money_waits, _no_refund_under_way, _not_deleted, _lines_valid, _claims_free),
+    ),
+    Transition(Trigger.REFUND, ANY, None, Effect.PAY_BACK, (_money_to_pay_back, _no_refund_under_way)),
+    Transition(
+        Trigger.CREDIT,
+        (SUCCEED,),
+        None,
+        Effect.CREDIT,
+        (_has_invoice, _not_deleted, _not_all_credited, _claims_free, _no_refund_under_way),
     ),
     Transition(Trigger.DELETE, (PROCESSING,), CANCEL, Effect.HIDE_CANCELLED, (_no_live_payment, _no_money_waits)),
     Transition(Trigger.DELETE, (SUCCEED, *_UNPAID_AND_CLOSED), None, Effect.HIDE, (_not_deleted, _no_money_waits)),
@@ -199,6 +246,10 @@ _NO_ROW: Final[dict[tuple[Trigger, OrderStatus], str]] = {
     (Trigger.PAY, SYSTEM_PROCESSING): "its payment is being processed: confirm it when the money is there",
     (Trigger.PAY, TIME_OUT): "its time to pay is over: order again, or confirm it if the money came",
     (Trigger.PAY, CANCEL): "it was cancelled: order again, or confirm it if the money came",
+    (Trigger.LINK, SUCCEED): "it is already paid",
+    (Trigger.LINK, SYSTEM_PROCESSING): "its payment is being processed: confirm it when the money is there",
+    (Trigger.LINK, TIME_OUT): "its time to pay is over: order again, or confirm it if the money came",
+    (Trigger.LINK, CANCEL): "it was cancelled: order again, or confirm it if the money came",
     (Trigger.AGAIN, PROCESSING): "it can still be paid",
     (Trigger.AGAIN, SYSTEM_PROCESSING): "its payment is being processed",
     (Trigger.AGAIN, SUCCEED): "it is paid: renew its people instead",
@@ -208,6 +259,7 @@ _NO_ROW: Final[dict[tuple[Trigger, OrderStatus], str]] = {
     (Trigger.APPLY, PROCESSING): "it can still be paid",
     (Trigger.APPLY, SYSTEM_PROCESSING): "its payment is being processed: confirm it when the money is there",
     (Trigger.APPLY, SUCCEED): "it is already paid",
+    **dict.fromkeys(((Trigger.CREDIT, status) for status in ANY), "it is not paid, so nothing can be taken back"),
 }
 
 

@@ -28,7 +28,7 @@ from smartsub_tui.clock import local_date
 from smartsub_tui.config import Settings
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import rows
-from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Subscription, User
+from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Refund, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.records import OrderSummary
@@ -38,6 +38,7 @@ from smartsub_tui.data.vocabulary import (
     OrderStatus,
     PaymentState,
     ProviderName,
+    RefundState,
     Role,
     Service,
     Trigger,
@@ -128,13 +129,14 @@ def _facts_with(
     lines: Mapping[int, Sequence[Line]], known: Mapping[int, Order], now: datetime
 ) -> dict[int, OrderFacts]:
     """The facts of orders whose lines were read; imported history needs none."""
-    counted: dict[int, int] = dict(
-        rows(
-            OrderLine.select(OrderLine.order, fn.COUNT(OrderLine.id))
+    counted: dict[int, tuple[int, int]] = {
+        key: (lines, credited)
+        for key, lines, credited in rows(
+            OrderLine.select(OrderLine.order, fn.COUNT(OrderLine.id), fn.COUNT(OrderLine.credit_note))
             .where(OrderLine.order.in_(list(known)))
             .group_by(OrderLine.order)
         )
-    )
+    }
     holder = (
         OrderLine.select(OrderLine.order, Order.number)
         .join(Claim, on=(Claim.subscription == OrderLine.subscription))
@@ -148,21 +150,55 @@ def _facts_with(
         held_by[key].append(number)
     paid: dict[int, list[Any]] = defaultdict(list)
     for key, *payment in rows(
-        Payment.select(Payment.order, Payment.provider, Payment.state, Payment.amount, Payment.applied)
+        Payment.select(
+            Payment.order, Payment.provider, Payment.state, Payment.amount, Payment.currency, Payment.applied
+        )
         .where(Payment.order.in_(list(known)))
         .order_by(Payment.id)
     ):
         paid[key].append(payment)
+    back: dict[int, list[Any]] = defaultdict(list)
+    for key, *refund in rows(
+        Refund.select(Payment.order, Refund.credit_note, Refund.state, Refund.amount, Refund.currency)
+        .join(Payment)
+        .where(Payment.order.in_(list(known)))
+        .order_by(Refund.id)
+    ):
+        back[key].append(refund)
     return {
-        key: _facts(order, now, lines.get(key, []), counted.get(key, 0), held_by[key], paid[key])
+        key: _facts(
+            order, now, lines.get(key, []), counted.get(key, (0, 0)), held_by[key], paid[key], _refunds(back[key])
+        )
         for key, order in known.items()
     }
 
 
+def _refunds(found: Iterable[Any]) -> tuple[tuple[Money, ...], bool]:
+    """Of refunds by credit note, state, amount and currency, oldest first: what credit notes still owe, for paying it
+    back was declined, and whether money is just being paid back.
+    """
+    last: dict[int, Money | None] = {}
+    under_way = False
+    for credit_note, state, amount, currency in found:
+        under_way |= state.is_live
+        if credit_note is not None:
+            last[credit_note] = Money(amount, currency) if state is RefundState.DECLINED else None
+    return tuple(money for money in last.values() if money is not None), under_way
+
+
 def _facts(
-    order: Order, now: datetime, lines: Iterable[Line], count: int, held_by: Iterable[str], paid: Iterable[Any]
+    order: Order,
+    now: datetime,
+    lines: Iterable[Line],
+    counted: tuple[int, int],
+    held_by: Iterable[str],
+    paid: Iterable[Any],
+    refunds: tuple[tuple[Money, ...], bool],
 ) -> OrderFacts:
-    """What was read of one order, as facts; `paid` are provider, state, amount and applied of each payment."""
+    """What was read of one order, as facts; `counted` are its lines and those of them that were taken back, `paid` are
+    provider, state, amount, currency and applied of each payment.
+    """
+    owed, refunding = refunds
     today = local_date(now, order.office.timezone)
 
     @cache
@@ -181,13 +217,18 @@ def _facts(
         total=Money(order.total, order.currency),
         history=order.history,
         deleted=order.deleted_at is not None,
-        lines=count,
+        lines=counted[0],
+        credited=counted[1],
         objections=tuple(objections),
         held_by=tuple(held_by),
         live=next(((provider, state) for provider, state, *_ in paid if state in LIVE_PAYMENT_STATES), None),
         unapplied=tuple(
-            amount for _, state, amount, applied in paid if state is PaymentState.SUCCEEDED and not applied
+            Money(amount, currency)
+            for _, state, amount, currency, applied in paid
+            if state is PaymentState.SUCCEEDED and not applied
         ),
+        owed=owed,
+        refunding=refunding,
     )
 
 
@@ -206,15 +247,18 @@ def decided(
     *,
     lines: Sequence[Line] | None = None,
     money: int | None = None,
+    currency: str | None = None,
     second: bool = False,
 ) -> Decided:
     """What the table says, read in the change's own transaction; raises Refused with its reason where no row holds.
 
-    `lines` are those of an order that was made in the same transaction.
+    `lines` are those of an order that was made in the same transaction. `money` is what came, in minor units of
+    `currency`, or else of the order's.
     """
     if lines is None:
         lines = [] if order.history else _lines_of([order.id])[order.id]
-    known = replace(_facts_with({order.id: lines}, {order.id: order}, change.now)[order.id], money=money, second=second)
+    known = _facts_with({order.id: lines}, {order.id: order}, change.now)[order.id]
+    known = replace(known, money=None if money is None else Money(money, currency or order.currency), second=second)
     decision: Decision = decide(trigger, known)
     if decision.transition is None:
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {decision.reason}")
@@ -223,11 +267,14 @@ def decided(
 
 _VERBS = {
     Trigger.PAY: "be paid",
+    Trigger.LINK: "be paid by a link",
     Trigger.CONFIRM: "be confirmed",
     Trigger.FAIL: "be marked as failed",
     Trigger.AGAIN: "be ordered again",
     Trigger.CANCEL: "be cancelled",
     Trigger.APPLY: "take the waiting money",
+    Trigger.REFUND: "be paid back",
+    Trigger.CREDIT: "be taken back",
     Trigger.DELETE: "be deleted",
     Trigger.RESTORE: "be restored",
 }
@@ -327,6 +374,7 @@ def apply(
                 & (Payment.state == PaymentState.SUCCEEDED)
                 & ~Payment.applied
                 & (Payment.amount == order.total)
+                & (Payment.currency == order.currency)
             )
             .order_by(Payment.id)
             .first()
@@ -631,10 +679,12 @@ def offers_of(numbers: Collection[str], role: Role, now: datetime) -> dict[str, 
 
 
 def _offered(known: OrderFacts, role: Role) -> tuple[Offered, ...]:
-    known = replace(known, second=known.status is OrderStatus.SUCCEED)
+    # An open link is expired at the provider before anything else is done: it forbids nothing.
+    open_link = known.live is not None and known.live[1] is PaymentState.SENT
+    known = replace(known, second=known.status is OrderStatus.SUCCEED, live=None if open_link else known.live)
     shown = []
     for trigger in Trigger:
-        if trigger is Trigger.TIME_OUT:
+        if not trigger.is_offered:
             continue
         decision = decide(trigger, known)
         reason = "" if decision.transition is not None else decision.reason

@@ -27,6 +27,7 @@ from peewee import (
 from smartsub_tui.data.fields import DayField, InstantField, WordField
 from smartsub_tui.data.vocabulary import (
     LIVE_PAYMENT_STATES,
+    LIVE_REFUND_STATES,
     InvoiceKind,
     Lapsed,
     LineAction,
@@ -35,6 +36,7 @@ from smartsub_tui.data.vocabulary import (
     OrderType,
     PaymentState,
     ProviderName,
+    RefundState,
     Role,
     Service,
     UserKind,
@@ -236,40 +238,6 @@ Order.add_index(
 )
 
 
-class OrderLine(Table):
-    """One subscription in one order, with label and price as they were when it was ordered.
-
-    `amount` is net. `applied_on` is the local day on which the money was applied, `lapsed` the setting of that moment:
-    with the line's own term they are all that a replay of the ledger needs.
-    """
-
-    order = ForeignKeyField(Order, backref="lines", on_delete="RESTRICT", index=False)
-    subscription = ForeignKeyField(Subscription, backref="lines", on_delete="RESTRICT")
-    label = TextField()
-    action = WordField(LineAction, null=True)  # null in history, which does not say
-    days = IntegerField(null=True)  # renewal by the day: what was priced
-    amount = BigIntegerField(null=True)
-    tax_rate_ppm = IntegerField(null=True)
-    previous_expiry = DayField(null=True)
-    new_expiry = DayField(null=True)
-    applied_on = DayField(null=True)
-    lapsed = WordField(Lapsed, null=True)
-
-    class Meta:
-        indexes = ((("order", "subscription"), True),)
-        constraints = [
-            _among("action", LineAction),
-            _among("lapsed", Lapsed),
-            Check("amount >= 0"),
-            Check("tax_rate_ppm BETWEEN 0 AND 1000000"),
-            Check("(action = 'day') = (days IS NOT NULL)"),
-            Check("days >= 1"),
-            Check("(applied_on IS NULL) = (new_expiry IS NULL)"),
-            Check("(applied_on IS NULL) = (lapsed IS NULL)"),
-            Check("new_expiry >= previous_expiry"),
-        ]
-
-
 class Claim(Model):
     """An open order's hold on a subscription: the primary key lets only one order have it."""
 
@@ -282,7 +250,12 @@ class Claim(Model):
 
 
 class Payment(Table):
-    """One attempt to pay an order. `applied`: its money made the order Succeed; succeeded and not applied: it waits."""
+    """One attempt to pay an order. `applied`: its money made the order Succeed; succeeded and not applied: it waits.
+
+    `reference` is the provider's name of what was opened, `charge` that of the money, which a refund names. At `ask_at`
+    the provider is to be asked again; so often it was `asked` since the state is what it is. `contested`: someone
+    confirmed the money, and the provider says that there is none.
+    """
 
     order = ForeignKeyField(Order, backref="payments", on_delete="RESTRICT")
     provider = WordField(ProviderName)
@@ -297,6 +270,10 @@ class Payment(Table):
     changed_at = InstantField()
     created_by = TextField()
     applied = BooleanField(default=False)
+    charge = TextField(null=True)
+    ask_at = InstantField(null=True)
+    asked = SmallIntegerField(default=0)
+    contested = BooleanField(default=False)
 
     class Meta:
         constraints = [
@@ -316,6 +293,10 @@ Payment.add_index(SQL("CREATE UNIQUE INDEX IF NOT EXISTS payment_one_applied ON 
 Payment.add_index(
     SQL("CREATE INDEX IF NOT EXISTS payment_unapplied ON payment (order_id) WHERE state = 'succeeded' AND NOT applied")
 )
+
+
+Payment.add_index(SQL("CREATE INDEX IF NOT EXISTS payment_ask_at ON payment (ask_at, id) WHERE ask_at IS NOT NULL"))
+Payment.add_index(SQL("CREATE INDEX IF NOT EXISTS payment_contested ON payment (order_id) WHERE contested"))
 
 
 class Counter(Model):
@@ -364,6 +345,75 @@ class Invoice(Table):
 Invoice.add_index(
     SQL("CREATE UNIQUE INDEX IF NOT EXISTS invoice_one_per_order ON invoice (order_id) WHERE kind = 'invoice'")
 )
+
+
+class OrderLine(Table):
+    """One subscription in one order, with label and price as they were when it was ordered.
+
+    `amount` is net. `applied_on` is the local day on which the money was applied, `lapsed` the setting of that moment:
+    with the line's own term they are all that a replay of the ledger needs. A line with a `credit_note` was taken back.
+    """
+
+    order = ForeignKeyField(Order, backref="lines", on_delete="RESTRICT", index=False)
+    subscription = ForeignKeyField(Subscription, backref="lines", on_delete="RESTRICT")
+    label = TextField()
+    action = WordField(LineAction, null=True)  # null in history, which does not say
+    days = IntegerField(null=True)  # renewal by the day: what was priced
+    amount = BigIntegerField(null=True)
+    tax_rate_ppm = IntegerField(null=True)
+    previous_expiry = DayField(null=True)
+    new_expiry = DayField(null=True)
+    applied_on = DayField(null=True)
+    lapsed = WordField(Lapsed, null=True)
+    credit_note = ForeignKeyField(Invoice, null=True, backref="credited_lines", on_delete="RESTRICT")
+
+    class Meta:
+        indexes = ((("order", "subscription"), True),)
+        constraints = [
+            _among("action", LineAction),
+            _among("lapsed", Lapsed),
+            Check("amount >= 0"),
+            Check("tax_rate_ppm BETWEEN 0 AND 1000000"),
+            Check("(action = 'day') = (days IS NOT NULL)"),
+            Check("days >= 1"),
+            Check("(applied_on IS NULL) = (new_expiry IS NULL)"),
+            Check("(applied_on IS NULL) = (lapsed IS NULL)"),
+            Check("credit_note_id IS NULL OR applied_on IS NOT NULL"),
+            Check("new_expiry >= previous_expiry"),
+        ]
+
+
+class Refund(Table):
+    """Money of one payment that is paid back: money that could not be applied, or what a credit note takes back.
+
+    `reference` is the provider's name of it, or what says that it was paid out by hand. At `ask_at` the provider is to
+    be asked again.
+    """
+
+    payment = ForeignKeyField(Payment, backref="refunds", on_delete="RESTRICT")
+    credit_note = ForeignKeyField(Invoice, null=True, backref="refunds", on_delete="RESTRICT", index=False)
+    state = WordField(RefundState)
+    idempotency_key = TextField(unique=True)
+    reference = TextField(null=True)
+    amount = BigIntegerField()
+    currency = CharField(3)
+    reason = TextField()
+    created_at = InstantField()
+    changed_at = InstantField()
+    created_by = TextField()
+    ask_at = InstantField(null=True)
+    asked = SmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [_among("state", RefundState), Check("amount > 0"), Check("length(currency) = 3")]
+
+
+_LIVE_REFUND = ", ".join(f"'{state.value}'" for state in LIVE_REFUND_STATES)
+Refund.add_index(
+    SQL(f"CREATE UNIQUE INDEX IF NOT EXISTS refund_one_live ON refund (payment_id) WHERE state IN ({_LIVE_REFUND})")
+)
+Refund.add_index(SQL("CREATE INDEX IF NOT EXISTS refund_ask_at ON refund (ask_at, id) WHERE ask_at IS NOT NULL"))
+Refund.add_index(SQL("CREATE INDEX IF NOT EXISTS refund_declined ON refund (payment_id) WHERE state = 'declined'"))
 
 
 class Admin(Table):
@@ -455,6 +505,7 @@ TABLES = (
     Payment,
     Counter,
     Invoice,
+    Refund,
     Admin,
     SavedView,
     LastState,

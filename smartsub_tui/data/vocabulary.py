@@ -155,6 +155,24 @@ LIVE_PAYMENT_STATES: Final = (
 )
 
 
+class RefundState(Word):
+    """What became of money that is paid back."""
+
+    CREATED = "created", "created"
+    PENDING = "pending", "under way"
+    SUCCEEDED = "succeeded", "paid back"
+    DECLINED = "declined", "declined"
+    UNKNOWN = "unknown", "outcome unknown"
+
+    @property
+    def is_live(self) -> bool:
+        """It may still be paid back: a payment has at most one such refund."""
+        return self in LIVE_REFUND_STATES
+
+
+LIVE_REFUND_STATES: Final = (RefundState.CREATED, RefundState.PENDING, RefundState.UNKNOWN)
+
+
 class InvoiceKind(Word):
     INVOICE = "invoice", "invoice"
     CREDIT_NOTE = "credit_note", "credit note"
@@ -178,14 +196,32 @@ class Trigger(Word):
     """What moves an order; the value is the name of the command and of the permission."""
 
     PAY = "pay", "pay"
+    LINK = "link", "open a payment link"
     CONFIRM = "confirm", "confirm the money came"
     FAIL = "fail", "mark as failed"
     TIME_OUT = "time_out", "time out"
     AGAIN = "again", "order again at today's price"
     CANCEL = "cancel", "cancel"
     APPLY = "apply", "apply the waiting money"
+    REFUND = "refund", "pay the waiting money back"
+    CREDIT = "credit", "take back, with a credit note"
     DELETE = "delete", "delete"
     RESTORE = "restore", "restore"
+    UNDER_WAY = "under_way", "hear that money is under way"
+    ARRIVE = "arrive", "hear that money arrived"
+    NOT_TAKEN = "not_taken", "hear that nothing was taken"
+    DECLINE = "decline", "hear that the payment was declined"
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether it is offered by its own name: a link is a way to pay, others come of time and of answers."""
+        return self not in _NOT_OFFERED
+
+
+_NOT_OFFERED: Final = (
+    *(Trigger.LINK, Trigger.REFUND, Trigger.CREDIT),
+    *(Trigger.TIME_OUT, Trigger.UNDER_WAY, Trigger.ARRIVE, Trigger.NOT_TAKEN, Trigger.DECLINE),
+)
 
 
 class Rank(Word):

@@ -42,6 +42,13 @@ MAY: dict[Permission | Trigger, set[Role]] = {
     Trigger.CANCEL: {MANAGER},
     Trigger.DELETE: {MANAGER},
     Trigger.RESTORE: {MANAGER},
+    Trigger.LINK: {OPERATOR, MANAGER},
+    Trigger.REFUND: {MANAGER},
+    Trigger.CREDIT: {MANAGER},
+    Trigger.UNDER_WAY: {OPERATOR, MANAGER},
+    Trigger.ARRIVE: {OPERATOR, MANAGER},
+    Trigger.NOT_TAKEN: {OPERATOR, MANAGER},
+    Trigger.DECLINE: {OPERATOR, MANAGER},
 }
 
 

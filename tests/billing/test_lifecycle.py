@@ -31,6 +31,12 @@ PLAIN = OrderFacts(
     live=None,
     unapplied=(),
 )
+
+
+def eur(amount: int) -> Money:
+    return Money(amount, "EUR")
+
+
 STRIPE_UNKNOWN = (ProviderName.STRIPE, PaymentState.UNKNOWN)
 
 Outcome = tuple[OrderStatus | None, Effect]
@@ -103,6 +109,51 @@ EXPECTED: dict[Trigger, dict[OrderStatus, Outcome | str]] = {
         CANCEL: (STAYS, Effect.HIDE),
     },
     Trigger.RESTORE: dict.fromkeys(OrderStatus, "it is not deleted"),
+    Trigger.LINK: {
+        PROCESSING: (PROCESSING, Effect.OPEN),
+        SYSTEM: "its payment is being processed: confirm it when the money is there",
+        SUCCEED: "it is already paid",
+        FAILED: (PROCESSING, Effect.OPEN),
+        TIME_OUT: "its time to pay is over: order again, or confirm it if the money came",
+        CANCEL: "it was cancelled: order again, or confirm it if the money came",
+    },
+    Trigger.UNDER_WAY: {
+        PROCESSING: (SYSTEM, Effect.WAIT),
+        SYSTEM: "it is System Processing",
+        SUCCEED: "it is Succeed",
+        FAILED: "it is Failed",
+        TIME_OUT: "it is Time out",
+        CANCEL: "it is Cancel",
+    },
+    Trigger.ARRIVE: {
+        PROCESSING: (SUCCEED, Effect.SETTLE),
+        SYSTEM: (SUCCEED, Effect.SETTLE),
+        SUCCEED: (STAYS, Effect.RECORD),
+        FAILED: (SUCCEED, Effect.SETTLE),
+        TIME_OUT: (SUCCEED, Effect.SETTLE_LATE),
+        CANCEL: (STAYS, Effect.RECORD),
+    },
+    Trigger.NOT_TAKEN: {
+        PROCESSING: "it is Processing",
+        SYSTEM: (PROCESSING, Effect.REOPEN),
+        SUCCEED: "it is Succeed",
+        FAILED: "it is Failed",
+        TIME_OUT: "it is Time out",
+        CANCEL: "it is Cancel",
+    },
+    Trigger.DECLINE: {
+        PROCESSING: (FAILED, Effect.RELEASE),
+        SYSTEM: (FAILED, Effect.RELEASE),
+        SUCCEED: "it is Succeed",
+        FAILED: "it is Failed",
+        TIME_OUT: "it is Time out",
+        CANCEL: "it is Cancel",
+    },
+    Trigger.REFUND: dict.fromkeys(OrderStatus, "no money of it waits"),
+    Trigger.CREDIT: {
+        **dict.fromkeys(OrderStatus, "it is not paid, so nothing can be taken back"),
+        SUCCEED: (STAYS, Effect.CREDIT),
+    },
 }
 
 
@@ -136,6 +187,7 @@ WRONG = "EUR 11.00 came, the total is EUR 11.90"
 HELD = "order 77 holds someone of it"
 UNKNOWN = "a payment through Stripe is under way (outcome unknown)"
 WAITS = "money of it waits to be applied or refunded"
+GOING_BACK = "money of it is just being paid back"
 NOT_PAID = "it is not paid yet, so no money can be its second"
 SETTLED: Outcome = (SUCCEED, Effect.SETTLE)
 LATE: Outcome = (SUCCEED, Effect.SETTLE_LATE)
@@ -157,29 +209,34 @@ GUARDS: list[tuple[Trigger, tuple[OrderStatus, ...], dict[str, Any], Outcome | s
     (Trigger.PAY, (PROCESSING, FAILED), {"objections": ("u1 is away", "u2", "u3")}, "u1 is away (and 2 more)"),
     (Trigger.PAY, (PROCESSING, FAILED), {"held_by": ("77", "78")}, HELD),
     (Trigger.PAY, (PROCESSING, FAILED), {"live": STRIPE_UNKNOWN}, UNKNOWN),
-    (Trigger.PAY, (PROCESSING, FAILED), {"money": 1190}, SETTLED),
+    (Trigger.PAY, (PROCESSING, FAILED), {"money": eur(1190)}, SETTLED),
     # Another amount waits, whatever hinders the order itself; but there it has to be payable money at all.
-    (Trigger.PAY, (PROCESSING, FAILED), {"money": 1100}, RECORDED),
-    (Trigger.PAY, (PROCESSING, FAILED), {"money": 1191}, RECORDED),
-    (Trigger.PAY, (PROCESSING, FAILED), {"money": 1100, "objections": ("u1 is away",), "held_by": ("77",)}, RECORDED),
-    (Trigger.PAY, (PROCESSING, FAILED), {"money": 1100, "history": True}, HISTORY),
-    (Trigger.PAY, (PROCESSING, FAILED), {"money": 1100, "pay_by": NOW}, OVER),
-    (Trigger.PAY, (PROCESSING, FAILED), {"money": 1100, "live": STRIPE_UNKNOWN}, UNKNOWN),
+    (Trigger.PAY, (PROCESSING, FAILED), {"money": eur(1100)}, RECORDED),
+    (Trigger.PAY, (PROCESSING, FAILED), {"money": eur(1191)}, RECORDED),
+    (
+        Trigger.PAY,
+        (PROCESSING, FAILED),
+        {"money": eur(1100), "objections": ("u1 is away",), "held_by": ("77",)},
+        RECORDED,
+    ),
+    (Trigger.PAY, (PROCESSING, FAILED), {"money": eur(1100), "history": True}, HISTORY),
+    (Trigger.PAY, (PROCESSING, FAILED), {"money": eur(1100), "pay_by": NOW}, OVER),
+    (Trigger.PAY, (PROCESSING, FAILED), {"money": eur(1100), "live": STRIPE_UNKNOWN}, UNKNOWN),
     # Confirming in time is paying; what cannot be applied is recorded, but for history.
     (Trigger.CONFIRM, ANY, {"history": True}, HISTORY),
     (Trigger.CONFIRM, (PROCESSING,), {"pay_by": NOW}, RECORDED),
     (Trigger.CONFIRM, (FAILED,), {"pay_by": NOW}, LATE),
     (Trigger.CONFIRM, (SYSTEM,), {"pay_by": NOW}, SETTLED),
-    (Trigger.CONFIRM, (SYSTEM,), {"pay_by": None, "money": 1190}, SETTLED),
-    (Trigger.CONFIRM, (TIME_OUT,), {"pay_by": None, "money": 1190}, LATE),
+    (Trigger.CONFIRM, (SYSTEM,), {"pay_by": None, "money": eur(1190)}, SETTLED),
+    (Trigger.CONFIRM, (TIME_OUT,), {"pay_by": None, "money": eur(1190)}, LATE),
     (Trigger.CONFIRM, (SYSTEM,), {"live": STRIPE_UNKNOWN}, SETTLED),
     (Trigger.CONFIRM, (PROCESSING,), {"live": STRIPE_UNKNOWN}, RECORDED),
-    (Trigger.CONFIRM, (PROCESSING, SYSTEM, TIME_OUT, FAILED, CANCEL), {"money": 1}, RECORDED),
+    (Trigger.CONFIRM, (PROCESSING, SYSTEM, TIME_OUT, FAILED, CANCEL), {"money": eur(1)}, RECORDED),
     (Trigger.CONFIRM, (PROCESSING, SYSTEM, TIME_OUT, FAILED, CANCEL), {"objections": ("u1 is away",)}, RECORDED),
     (Trigger.CONFIRM, (TIME_OUT, FAILED, CANCEL), {"held_by": ("77",)}, RECORDED),
     (Trigger.CONFIRM, (TIME_OUT, FAILED, CANCEL), {"deleted": True}, RECORDED),
     (Trigger.CONFIRM, (SUCCEED,), {"second": True}, RECORDED),
-    (Trigger.CONFIRM, (SUCCEED,), {"second": True, "deleted": True, "money": 1}, RECORDED),
+    (Trigger.CONFIRM, (SUCCEED,), {"second": True, "deleted": True, "money": eur(1)}, RECORDED),
     (Trigger.CONFIRM, (SUCCEED,), {"second": True, "history": True}, HISTORY),
     (Trigger.CONFIRM, (PROCESSING, SYSTEM, TIME_OUT, FAILED, CANCEL), {"second": True}, NOT_PAID),
     # Failing: not while an outside provider may have taken the money.
@@ -199,26 +256,72 @@ GUARDS: list[tuple[Trigger, tuple[OrderStatus, ...], dict[str, Any], Outcome | s
     # Ordering again needs people; history has them or not.
     (Trigger.AGAIN, (FAILED, TIME_OUT, CANCEL), {"lines": 0}, "it does not say for whom it was"),
     (Trigger.AGAIN, (FAILED, TIME_OUT, CANCEL), {"history": True}, (STAYS, Effect.ORDER)),
-    (Trigger.AGAIN, (FAILED, TIME_OUT, CANCEL), {"unapplied": (1190,)}, (STAYS, Effect.ORDER)),
+    (Trigger.AGAIN, (FAILED, TIME_OUT, CANCEL), {"unapplied": (eur(1190),)}, (STAYS, Effect.ORDER)),
     # Cancelling.
     (Trigger.CANCEL, (FAILED,), {"history": True}, HISTORY),
     (Trigger.CANCEL, (PROCESSING, FAILED), {"live": STRIPE_UNKNOWN}, UNKNOWN),
-    (Trigger.CANCEL, (PROCESSING, FAILED), {"unapplied": (1,)}, (CANCEL, Effect.RELEASE)),
+    (Trigger.CANCEL, (PROCESSING, FAILED), {"unapplied": (eur(1),)}, (CANCEL, Effect.RELEASE)),
     # Applying what waits.
-    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (1190,)}, LATE),
-    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (1, 1190), "pay_by": None}, LATE),
-    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (1189, 1)}, "the money that waits is not EUR 11.90"),
-    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (1190,), "history": True}, HISTORY),
-    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (1190,), "deleted": True}, DELETED),
-    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (1190,), "objections": ("u1 is away",)}, "u1 is away"),
-    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (1190,), "held_by": ("77",)}, HELD),
+    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (eur(1190),)}, LATE),
+    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (eur(1), eur(1190)), "pay_by": None}, LATE),
+    (
+        Trigger.APPLY,
+        (FAILED, TIME_OUT, CANCEL),
+        {"unapplied": (eur(1189), eur(1))},
+        "the money that waits is not EUR 11.90",
+    ),
+    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (eur(1190),), "history": True}, HISTORY),
+    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (eur(1190),), "deleted": True}, DELETED),
+    (
+        Trigger.APPLY,
+        (FAILED, TIME_OUT, CANCEL),
+        {"unapplied": (eur(1190),), "objections": ("u1 is away",)},
+        "u1 is away",
+    ),
+    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (eur(1190),), "held_by": ("77",)}, HELD),
+    (
+        Trigger.APPLY,
+        (FAILED, TIME_OUT, CANCEL),
+        {"unapplied": (Money(1190, "USD"),)},
+        "the money that waits is not EUR 11.90",
+    ),
+    (Trigger.APPLY, (FAILED, TIME_OUT, CANCEL), {"unapplied": (eur(1190),), "refunding": True}, GOING_BACK),
+    # A link is opened where the order could be paid, and costs something.
+    (Trigger.LINK, (PROCESSING, FAILED), {"history": True}, HISTORY),
+    (Trigger.LINK, (FAILED,), {"deleted": True}, DELETED),
+    (Trigger.LINK, (PROCESSING, FAILED), {"pay_by": NOW}, OVER),
+    (Trigger.LINK, (PROCESSING, FAILED), {"live": STRIPE_UNKNOWN}, UNKNOWN),
+    (Trigger.LINK, (PROCESSING, FAILED), {"objections": ("u1 is away",)}, "u1 is away"),
+    (Trigger.LINK, (PROCESSING, FAILED), {"held_by": ("77",)}, HELD),
+    (Trigger.LINK, (PROCESSING, FAILED), {"total": eur(0)}, "it costs nothing"),
+    # Money that arrived is applied where it can be, and else recorded: it is never refused.
+    (Trigger.ARRIVE, (PROCESSING, SYSTEM), {"money": eur(1190), "pay_by": NOW}, SETTLED),
+    (Trigger.ARRIVE, (PROCESSING, SYSTEM), {"live": STRIPE_UNKNOWN}, SETTLED),
+    (Trigger.ARRIVE, (FAILED,), {"pay_by": NOW}, LATE),
+    (Trigger.ARRIVE, ANY, {"money": eur(1189)}, RECORDED),
+    (Trigger.ARRIVE, ANY, {"money": Money(1190, "USD")}, RECORDED),
+    (Trigger.ARRIVE, ANY, {"history": True}, RECORDED),
+    (Trigger.ARRIVE, ANY, {"deleted": True}, RECORDED),
+    (Trigger.ARRIVE, ANY, {"objections": ("u1 is away",)}, RECORDED),
+    (Trigger.ARRIVE, ANY, {"held_by": ("77",)}, RECORDED),
+    # Paying back what waits, and what a credit note still owes.
+    (Trigger.REFUND, ANY, {"unapplied": (eur(1),)}, (STAYS, Effect.PAY_BACK)),
+    (Trigger.REFUND, ANY, {"owed": (eur(1),), "deleted": True}, (STAYS, Effect.PAY_BACK)),
+    (Trigger.REFUND, ANY, {"unapplied": (eur(1),), "refunding": True}, GOING_BACK),
+    # Taking back.
+    (Trigger.CREDIT, (SUCCEED,), {"history": True}, "it is imported history, which has no invoice of ours"),
+    (Trigger.CREDIT, (SUCCEED,), {"deleted": True}, DELETED),
+    (Trigger.CREDIT, (SUCCEED,), {"lines": 2, "credited": 1}, (STAYS, Effect.CREDIT)),
+    (Trigger.CREDIT, (SUCCEED,), {"lines": 2, "credited": 2}, "all of it was taken back"),
+    (Trigger.CREDIT, (SUCCEED,), {"held_by": ("77",)}, HELD),
+    (Trigger.CREDIT, (SUCCEED,), {"refunding": True}, GOING_BACK),
     # Deleting and restoring.
     (Trigger.DELETE, (PROCESSING,), {"live": STRIPE_UNKNOWN}, UNKNOWN),
-    (Trigger.DELETE, (PROCESSING, SUCCEED, FAILED, TIME_OUT, CANCEL), {"unapplied": (1,)}, WAITS),
+    (Trigger.DELETE, (PROCESSING, SUCCEED, FAILED, TIME_OUT, CANCEL), {"unapplied": (eur(1),)}, WAITS),
     (Trigger.DELETE, (SUCCEED, FAILED, TIME_OUT, CANCEL), {"deleted": True}, DELETED),
     (Trigger.DELETE, (SUCCEED, FAILED, TIME_OUT, CANCEL), {"history": True}, (STAYS, Effect.HIDE)),
     (Trigger.RESTORE, (SUCCEED, FAILED, TIME_OUT, CANCEL), {"deleted": True}, (STAYS, Effect.SHOW)),
-    (Trigger.RESTORE, (SUCCEED,), {"deleted": True, "history": True, "unapplied": (1,)}, (STAYS, Effect.SHOW)),
+    (Trigger.RESTORE, (SUCCEED,), {"deleted": True, "history": True, "unapplied": (eur(1),)}, (STAYS, Effect.SHOW)),
 ]
 
 
@@ -239,7 +342,7 @@ def test_each_guard_by_itself(
 @pytest.mark.parametrize(
     ("status", "facts", "expected"),
     [
-        (PROCESSING, {"money": 1100}, WRONG),
+        (PROCESSING, {"money": eur(1100)}, WRONG),
         (PROCESSING, {"live": STRIPE_UNKNOWN}, UNKNOWN),
         (SYSTEM, {"objections": ("u1 is away",)}, "u1 is away"),
         (TIME_OUT, {"held_by": ("77",)}, HELD),
@@ -256,8 +359,12 @@ def test_no_row_leads_out_of_succeed() -> None:
     assert all(row.target is None for row in TABLE if SUCCEED in row.sources)
 
 
-def test_no_row_leads_back_to_an_open_status() -> None:
-    assert all(row.target is None or not row.target.is_open for row in TABLE)
+def test_only_a_link_and_what_a_provider_says_lead_to_an_open_status() -> None:
+    assert {row.trigger: row.target for row in TABLE if row.target is not None and row.target.is_open} == {
+        Trigger.LINK: PROCESSING,
+        Trigger.UNDER_WAY: SYSTEM,
+        Trigger.NOT_TAKEN: PROCESSING,
+    }
 
 
 def test_every_settling_row_needs_the_lines_valid_and_nobody_held_elsewhere() -> None:
@@ -266,7 +373,7 @@ def test_every_settling_row_needs_the_lines_valid_and_nobody_held_elsewhere() ->
     for row in settling:
         for status in row.sources:
             # The best that can be for this row ...
-            facts = replace(PLAIN, status=status, unapplied=(1190,))
+            facts = replace(PLAIN, status=status, unapplied=(eur(1190),))
             for spoiled in ({"objections": ("x",)}, {"held_by": ("x",)}, {"history": True}, {"deleted": True}):
                 # ... is not good enough with one of these.
                 assert any(guard(replace(facts, **spoiled)) for guard in row.guards), (row, spoiled)

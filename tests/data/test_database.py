@@ -43,6 +43,7 @@ from smartsub_tui.data.models import (
     OrderLine,
     Payment,
     Price,
+    Refund,
     Request,
     SavedView,
     Subscription,
@@ -57,6 +58,7 @@ from smartsub_tui.data.vocabulary import (
     OrderType,
     PaymentState,
     ProviderName,
+    RefundState,
     Role,
     Service,
     UserKind,
@@ -393,7 +395,16 @@ def _order() -> Any:
 
 LISTED = {"filter_text": "is:late", "sort": "-created"}
 
+
 # One row of each table that is right, made anew for every test.
+def _payment() -> Any:
+    return Payment.create(**VALID[Payment]())
+
+
+def _credit_note() -> Any:
+    return Invoice.create(**{**VALID[Invoice](), "kind": InvoiceKind.CREDIT_NOTE})
+
+
 VALID: dict[Any, Callable[[], dict[str, Any]]] = {
     Office: lambda: {
         "name": "Elm",
@@ -488,6 +499,17 @@ VALID: dict[Any, Callable[[], dict[str, Any]]] = {
         "total": 1190,
         "snapshot": "{}",
     },
+    Refund: lambda: {
+        "payment": _payment(),
+        "state": RefundState.CREATED,
+        "idempotency_key": f"k{next(_made)}",
+        "amount": 1190,
+        "currency": "EUR",
+        "reason": "twice",
+        "created_at": NOW,
+        "changed_at": NOW,
+        "created_by": "ann",
+    },
     Admin: lambda: {"name": "ann", "role": Role.VIEWER, "created_at": NOW},
     SavedView: lambda: {"owner": _admin(), "name": "late", "name_folded": "late", **LISTED},
     LastState: lambda: {"admin": _admin(), "mode": "payments", **LISTED},
@@ -568,12 +590,16 @@ CHECKED: list[tuple[Any, dict[str, Any]]] = [
     (OrderLine, {"applied_on": None, "lapsed": None}),
     (OrderLine, {"new_expiry": None}),
     (OrderLine, {"lapsed": None}),
+    (OrderLine, {"credit_note": 1, "applied_on": None, "lapsed": None, "new_expiry": None}),
     (OrderLine, {"new_expiry": TODAY - timedelta(days=1)}),
     (Payment, {"provider": NO_WORD}),
     (Payment, {"state": NO_WORD}),
     (Payment, {"amount": -1}),
     (Payment, {"currency": "euros"}),
     (Payment, {"applied": True}),
+    (Refund, {"state": NO_WORD}),
+    (Refund, {"amount": 0}),
+    (Refund, {"currency": "euros"}),
     (Counter, {"last": 0}),
     (Invoice, {"kind": NO_WORD}),
     (Invoice, {"sequence": 0}),
@@ -649,6 +675,7 @@ def test_nothing_is_there_twice_that_may_be_once(database: SqliteDatabase) -> No
     twins(OrderLine, {"order": order, "subscription": subscription}, {"subscription": _subscription()})
     twins(Claim, {"subscription": subscription}, {"subscription": _subscription()})
     twins(Payment, {"idempotency_key": "X"}, {"idempotency_key": "Y"})
+    twins(Refund, {"idempotency_key": "X"}, {"idempotency_key": "Y"})
     twins(Counter, {}, {"year": 2027})
     twins(Invoice, {"number": "X"}, {"number": "Y"})
     twins(Invoice, {"sequence": 10**9}, {"year": 2027})
@@ -684,6 +711,19 @@ def test_payments_that_ended_stand_beside_each_other(database: SqliteDatabase) -
         Payment.insert(**{**VALID[Payment](), "order": order, "state": state}).execute()
 
 
+def test_a_payment_has_one_refund_under_way(database: SqliteDatabase) -> None:
+    payment = Payment.create(**VALID[Payment]())
+    ended = [state for state in RefundState if not state.is_live]
+    for state in ended * 2:
+        Refund.insert(**{**VALID[Refund](), "payment": payment, "state": state}).execute()
+    for first in (state for state in RefundState if state.is_live):
+        payment = Payment.create(**VALID[Payment]())
+        twins(Refund, {"payment": payment, "state": first}, {"state": RefundState.DECLINED})
+        for second in (state for state in RefundState if state.is_live):
+            with pytest.raises(peewee.IntegrityError, match="UNIQUE"):
+                Refund.insert(**{**VALID[Refund](), "payment": payment, "state": second}).execute()
+
+
 def test_one_payment_of_an_order_is_applied(database: SqliteDatabase) -> None:
     applied = {"order": _order(), "state": PaymentState.SUCCEEDED, "applied": True}
     twins(Payment, applied, {"applied": False})
@@ -708,7 +748,10 @@ def test_an_order_has_one_invoice_and_may_have_credit_notes(database: SqliteData
         (OrderLine, "subscription"),
         (Claim, "order"),
         (Claim, "subscription"),
+        (OrderLine, "credit_note"),
         (Payment, "order"),
+        (Refund, "payment"),
+        (Refund, "credit_note"),
         (Invoice, "order"),
         (AuditEvent, "order"),
         (SavedView, "owner"),
@@ -719,9 +762,10 @@ def test_a_row_belongs_to_one_that_is_there_and_stays(database: SqliteDatabase, 
     with pytest.raises(peewee.IntegrityError, match="FOREIGN KEY"):
         model.insert(**{**VALID[model](), column: 10**6}).execute()
     makers = {"office": _office, "department": _department, "user": _user, "subscription": _subscription}
-    owner = {**makers, "owner": _admin, "admin": _admin}.get(column, _order)()
+    others = {"owner": _admin, "admin": _admin, "payment": _payment, "credit_note": _credit_note}
+    owner = (makers | others).get(column, _order)()
     model.insert(**{**VALID[model](), column: owner}).execute()
-    with pytest.raises(peewee.IntegrityError, match="FOREIGN KEY"):
+    with pytest.raises(peewee.IntegrityError, match=r"FOREIGN KEY|append-only"):
         owner.delete_instance()
 
 
