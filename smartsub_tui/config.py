@@ -97,6 +97,18 @@ class InvoiceSettings(Struct, frozen=True):
     fonts: str = ""
 
 
+class PaymentSettings(Struct, frozen=True):
+    """How payment links are opened. The key itself is never here: it stands in a file of its owner's, or the environment.
+
+    `return_url` is where the browser goes after the payment; `stripe_url` is another server than Stripe's own, to try
+    things out.
+    """
+
+    stripe_key_file: str = ""
+    return_url: str = ""
+    stripe_url: str = ""
+
+
 class BillingSystem(Struct, frozen=True):
     url: str = ""
 
@@ -111,6 +123,7 @@ class Settings(Struct, frozen=True):
     orders: OrderSettings = OrderSettings()
     seller: Seller = Seller()
     invoice: InvoiceSettings = InvoiceSettings()
+    payments: PaymentSettings = PaymentSettings()
     billing_system: BillingSystem = BillingSystem()
     ui: InterfaceSettings = field(default_factory=lambda: InterfaceSettings(timezone=system_timezone()))
 

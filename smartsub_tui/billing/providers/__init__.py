@@ -1,0 +1,207 @@
+"""The port to whoever moves money: what is asked of a provider, and the three kinds of what it answers.
+
+Yes is a value that says what is so; `No`: definitely nothing happened; `Unknown`: it may have happened or not, and is
+asked again (docs/payments.md). A call is never made while a transaction is open, nor in the database thread: what talks
+to a provider is a `Talk`, which yields its calls and is sent the answers. `hold` does that for the command line, the
+application's backend for its screens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+from msgspec import Struct
+
+from smartsub_tui.config import Settings
+from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.vocabulary import ProviderName, Word
+
+T = TypeVar("T")
+
+# A call ends in this time, with an answer or without: one that was begun longer ago is no longer under way.
+DEADLINE: Final = timedelta(seconds=20)
+
+
+# What is asked
+
+
+class Item(Struct, frozen=True):
+    """So many things of one price, as whoever pays sees them; `price` is in minor units, gross or a line of tax."""
+
+    name: str
+    quantity: int
+    price: int
+
+
+class Checkout(Struct, frozen=True, kw_only=True):
+    """What a payment link is opened for. The same `key` asks for the same link, however often it is sent."""
+
+    key: str
+    order: str
+    total: Money
+    items: tuple[Item, ...]
+    ends_at: datetime
+    created_at: datetime
+
+
+class Back(Struct, frozen=True, kw_only=True):
+    """Money of one charge to be paid back. The same `key` pays back once, however often it is sent."""
+
+    key: str
+    order: str
+    charge: str
+    amount: Money
+    reference: str | None  # the provider's name of it, once it is known
+    created_at: datetime
+
+
+# What is answered
+
+
+class No(Struct, frozen=True):
+    """Definitely nothing happened, and nothing will; `why` in a sentence of ours."""
+
+    why: str
+
+
+class Unknown(Struct, frozen=True):
+    """It may have happened or not; `why` in a sentence of ours."""
+
+    why: str
+
+
+class LinkState(Word):
+    """What became of a payment link."""
+
+    OPEN = "open", "open"
+    UNDER_WAY = "under_way", "money is under way"
+    PAID = "paid", "paid"
+    DECLINED = "declined", "declined"
+    EXPIRED = "expired", "expired"
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A payment link as it is: `charge` and `paid` are there with the money, `url` while it is open."""
+
+    state: LinkState
+    reference: str
+    url: str | None
+    ends_at: datetime
+    charge: str | None = None
+    paid: Money | None = None
+
+
+class PaidBack(Struct, frozen=True, kw_only=True):
+    """Money that was paid back, or is on its way (`under_way`)."""
+
+    reference: str
+    amount: Money
+    under_way: bool = False
+
+
+LinkAnswer = Link | No | Unknown
+BackAnswer = PaidBack | No | Unknown
+Answer = Link | PaidBack | No | Unknown
+
+
+class Provider(Protocol):
+    """Each method ends within DEADLINE and raises nothing that a network, a provider or a setting can cause."""
+
+    def create(self, checkout: Checkout) -> LinkAnswer:
+        """Open a payment link."""
+
+    def look_up(self, checkout: Checkout, reference: str | None) -> LinkAnswer:
+        """The link as it is; without a reference, what became of a create() that was not answered."""
+
+    def expire(self, checkout: Checkout, reference: str) -> LinkAnswer:
+        """End a link that is open, and the link as it is afterwards: it may have been paid first."""
+
+    def refund(self, back: Back) -> BackAnswer:
+        """Pay back; or, where that was asked before, what became of it."""
+
+
+# Calls and who makes them
+
+
+class Create(Struct, frozen=True):
+    provider: ProviderName
+    checkout: Checkout
+
+    def put_to(self, provider: Provider) -> LinkAnswer:
+        return provider.create(self.checkout)
+
+
+class LookUp(Struct, frozen=True):
+    provider: ProviderName
+    checkout: Checkout
+    reference: str | None
+
+    def put_to(self, provider: Provider) -> LinkAnswer:
+        return provider.look_up(self.checkout, self.reference)
+
+
+class Expire(Struct, frozen=True):
+    provider: ProviderName
+    checkout: Checkout
+    reference: str
+
+    def put_to(self, provider: Provider) -> LinkAnswer:
+        return provider.expire(self.checkout, self.reference)
+
+
+class PayBack(Struct, frozen=True):
+    provider: ProviderName
+    back: Back
+
+    def put_to(self, provider: Provider) -> BackAnswer:
+        return provider.refund(self.back)
+
+
+Call = Create | LookUp | Expire | PayBack
+Talk = Generator[Call, Any, T]
+Providers = Callable[[ProviderName], Provider]
+
+
+def of_settings(settings: Settings) -> Providers:
+    """The providers as they are set up. Raises WrongUsage when one is asked for that is not, before anything is done."""
+    made: dict[ProviderName, Provider] = {}
+
+    def provider(name: ProviderName) -> Provider:
+        if name not in made:
+            if name is ProviderName.STRIPE:
+                from smartsub_tui.billing.providers.stripe import Stripe
+
+                made[name] = Stripe(settings.payments)
+            else:
+                from smartsub_tui.billing.providers.manual import ByHand
+
+                made[name] = ByHand()
+        return made[name]
+
+    return provider
+
+
+def step(database: SqliteDatabase, talk: Talk[T], answer: Answer | None) -> tuple[Call | None, T | None]:
+    """Go on with a talk: the call that it makes next, or None and what came out of it."""
+    try:
+        call = talk.send(answer)
+    except StopIteration as ended:
+        return None, ended.value
+    # A provider may take seconds, and its answer cannot be rolled back.
+    if database.in_transaction():
+        talk.close()
+        raise AssertionError(f"{type(call).__name__} was called in a transaction")
+    return call, None
+
+
+def hold(database: SqliteDatabase, providers: Providers, talk: Talk[T]) -> T:
+    """Hold a talk to its end, making its calls here."""
+    answer: Answer | None = None
+    while True:
+        call, result = step(database, talk, answer)
+        if call is None:
+            return result  # type: ignore[return-value] # what a talk without a next call returned
+        answer = call.put_to(providers(call.provider))
