@@ -8,12 +8,14 @@ statement that is still running for it stops. What may take long (a count, a sea
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
 from smartsub_tui.billing.opening import open_session
+from smartsub_tui.billing.providers import Answer, Call, Talk, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
@@ -48,6 +50,41 @@ class Backend:
     async def call(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs) -> T:
         """The result of `function(session, ...)`, run in the database thread to its end. For writes."""
         return await self._urgent(lambda: self._run(function, *args, **options))
+
+    async def talk(
+        self, function: Callable[Concatenate[Session, P], Talk[T]], *args: P.args, **options: P.kwargs
+    ) -> T:
+        """The result of a talk with a provider: its own steps as call(), its calls in threads of their own meanwhile.
+
+        Whoever is cancelled while a call is under way does not hear its answer; it is asked for again then.
+        """
+        talk = await self.call(function, *args, **options)
+
+        def go_on(session: Session, answer: Answer | None) -> tuple[Call | None, T | None]:
+            return step(session.database, talk, answer)
+
+        call, result = await self.call(go_on, None)
+        while call is not None:
+            answer = await self._outside(call)
+            call, result = await self.call(go_on, answer)
+        return result  # type: ignore[return-value] # what a talk without a next call returned
+
+    async def _outside(self, call: Call) -> Answer:
+        """What a provider answers. The application ends without waiting for it."""
+        loop, heard = asyncio.get_running_loop(), Future[Answer]()
+
+        def ask(session: Session) -> Callable[[], None]:
+            def run() -> None:
+                try:
+                    heard.set_result(call.put_to(session.providers(call.provider)))
+                except BaseException as error:
+                    heard.set_exception(error)
+
+            return run
+
+        run = await self.call(ask)
+        threading.Thread(target=run, name="provider", daemon=True).start()
+        return await asyncio.wrap_future(heard, loop=loop)
 
     async def latest(
         self, question: str, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs

@@ -28,6 +28,7 @@ _SERIES = re.compile(r"[A-Z0-9]{1,10}")
 EXAMPLE_ADDRESS: Final = "https://billing.example.com/"
 _ADDRESS_LONGEST: Final = 2000
 _ADDRESS = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_ON_THIS_MACHINE = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]+)?(/|$)", re.IGNORECASE)
 _ADDRESS_LETTER = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]")
 _HOST = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -98,7 +99,7 @@ class InvoiceSettings(Struct, frozen=True):
 
 
 class PaymentSettings(Struct, frozen=True):
-    """How payment links are opened. The key itself is never here: it stands in a file of its owner's, or the environment.
+    """How payment links are opened. The key itself is never here: it stands in a file of its own, or the environment.
 
     `return_url` is where the browser goes after the payment; `stripe_url` is another server than Stripe's own, to try
     things out.
@@ -168,6 +169,14 @@ def _web_address(value: object) -> str:
     text = _text(value)
     if text and (problem := _problem_of_address(text)):
         raise ValueError(f"{problem}, as {EXAMPLE_ADDRESS}")
+    return text
+
+
+def _safe_address(value: object) -> str:
+    """As a web address, but one to which a secret may be sent: encrypted, or on this machine."""
+    text = _web_address(value)
+    if text and not text.lower().startswith("https://") and not _ON_THIS_MACHINE.match(text):
+        raise ValueError("it is neither encrypted nor on this machine: write https://")
     return text
 
 
@@ -259,6 +268,7 @@ _READERS: Final[dict[str, dict[str, Callable[[object], Any]]]] = {
         "timezone": _timezone,
     },
     "invoice": {"series": _series, "folder": _text, "fonts": _text},
+    "payments": {"stripe_key_file": _text, "return_url": _web_address, "stripe_url": _safe_address},
     "billing_system": {"url": _web_address},
     "ui": {"timezone": _timezone, "theme": _theme, "keys": _keys},
 }

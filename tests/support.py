@@ -18,6 +18,7 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
+from smartsub_tui.billing.providers import of_settings
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import InterfaceSettings, Seller, Settings
 from smartsub_tui.data import models
@@ -151,7 +152,7 @@ def session_on(
     name = role.value
     if not Admin.select().where(Admin.name == name).exists():
         Admin.create(name=name, role=role, created_at=NOW)
-    return Session(database, name, source, clock or FixedClock(), settings)
+    return Session(database, name, source, clock or FixedClock(), settings, of_settings(settings))
 
 
 def memory_session(

@@ -40,6 +40,7 @@ class Change(Struct, frozen=True):
     source: str
     settings: Settings
     request_id: str | None
+    dry_run: bool = False
 
     def record(
         self,
@@ -105,7 +106,7 @@ def perform(
         try:
             with session.database.writing():
                 admin = access.check(session.admin, permission)
-                change = Change(session.clock.now(), admin, session.source, session.settings, request_id)
+                change = Change(session.clock.now(), admin, session.source, session.settings, request_id, dry_run)
                 if request_id is not None and (earlier := Request.get_or_none(Request.id == request_id)):
                     if (earlier.admin, earlier.command, earlier.arguments) != (admin.name, permission.value, digest):
                         raise Refused(f"request id {request_id} was used for something else: take a new one")

@@ -201,6 +201,8 @@ TABLE: Final = (
     Transition(Trigger.ARRIVE, (PROCESSING, SYSTEM_PROCESSING), SUCCEED, Effect.SETTLE, _ARRIVED),
     Transition(Trigger.ARRIVE, (FAILED,), SUCCEED, Effect.SETTLE, (*_ARRIVED, _in_time)),
     Transition(Trigger.ARRIVE, (TIME_OUT, FAILED), SUCCEED, Effect.SETTLE_LATE, _ARRIVED),
+    # Nothing is under way any more: who waits for it would wait for ever.
+    Transition(Trigger.ARRIVE, (SYSTEM_PROCESSING,), PROCESSING, Effect.RECORD, ()),
     Transition(Trigger.ARRIVE, ANY, None, Effect.RECORD, ()),
     Transition(Trigger.NOT_TAKEN, (SYSTEM_PROCESSING,), PROCESSING, Effect.REOPEN, ()),
     # A delayed payment may have been declined before anyone asked how it was.

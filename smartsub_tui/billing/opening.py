@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from smartsub_tui.billing import access, payments, views
 from smartsub_tui.billing.changes import time_out_due
+from smartsub_tui.billing.providers import of_settings
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
@@ -35,7 +36,7 @@ def open_session(
     except BaseException:
         database.close()
         raise
-    return Session(database, admin, source, clock, settings)
+    return Session(database, admin, source, clock, settings, of_settings(settings))
 
 
 class First(Struct, frozen=True):

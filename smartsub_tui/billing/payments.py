@@ -232,6 +232,13 @@ def _facts(
     )
 
 
+def without_open_link(known: OrderFacts) -> OrderFacts:
+    """The facts as they will be when it is done: an open link is ended at the provider before anything else is."""
+    if known.live is None or known.live[1] is not PaymentState.SENT:
+        return known
+    return replace(known, live=None)
+
+
 class Decided(Struct, frozen=True):
     """The row of the table that holds, by which facts, and the lines that were read for them."""
 
@@ -258,11 +265,18 @@ def decided(
     if lines is None:
         lines = [] if order.history else _lines_of([order.id])[order.id]
     known = _facts_with({order.id: lines}, {order.id: order}, change.now)[order.id]
+    if change.dry_run:
+        known = without_open_link(known)
     known = replace(known, money=None if money is None else Money(money, currency or order.currency), second=second)
     decision: Decision = decide(trigger, known)
     if decision.transition is None:
-        raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {decision.reason}")
+        raise refusal(trigger, order.number, decision.reason)
     return Decided(decision.transition, known, lines)
+
+
+def refusal(trigger: Trigger, number: str, reason: str) -> Refused:
+    """Why an order cannot take a trigger, in a sentence."""
+    return Refused(f"order {number} cannot {_VERBS[trigger]}: {reason}")
 
 
 _VERBS = {
@@ -280,7 +294,7 @@ _VERBS = {
 }
 
 
-def _move(order: Order, change: Change, **columns: Any) -> None:
+def move(order: Order, change: Change, **columns: Any) -> None:
     """Change the order's row where it still is as it was read; whoever is too late is refused as a whole."""
     if columns.get("status", order.status) is not order.status:
         columns["status_since"] = change.now
@@ -316,8 +330,8 @@ def pay(
     """
 
     def work(change: Change) -> Paid:
-        order = _expected(number, version)
-        _refer(change, order, references)
+        order = expected_order(number, version)
+        refer(change, order, references)
         if isinstance(paying, BankTransfer):
             _choose_bank(change, order)
             return _paid(change, order, None)
@@ -346,8 +360,8 @@ def confirm(
     """
 
     def work(change: Change) -> Paid:
-        order = _expected(number, version)
-        _refer(change, order, references)
+        order = expected_order(number, version)
+        refer(change, order, references)
         return _paid(change, order, _take(Trigger.CONFIRM, change, order, money, second=second))
 
     arguments = {"number": number, "money": money, "second": second, **references.arguments()}
@@ -365,7 +379,7 @@ def apply(
     """Settle an order that was closed unpaid with the money that waits on it; refused, the money goes on waiting."""
 
     def work(change: Change) -> Paid:
-        order = _expected(number, version)
+        order = expected_order(number, version)
         found = decided(Trigger.APPLY, order, change)
         payment = (
             Payment.select()
@@ -379,7 +393,7 @@ def apply(
             .order_by(Payment.id)
             .first()
         )
-        _settle(change, order, found, payment)
+        settle(change, order, found, payment)
         return _paid(change, order, None)
 
     return perform(session, Trigger.APPLY, {"number": number}, Paid, work, request_id=request_id, dry_run=dry_run)
@@ -397,10 +411,10 @@ def settle_free(change: Change, order: Order, lines: Sequence[Line], paying: Pay
     """An order that costs nothing is paid as soon as it is made; money for it would belong to nothing."""
     if isinstance(paying, Manual) and paying.amount:
         raise Refused("the order costs nothing: no money can be its payment")
-    _settle(change, order, decided(Trigger.PAY, order, change, lines=lines), None)
+    settle(change, order, decided(Trigger.PAY, order, change, lines=lines), None)
 
 
-def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
+def refer(change: Change, order: Order, references: BuyerReferences) -> None:
     """Keep the buyer's words for the order, from which its invoice takes them."""
     given = references.columns()
     if not given:
@@ -408,7 +422,7 @@ def _refer(change: Change, order: Order, references: BuyerReferences) -> None:
     if order.status is OrderStatus.SUCCEED:
         raise Refused(f"order {order.number} is paid and its invoice issued: leave out PO number and buyer reference")
     before = {column: getattr(order, column) for column in given}
-    _move(order, change, **given)
+    move(order, change, **given)
     change.record("references", order=order.id, before=before, after=given)
 
 
@@ -432,7 +446,7 @@ def _take(
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {waiting}; and no money came that could wait")
     twin = Payment.select().where(
         (Payment.order == order)
-        & (Payment.reference == reference)
+        & ((Payment.reference == reference) | (Payment.confirmation == reference))
         & (Payment.amount == amount)
         & (Payment.state == PaymentState.SUCCEEDED)
     )
@@ -443,10 +457,10 @@ def _take(
         )
     payment = _received(change, order, reference, amount) if reference else None
     if waiting is None:
-        _settle(change, order, found, payment)
+        settle(change, order, found, payment)
     else:
         assert payment is not None  # noqa: S101 - for the type: money without a reference is only taken for nothing
-        _move(order, change)
+        move(order, change)
         change.record(
             trigger,
             order=order.id,
@@ -463,7 +477,8 @@ def _received(change: Change, order: Order, reference: str, amount: int) -> Paym
     under_way = Payment.state.in_(list(LIVE_PAYMENT_STATES))
     live = Payment.get_or_none((Payment.order == order) & under_way)
     if live is not None and live.amount == amount and order.status is OrderStatus.SYSTEM_PROCESSING:
-        live.state, live.reference, live.changed_at = PaymentState.SUCCEEDED, reference, change.now
+        # The provider is asked on: what it says later is of the same money.
+        live.state, live.confirmation, live.changed_at = PaymentState.SUCCEEDED, reference, change.now
         live.save()
         return live
     attempt = Payment.select(fn.COUNT(Payment.id)).where(Payment.order == order).scalar() + 1
@@ -481,12 +496,17 @@ def _received(change: Change, order: Order, reference: str, amount: int) -> Paym
     )
 
 
-def _settle(change: Change, order: Order, found: Decided, payment: Payment | None) -> None:
+def known_by(payment: Payment) -> str | None:
+    """What the money of a payment is known by, in invoices and timelines: what people look for in their books."""
+    return payment.confirmation or payment.charge or payment.reference
+
+
+def settle(change: Change, order: Order, found: Decided, payment: Payment | None) -> None:
     """-> Succeed: every line extended once, the invoice issued, the claims released, in this one transaction."""
     before, late = order.status, found.transition.effect is Effect.SETTLE_LATE
     lapsed = change.settings.orders.lapsed
     today = local_date(change.now, order.office.timezone)
-    _move(order, change, status=OrderStatus.SUCCEED, paid_at=change.now, late=late)
+    move(order, change, status=OrderStatus.SUCCEED, paid_at=change.now, late=late)
     if payment is not None:
         payment.applied, payment.changed_at = True, change.now
         payment.save()
@@ -531,7 +551,7 @@ def _settle(change: Change, order: Order, found: Decided, payment: Payment | Non
             )
             for line, new, starts_on in lines
         ],
-        None if payment is None else {"provider": payment.provider.value, "reference": payment.reference},
+        None if payment is None else {"provider": payment.provider.value, "reference": known_by(payment)},
     )
     change.record(
         found.transition.trigger,
@@ -540,7 +560,7 @@ def _settle(change: Change, order: Order, found: Decided, payment: Payment | Non
         after={
             "status": OrderStatus.SUCCEED,
             "amount": Money(order.total, order.currency),
-            **({"reference": payment.reference} if payment is not None else {}),
+            **({"reference": known_by(payment)} if payment is not None else {}),
             "invoice": invoice.number,
             "late": late,
         },
@@ -554,7 +574,7 @@ def _choose_bank(change: Change, order: Order, lines: Sequence[Line] | None = No
         return
     before = order.pay_by
     pay_by = bank_pay_by(order.created_at, order.pay_by, change.settings)
-    _move(order, change, bank_chosen_at=change.now, pay_by=pay_by)
+    move(order, change, bank_chosen_at=change.now, pay_by=pay_by)
     change.record("bank", order=order.id, before={"pay_by": before}, after={"pay_by": pay_by})
 
 
@@ -563,7 +583,7 @@ def bank_pay_by(created_at: datetime, pay_by: datetime, settings: Settings) -> d
     return max(created_at + settings.orders.bank_within, pay_by)
 
 
-def _expected(number: str, version: int | None) -> Order:
+def expected_order(number: str, version: int | None) -> Order:
     order = queries.find_order(number)
     if version is not None and order.version != version:
         raise Refused(f"order {number} was changed by someone else meanwhile: look at it again")
@@ -617,7 +637,7 @@ def _close(
     said = None if reason is None else check_text("reason", reason)
 
     def work(change: Change) -> OrderDetails:
-        order = _expected(number, version)
+        order = expected_order(number, version)
         transition = decided(trigger, order, change).transition
         before = {"status": order.status, "deleted": order.deleted_at is not None}
         columns: dict[str, Any] = {}
@@ -630,7 +650,7 @@ def _close(
                 columns["deleted_at"] = None
             case _:
                 pass
-        _move(order, change, **columns)
+        move(order, change, **columns)
         if transition.target is not None:
             Claim.delete().where(Claim.order == order).execute()
         after = {"status": order.status, "deleted": order.deleted_at is not None}
@@ -679,9 +699,7 @@ def offers_of(numbers: Collection[str], role: Role, now: datetime) -> dict[str, 
 
 
 def _offered(known: OrderFacts, role: Role) -> tuple[Offered, ...]:
-    # An open link is expired at the provider before anything else is done: it forbids nothing.
-    open_link = known.live is not None and known.live[1] is PaymentState.SENT
-    known = replace(known, second=known.status is OrderStatus.SUCCEED, live=None if open_link else known.live)
+    known = replace(without_open_link(known), second=known.status is OrderStatus.SUCCEED)
     shown = []
     for trigger in Trigger:
         if not trigger.is_offered:

@@ -1,17 +1,79 @@
 """Money that is paid back: what waits and could not be applied, and what a credit note takes back.
 
-The row of a refund, with its key, is stored before the provider is asked, in the transaction that decides; the answer is
-recorded in another (docs/payments.md).
+The row of a refund, with its key, is stored before the provider is asked, in the transaction that decides it; the
+answer is recorded in another (docs/payments.md).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
-from smartsub_tui.billing.changes import Change
-from smartsub_tui.billing.providers import Talk
+from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.changes import Change, check_text, perform
+from smartsub_tui.billing.details import read_order
+from smartsub_tui.billing.links import ASK_AFTER
+from smartsub_tui.billing.payments import decided, expected_order, move
+from smartsub_tui.billing.providers import DEADLINE, Back, BackAnswer, No, PaidBack, PayBack, Talk, Unknown
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.models import Payment, Refund
+from smartsub_tui.data.database import available
+from smartsub_tui.data.models import Order, Payment, Refund
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.order_records import OrderDetails
+from smartsub_tui.data.vocabulary import PaymentState, ProviderName, RefundState, Trigger
+from smartsub_tui.errors import Refused
+
+_BY_HAND: Final = (ProviderName.MANUAL, ProviderName.BANK)
+_LEEWAY: Final = timedelta(seconds=10)
+
+
+def refund(
+    session: Session,
+    number: str,
+    reason: str,
+    *,
+    reference: str | None = None,
+    version: int | None = None,
+    request_id: str | None = None,
+    dry_run: bool = False,
+) -> Talk[OrderDetails]:
+    """Pay back all money of the order that waits, and what its credit notes still owe; the order stays as it is.
+
+    What came through a provider goes back through it; with `reference`, which says so, all of it was paid out by hand.
+    Raises NotFound, Refused where no money waits, or it is just being paid back.
+    """
+    said = check_text("reason", reason)
+    by_hand = None if reference is None else check_text("reference", reference)
+
+    def work(change: Change) -> list[int]:
+        order = expected_order(number, version)
+        decided(Trigger.REFUND, order, change)
+        move(order, change)
+        waiting = Payment.select().where(
+            (Payment.order == order) & (Payment.state == PaymentState.SUCCEEDED) & ~Payment.applied
+        )
+        begun = [begin(change, each, each.amount, said, reference=by_hand) for each in list(waiting)]
+        return begun + [
+            begin(change, owed.payment, owed.amount, said, credit_note=credit_note, reference=by_hand)
+            for credit_note, owed in _owed(order)
+        ]
+
+    arguments = {"number": number, "reason": said, "reference": by_hand}
+    begun = perform(session, Trigger.REFUND, arguments, list[int], work, request_id=request_id, dry_run=dry_run)
+    if not dry_run:
+        for each in begun:
+            yield from pay_back(session, each)
+    with available():
+        return read_order(number, session.clock.now(), session.settings)
+
+
+def _owed(order: Order) -> list[tuple[int, Refund]]:
+    """The credit notes of the order whose money could not be paid back, by row id, and the last attempt of each."""
+    last: dict[int, Refund] = {}
+    for each in Refund.select().join(Payment).where(Payment.order == order).order_by(Refund.id):
+        if each.credit_note is not None:
+            last[each.credit_note.id] = each
+    return [(note, each) for note, each in last.items() if each.state is RefundState.DECLINED]
 
 
 def begin(
@@ -25,13 +87,126 @@ def begin(
 ) -> int:
     """Decide, in the change's own transaction, that `amount` minor units of a payment are paid back; the refund's id.
 
-    `credit_note` is the row id of the credit note that takes them back. `reference` says that they are paid out by hand
-    whatever the provider of the payment; without one, what came by hand goes back by hand under the key.
+    `credit_note` is the row id of the credit note that takes them back. `reference` says that they are paid out by
+    hand, whatever the provider of the payment; what came by hand goes back so, and that is done with this.
+    Raises Refused where that much is not left of the payment.
     """
-    raise NotImplementedError
+    earlier = list(Refund.select().where(Refund.payment == payment))
+    left = payment.amount - sum(each.amount for each in earlier if each.state is not RefundState.DECLINED)
+    if amount > left:
+        currency = payment.currency
+        raise Refused(f"only {Money(left, currency)} is left of the payment, not {Money(amount, currency)}")
+    made: Refund = Refund.create(
+        payment=payment,
+        credit_note=credit_note,
+        state=RefundState.CREATED,
+        idempotency_key=f"{payment.idempotency_key}-back-{len(earlier) + 1}",
+        reference=reference,
+        amount=amount,
+        currency=payment.currency,
+        reason=reason,
+        created_at=change.now,
+        changed_at=change.now,
+        created_by=change.admin.name,
+        ask_at=change.now + DEADLINE + _LEEWAY,
+    )
+    back, by_hand = Money(amount, payment.currency), reference is not None or payment.provider in _BY_HAND
+    provider = ProviderName.MANUAL if by_hand else payment.provider
+    change.record("begin_refund", order=payment.order.id, after={"provider": provider, "amount": back}, reason=reason)
+    if by_hand:
+        _done(change, made, PaidBack(reference=reference or made.idempotency_key, amount=back))
+    return made.id
 
 
 def pay_back(session: Session, refund: int) -> Talk[None]:
-    """Have a refund that was begun paid back by its provider, and record what is answered."""
-    raise NotImplementedError
-    yield
+    """Have a refund that was begun paid back by its provider, or ask what became of it, and record the answer."""
+    with available():
+        found = Refund.get_by_id(refund)
+        if not found.state.is_live:
+            return
+        payment = found.payment
+        asked = PayBack(
+            payment.provider,
+            Back(
+                key=found.idempotency_key,
+                order=payment.order.number,
+                charge=payment.charge or "",
+                amount=Money(found.amount, found.currency),
+                reference=found.reference,
+                created_at=found.created_at,
+                asked_at=session.clock.now(),
+            ),
+        )
+    if not asked.back.charge:
+        answer: BackAnswer = No("its provider never named the money: pay it back by hand (--reference)")
+    else:
+        answer = yield asked
+    hear(session, refund, answer)
+
+
+def hear(session: Session, refund: int, answer: BackAnswer) -> None:
+    """Record what a provider answered about a refund, in one transaction."""
+
+    def work(change: Change) -> bool:
+        found = Refund.get_by_id(refund)
+        if not found.state.is_live:
+            return False
+        match answer:
+            case PaidBack(under_way=False):
+                _done(change, found, answer)
+            case PaidBack():
+                again = found.state is RefundState.PENDING
+                _put(
+                    change,
+                    found,
+                    state=RefundState.PENDING,
+                    reference=answer.reference,
+                    **_next(change, found.asked if again else 0),
+                )
+                if not again:
+                    change.record("refund_under_way", order=found.payment.order.id, after=_what(found))
+            case No(why):
+                _put(change, found, state=RefundState.DECLINED, ask_at=None)
+                change.record("refund_declined", order=found.payment.order.id, after=_what(found), reason=why)
+            case Unknown():
+                again = found.state is RefundState.UNKNOWN
+                state = found.state if found.state is RefundState.PENDING else RefundState.UNKNOWN
+                _put(change, found, state=state, **_next(change, found.asked))
+                if not again and state is RefundState.UNKNOWN:
+                    change.record("refund_unknown", order=found.payment.order.id, after=_what(found))
+        return True
+
+    perform(session, Permission.SWEEP, {"refund": refund}, bool, work)
+
+
+def _next(change: Change, asked: int) -> dict[str, Any]:
+    ask_at = change.now + ASK_AFTER[asked] if asked < len(ASK_AFTER) else None
+    return {"ask_at": ask_at, "asked": asked + 1}
+
+
+def _what(refund: Refund) -> dict[str, Any]:
+    return {"amount": Money(refund.amount, refund.currency), "reference": refund.reference}
+
+
+def _done(change: Change, refund: Refund, back: PaidBack) -> None:
+    """The money is back. What waited to be applied waits no longer."""
+    _put(change, refund, state=RefundState.SUCCEEDED, reference=back.reference, ask_at=None)
+    payment = refund.payment
+    if not payment.applied:
+        payment.state, payment.changed_at, payment.ask_at = PaymentState.REFUNDED, change.now, None
+        payment.save()
+    change.record(Trigger.REFUND, order=payment.order.id, after=_what(refund))
+
+
+def _put(change: Change, refund: Refund, **columns: Any) -> None:
+    """Change a refund's row where it still is in the state that was read; whoever is too late is refused."""
+    before = refund.state
+    done = (
+        Refund.update(changed_at=change.now, **columns)
+        .where((Refund.id == refund.id) & (Refund.state == before))
+        .execute()
+    )
+    if done != 1:
+        raise Refused("the refund was changed by someone else meanwhile: look at it again")
+    for name, value in columns.items():
+        setattr(refund, name, value)

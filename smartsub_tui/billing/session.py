@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from smartsub_tui.billing.providers import Providers
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.database import SqliteDatabase
@@ -17,3 +18,4 @@ class Session(Struct, frozen=True):
     source: str  # "cli", "app": goes into the audit trail
     clock: Clock
     settings: Settings
+    providers: Providers

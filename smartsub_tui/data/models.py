@@ -252,7 +252,8 @@ class Claim(Model):
 class Payment(Table):
     """One attempt to pay an order. `applied`: its money made the order Succeed; succeeded and not applied: it waits.
 
-    `reference` is the provider's name of what was opened, `charge` that of the money, which a refund names. At `ask_at`
+    `reference` is the provider's name of what was opened, `charge` that of the money, which a refund names;
+    `confirmation` is what someone knew the money by who did not wait for the provider. At `ask_at`
     the provider is to be asked again; so often it was `asked` since the state is what it is. `contested`: someone
     confirmed the money, and the provider says that there is none.
     """
@@ -271,6 +272,7 @@ class Payment(Table):
     created_by = TextField()
     applied = BooleanField(default=False)
     charge = TextField(null=True)
+    confirmation = TextField(null=True)
     ask_at = InstantField(null=True)
     asked = SmallIntegerField(default=0)
     contested = BooleanField(default=False)

@@ -22,6 +22,7 @@ from smartsub_tui.billing.details import read_order, term_of
 from smartsub_tui.billing.lifecycle import TABLE
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.pricing import load_prices, totals
+from smartsub_tui.billing.providers import of_settings
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates, Months, Until
 from smartsub_tui.clock import local_date
@@ -660,7 +661,7 @@ def test_the_trail_tells_of_the_imports(demo: SqliteDatabase) -> None:
 def session() -> Iterator[Session]:
     """A session on a demo in which everything has happened that happens seldom."""
     database = made(200, 4000)
-    yield Session(database, "alice", "app", FixedClock(MIDNIGHT), SETTINGS)
+    yield Session(database, "alice", "app", FixedClock(MIDNIGHT), SETTINGS, of_settings(SETTINGS))
     database.close()
 
 

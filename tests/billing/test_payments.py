@@ -184,8 +184,8 @@ def test_a_row_that_changed_under_the_hand_is_not_overwritten(session: Session, 
     admin = AdminRecord(name="manager", role=Role.MANAGER, created_at=NOW, disabled_at=None)
     change = Change(NOW, admin, "cli", SETTINGS, None)
     mine, theirs = order_of(number), order_of(number)
-    payments._move(theirs, change, status=CANCEL)
-    assert "was changed by someone else" in refused(lambda: payments._move(mine, change, status=TIME_OUT))
+    payments.move(theirs, change, status=CANCEL)
+    assert "was changed by someone else" in refused(lambda: payments.move(mine, change, status=TIME_OUT))
     assert order_of(number).status is CANCEL
 
 

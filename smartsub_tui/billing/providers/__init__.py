@@ -48,14 +48,18 @@ class Checkout(Struct, frozen=True, kw_only=True):
 
 
 class Back(Struct, frozen=True, kw_only=True):
-    """Money of one charge to be paid back. The same `key` pays back once, however often it is sent."""
+    """Money of one charge to be paid back. The same `key` pays back once, however often it is sent.
+
+    `reference` is the provider's name of it, once it is known, or the words under which it is noted; `asked_at` is now.
+    """
 
     key: str
     order: str
     charge: str
     amount: Money
-    reference: str | None  # the provider's name of it, once it is known
+    reference: str | None
     created_at: datetime
+    asked_at: datetime
 
 
 # What is answered
@@ -166,7 +170,7 @@ Providers = Callable[[ProviderName], Provider]
 
 
 def of_settings(settings: Settings) -> Providers:
-    """The providers as they are set up. Raises WrongUsage when one is asked for that is not, before anything is done."""
+    """The providers as they are set up; one that is not raises WrongUsage when it is asked for."""
     made: dict[ProviderName, Provider] = {}
 
     def provider(name: ProviderName) -> Provider:
