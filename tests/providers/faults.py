@@ -141,6 +141,7 @@ class Faults:
         with self._changed:
             fault = self._planned(call) or self._always(call) or self._by_chance(call)
             self.seen.append((call, fault))
+            self._changed.notify_all()
             return fault
 
     def _planned(self, call: Call) -> Fault | None:
@@ -188,3 +189,8 @@ class Faults:
             assert self._changed.wait_for(lambda: len(self._held) >= calls, seconds), (
                 f"{len(self._held)} calls are held"
             )
+
+    def wait_until_seen(self, call: Call, fault: Fault | None, seconds: float = 60) -> None:
+        """Returns as soon as such a call has come, and got this fault."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: (call, fault) in self.seen, seconds), self.seen

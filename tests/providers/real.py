@@ -32,7 +32,7 @@ def item(amount: int, currency: str = "eur", quantity: int = 1) -> dict[str, Any
 
 
 def checkout(now: int, **other: Any) -> Any:
-    """What is asked for an order of 42.84 EUR that may be paid for an hour, but for what is `other`; None leaves out."""
+    """What is asked for an order of 42.84 EUR that may be paid for an hour, changed by `other`; None: without it."""
     asked = {
         "mode": "payment",
         "line_items": [item(1428, quantity=2), item(1428)],

@@ -102,7 +102,8 @@ def _expanded(form: Form, outer: str = "") -> list[str]:
 
 
 def _create(books: Books, _: str, form: Form) -> dict[str, Any]:
-    return session_json(books, books.create_session(form), _expanded(form))
+    expand = _expanded(form)
+    return session_json(books, books.create_session(form), expand)
 
 
 def _retrieve(books: Books, id: str, form: Form) -> dict[str, Any]:
@@ -110,13 +111,14 @@ def _retrieve(books: Books, id: str, form: Form) -> dict[str, Any]:
 
 
 def _list(books: Books, _: str, form: Form) -> dict[str, Any]:
-    sessions, more = books.list_sessions(form)
     expand = _expanded(form, "data.")
+    sessions, more = books.list_sessions(form)
     return list_json("/v1/checkout/sessions", [session_json(books, each, expand) for each in sessions], more)
 
 
 def _expire(books: Books, id: str, form: Form) -> dict[str, Any]:
-    return session_json(books, books.expire_session(id, form), _expanded(form))
+    expand = _expanded(form)
+    return session_json(books, books.expire_session(id, form), expand)
 
 
 def _refund_list(books: Books, _: str, form: Form) -> dict[str, Any]:
@@ -224,7 +226,7 @@ class _Exchange(BaseHTTPRequestHandler):
                 return self._page(200, "Log in to this network")
             key = self.headers.get("Idempotency-Key") if method == "POST" else None
             if key is None:
-                return _Sent(*self._answered(route, id, encoded))
+                return _Sent(*self._falsified(self._answered(route, id, encoded)))
             return self._once(key, route, id, path, encoded)
         except Refusal as refusal:
             return _Sent(*_refused(refusal))
