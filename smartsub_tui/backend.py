@@ -51,9 +51,7 @@ class Backend:
         """The result of `function(session, ...)`, run in the database thread to its end. For writes."""
         return await self._urgent(lambda: self._run(function, *args, **options))
 
-    async def talk(
-        self, function: Callable[Concatenate[Session, P], Talk[T]], *args: P.args, **options: P.kwargs
-    ) -> T:
+    async def talk(self, function: Callable[Concatenate[Session, P], Talk[T]], *args: P.args, **options: P.kwargs) -> T:
         """The result of a talk with a provider: its own steps as call(), its calls in threads of their own meanwhile.
 
         Whoever is cancelled while a call is under way does not hear its answer; it is asked for again then.

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -38,6 +39,7 @@ from smartsub_tui.errors import Refused, SmartsubError, WrongUsage
 if TYPE_CHECKING:
     from smartsub_tui.billing import orders, payments
     from smartsub_tui.billing.invoices import BuyerReferences
+    from smartsub_tui.billing.providers import Talk
     from smartsub_tui.data.order_records import OrderDetails
     from smartsub_tui.data.records import ViewRecord
 
@@ -647,7 +649,9 @@ _additional = click.option("--additional", is_flag=True, help="The family member
 
 def _paying(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--reference", metavar="TEXT", help="What says that the money is here.")(command)
-    return click.option("--pay", "provider", type=click.Choice(["manual", "bank"]), help="Pay at once.")(command)
+    return click.option("--pay", "provider", type=click.Choice(["manual", "bank", "stripe"]), help="Pay at once.")(
+        command
+    )
 
 
 def _references(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -666,10 +670,10 @@ def _said(po_number: str | None, buyer_reference: str | None) -> BuyerReferences
 def _how(provider: str | None, reference: str | None) -> payments.Paying | None:
     from smartsub_tui.billing import payments
 
-    if provider == "bank":
+    if provider in ("bank", "stripe"):
         if reference is not None:
-            raise click.UsageError("--pay bank takes no --reference: when the money came, smartsub pay has it")
-        return payments.BankTransfer()
+            raise click.UsageError(f"--pay {provider} takes no --reference: when the money came, smartsub pay has it")
+        return payments.BankTransfer() if provider == "bank" else None
     if provider == "manual" and reference is None:
         raise click.UsageError("--pay manual needs --reference, which says that the money is here")
     if reference is None:
@@ -714,7 +718,7 @@ def activate(
             request_id=request_id,
             dry_run=dry_run,
         )
-        _print_new(run, session, made, dry_run)
+        _print_new(run, session, _linked(session, made, provider, request_id, dry_run), dry_run)
 
 
 @cli.command()
@@ -765,7 +769,21 @@ def renew(
             request_id=request_id,
             dry_run=dry_run,
         )
-        _print_new(run, session, made, dry_run)
+        _print_new(run, session, _linked(session, made, provider, request_id, dry_run), dry_run)
+
+
+def _linked(
+    session: Session, made: orders.NewOrder, provider: str | None, request_id: str | None, dry_run: bool
+) -> orders.NewOrder:
+    """The order as it is with a payment link, where it is to be paid by one."""
+    from smartsub_tui.billing import links
+
+    if provider != "stripe" or dry_run:
+        return made
+    # The order is made, whatever becomes of the link: a repeat of the command opens it then.
+    link_id = None if request_id is None else f"{request_id}/link"
+    paid = _hold(session, links.open_link(session, made.order.number, request_id=link_id))
+    return replace(made, order=paid.order)
 
 
 @cli.command()
@@ -811,7 +829,7 @@ def _print_new(run: Invocation, session: Session, made: orders.NewOrder, dry_run
 @_number
 @click.option("--reference", metavar="TEXT", help="What says that the money is here.")
 @click.option("--amount", metavar="A", help="Where it is not the total: it is recorded and waits.")
-@click.option("--provider", type=click.Choice(["manual", "bank"]), help="bank: print the details and wait for it.")
+@click.option("--provider", type=click.Choice(["manual", "bank", "stripe"]), help="How it will be paid.")
 @_references
 @_write
 @_invocation
@@ -826,8 +844,11 @@ def pay(
     dry_run: bool,
     request_id: str | None,
 ) -> None:
-    """Pay an order with money that is here, or choose bank transfer."""
-    from smartsub_tui.billing import payments
+    """Pay an order with money that is here, choose bank transfer, or open a payment link.
+
+    A payment link that is open is shown; another way of paying ends it first.
+    """
+    from smartsub_tui.billing import links, payments
 
     options: dict[str, Any] = {
         "references": _said(po_number, buyer_reference),
@@ -838,13 +859,21 @@ def pay(
         if provider == "bank":
             if reference is not None or amount is not None:
                 raise click.UsageError("--provider bank takes no --reference: give it alone when the money came")
-            paid = payments.pay(session, number, payments.BankTransfer(), **options)
+            bank = partial(payments.pay, session, number, payments.BankTransfer(), **options)
+            paid = _hold(session, links.without_link(session, Trigger.PAY, number, bank, dry_run=dry_run))
             _print_paid(run, session, paid, dry_run, bank=True)
+            return
+        if provider == "stripe":
+            if reference is not None or amount is not None:
+                raise click.UsageError("--provider stripe takes no --reference: Stripe says itself when the money came")
+            paid = _hold(session, links.open_link(session, number, **options))
+            _print_paid(run, session, paid, dry_run)
             return
         money = payments.Manual(reference or "", _amount(session, number, amount))
         if reference is None and not _is_free(session, number):
-            raise click.UsageError("say --reference TEXT if the money is here, or --provider bank")
-        paid = payments.pay(session, number, money, **options)
+            raise click.UsageError("say --reference TEXT if the money is here, or --provider bank or stripe")
+        here = partial(payments.pay, session, number, money, **options)
+        paid = _hold(session, links.without_link(session, Trigger.PAY, number, here, dry_run=dry_run))
         _print_paid(run, session, paid, dry_run)
 
 
@@ -868,11 +897,12 @@ def confirm(
     request_id: str | None,
 ) -> None:
     """Say that the money for an order came: late, or after its outcome was unknown."""
-    from smartsub_tui.billing import payments
+    from smartsub_tui.billing import links, payments
 
     with run.session() as session:
         money = payments.Manual(reference, _amount(session, number, amount))
-        paid = payments.confirm(
+        came = partial(
+            payments.confirm,
             session,
             number,
             money,
@@ -881,6 +911,7 @@ def confirm(
             request_id=request_id,
             dry_run=dry_run,
         )
+        paid = _hold(session, links.without_link(session, Trigger.CONFIRM, number, came, dry_run=dry_run))
         _print_paid(run, session, paid, dry_run)
 
 
@@ -894,6 +925,31 @@ def apply(run: Invocation, number: str, dry_run: bool, request_id: str | None) -
 
     with run.session() as session:
         _print_paid(run, session, payments.apply(session, number, request_id=request_id, dry_run=dry_run), dry_run)
+
+
+@cli.command()
+@_number
+@_reason
+@click.option("--reference", metavar="TEXT", help="What says that it was paid back by hand.")
+@_write
+@_invocation
+def refund(
+    run: Invocation, number: str, reason: str, reference: str | None, dry_run: bool, request_id: str | None
+) -> None:
+    """Pay back the money of an order that waits: through its provider, or by hand with --reference."""
+    from smartsub_tui.billing import refunds
+
+    with run.session() as session:
+        options: dict[str, Any] = {"reference": reference, "request_id": request_id, "dry_run": dry_run}
+        found = _hold(session, refunds.refund(session, number, reason, **options))
+        _print_order(run, session, found, dry_run)
+
+
+def _hold(session: Session, talk: Talk[T]) -> T:
+    """Hold a talk with a provider to its end."""
+    from smartsub_tui.billing.providers import hold
+
+    return hold(session.database, session.providers, talk)
 
 
 def _amount(session: Session, number: str, text: str | None) -> int | None:
@@ -940,11 +996,11 @@ def _closing(trigger: Trigger, help_text: str) -> None:
     @_write
     @_invocation
     def command(run: Invocation, number: str, reason: str, dry_run: bool, request_id: str | None) -> None:
-        from smartsub_tui.billing import payments
+        from smartsub_tui.billing import links, payments
 
         with run.session() as session:
-            move = payments.CLOSING[trigger]
-            found = move(session, number, reason, request_id=request_id, dry_run=dry_run)
+            move = partial(payments.CLOSING[trigger], session, number, reason, request_id=request_id, dry_run=dry_run)
+            found = _hold(session, links.without_link(session, trigger, number, move, dry_run=dry_run))
             _print_order(run, session, found, dry_run)
 
 
@@ -969,12 +1025,12 @@ def restore(run: Invocation, number: str, dry_run: bool, request_id: str | None)
 @_write
 @_invocation
 def sweep(run: Invocation, dry_run: bool, request_id: str | None) -> None:
-    """Time out what is due; for a timer."""
-    from smartsub_tui.billing import changes
+    """Time out what is due, and ask providers again about what they left open; for a timer, every minute."""
+    from smartsub_tui.billing import sweep as billing_sweep
 
     with run.session() as session:
-        timed_out = changes.sweep(session, request_id=request_id, dry_run=dry_run)
-    run.print({"timed_out": timed_out}, lambda: f"{timed_out:,} timed out")
+        swept = _hold(session, billing_sweep.sweep(session, request_id=request_id, dry_run=dry_run))
+    run.print(swept, lambda: output.swept(swept))
 
 
 # Errors

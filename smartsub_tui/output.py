@@ -15,6 +15,7 @@ from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, Vi
 from smartsub_tui.data.vocabulary import OrderStatus
 
 if TYPE_CHECKING:
+    from smartsub_tui.billing.sweep import Swept
     from smartsub_tui.data.order_records import OrderDetails, Skipped
 
 _SKIPPED_SHOWN = 10
@@ -289,3 +290,12 @@ def bank_details(found: OrderDetails, settings: Settings) -> str:
             f"by {display.instant_full(found.pay_by, settings.ui.timezone)}",
         ]
     )
+
+
+def swept(found: Swept) -> str:
+    """What a sweep did, in a line for each payment and refund whose state changed."""
+    asked = (*found.payments, *found.refunds)
+    lines = [f"{found.timed_out:,} timed out, {len(asked):,} asked"]
+    lines += [f"{each.number}  {each.before} -> {each.after}" for each in asked if each.before != each.after]
+    lines += [f"{count:,} left for the next time: {reason}" for reason, count in found.waiting.items()]
+    return "\n".join(lines)

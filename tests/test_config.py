@@ -55,6 +55,10 @@ def test_everything_can_be_set(file: Path) -> None:
         series = "RE26"
         folder = "/srv/invoices"
         fonts = "/srv/fonts"
+        [payments]
+        stripe_key_file = "/etc/smartsub/stripe.key"
+        return_url = "https://example.com/paid"
+        stripe_url = "http://127.0.0.1:8420"
         [billing_system]
         url = "https://billing.example/"
         [ui]
@@ -87,7 +91,7 @@ def test_one_key_leaves_the_others_of_its_section(file: Path) -> None:
     ("text", "said"),
     [
         ('[order]\npay_within = "1h"', "[order] is unknown: did you mean [orders]?"),
-        ("[zzz]", "[zzz] is unknown: there are [orders], [seller], [invoice], [billing_system], [ui]"),
+        ("[zzz]", "[zzz] is unknown: there are [orders], [seller], [invoice], [payments], [billing_system], [ui]"),
         ('[orders]\npay_witin = "1h"', "[orders] pay_witin is unknown: did you mean pay_within?"),
         ("[orders]\nx = 1", "[orders] x is unknown: there are pay_within, bank_within, lapsed, first_term_months"),
         ("[orders.more]\nx = 1", "[orders] more is unknown"),
@@ -261,6 +265,23 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "address", ["http://example.com", "http://127.0.0.1.example.com/", "http://localhost.example", "http://10.0.0.1/"]
+)
+def test_a_key_is_sent_nowhere_unencrypted(file: Path, address: str) -> None:
+    file.write_text(f'[payments]\nstripe_url = "{address}"\n')
+    with pytest.raises(WrongUsage, match="neither encrypted nor on this machine"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.com", "http://127.0.0.1:8420", "http://[::1]/", "http://localhost"]
+)
+def test_a_key_may_go_where_nobody_listens(file: Path, address: str) -> None:
+    file.write_text(f'[payments]\nstripe_url = "{address}"\n')
+    assert load(file).payments.stripe_url == address
+
+
+@pytest.mark.parametrize(
     "name", ["", "Berlin", "Europe/", "../etc/passwd", "/etc/localtime", "x" * 5000, "a\0b", "\ud800"]
 )
 def test_what_is_no_zone_is_told(name: str) -> None:
@@ -279,6 +300,6 @@ def test_every_setting_in_force_has_a_name_and_a_text() -> None:
     assert shown["orders.pay_within"] == "1d"
     assert shown["orders.lapsed"] == "today"
     assert all(
-        section in {"orders", "seller", "invoice", "billing_system", "ui"}
+        section in {"orders", "seller", "invoice", "payments", "billing_system", "ui"}
         for section, _, _ in (key.partition(".") for key in shown)
     )

@@ -30,6 +30,11 @@ def term_of(order: Order, action: LineAction) -> Term:
     raise ValueError(f"order {order.number} has a line of {action!r} and no term for it")
 
 
+def known_by(payment: Payment) -> str | None:
+    """What the money of a payment is known by, in invoices and timelines: what people look for in their books."""
+    return payment.confirmation or payment.charge or payment.reference
+
+
 def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
     """An order with its lines, payments and timeline; raises NotFound.
 
@@ -44,7 +49,7 @@ def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
             PaymentRecord(
                 provider=row.provider,
                 state=row.state,
-                reference=row.reference,
+                reference=known_by(row),
                 amount=Money(row.amount, row.currency),
                 link=row.link,
                 expires_at=row.expires_at,

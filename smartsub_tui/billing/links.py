@@ -329,16 +329,18 @@ def without_link(
     Nothing is ended where it would be refused even so; a dry run ends nothing.
     """
     with available():
+        order = Order.get_or_none(Order.number == number)
+        live, now = None if order is None else _live(order), session.clock.now()
+        if live is None:
+            return act()
         access.check(session.admin, trigger)
-        order = queries.find_order(number)
-        live, now = _live(order), session.clock.now()
-        stale = live is not None and live.state is PaymentState.CREATED and now >= live.created_at + DEADLINE
-        ends = live is not None and not dry_run and (live.state is PaymentState.SENT or stale)
+        stale = live.state is PaymentState.CREATED and now >= live.created_at + DEADLINE
+        ends = not dry_run and (live.state is PaymentState.SENT or stale)
         if ends:
             decision = decide(trigger, without_open_link(facts_of([order], now)[order.id]))
             if decision.transition is None and not stale:
                 raise refusal(trigger, number, decision.reason)
-    if ends and live is not None:
+    if ends:
         yield from ask(session, live.id, end=True)
     return act()
 
@@ -498,21 +500,25 @@ def _ended(change: Change, order: Order, payment: Payment, state: PaymentState, 
 
 def _paid(change: Change, order: Order, payment: Payment, link: Link) -> bool:
     """Money is there: it is applied where the order can take it, and else recorded to wait; it is never refused."""
-    paid = link.paid or Money(payment.amount, payment.currency)
-    if payment.state in (PaymentState.SUCCEEDED, PaymentState.REFUNDED):
-        # Known already, or confirmed by someone: it is the same money.
-        differs = paid != Money(payment.amount, payment.currency)
+    paid, known = link.paid or Money(payment.amount, payment.currency), Money(payment.amount, payment.currency)
+    if payment.state is PaymentState.REFUNDED or payment.applied or payment.confirmation is not None:
+        # It is the same money, whoever said so first; only its amount can be news.
         _put(
             change,
             payment,
             charge=payment.charge or link.charge,
             reference=payment.reference or link.reference,
             ask_at=None,
-            contested=payment.contested or differs,
+            contested=payment.contested or paid != known,
         )
-        if differs:
-            change.record("contested", order=order.id, after={"provider": payment.provider, "paid": paid})
-        return differs
+        if paid != known:
+            change.record("contested", order=order.id, after={"provider": payment.provider, "amount": paid})
+        return paid != known
+    if payment.state is PaymentState.SUCCEEDED and paid == known:
+        _put(change, payment, ask_at=None)
+        return False
+    total = Money(order.total, order.currency)
+    first = payment.state is not PaymentState.SUCCEEDED
     _put(
         change,
         payment,
@@ -521,7 +527,8 @@ def _paid(change: Change, order: Order, payment: Payment, link: Link) -> bool:
         charge=link.charge,
         amount=paid.amount,
         currency=paid.currency,
-        ask_at=None,
+        # Another amount than was asked for is not believed at once: it is asked for a second time.
+        ask_at=change.now + ASK_AFTER[0] if first and paid != total else None,
     )
     found = decided(Trigger.ARRIVE, order, change, money=paid.amount, currency=paid.currency)
     if found.transition.effect is not Effect.RECORD:

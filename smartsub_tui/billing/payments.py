@@ -18,7 +18,7 @@ from peewee import fn
 from smartsub_tui.billing import invoices, terms
 from smartsub_tui.billing.access import may, with_article
 from smartsub_tui.billing.changes import Change, check_text, perform
-from smartsub_tui.billing.details import read_order, term_of
+from smartsub_tui.billing.details import known_by, read_order, term_of
 from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
 from smartsub_tui.billing.lifecycle import Decision, Effect, OrderFacts, Transition, decide, why_not_settled
 from smartsub_tui.billing.pricing import totals
@@ -494,11 +494,6 @@ def _received(change: Change, order: Order, reference: str, amount: int) -> Paym
         changed_at=change.now,
         created_by=change.admin.name,
     )
-
-
-def known_by(payment: Payment) -> str | None:
-    """What the money of a payment is known by, in invoices and timelines: what people look for in their books."""
-    return payment.confirmation or payment.charge or payment.reference
 
 
 def settle(change: Change, order: Order, found: Decided, payment: Payment | None) -> None:

@@ -226,6 +226,8 @@ class Stripe:
         intent = session.payment_intent
         charge = intent.id if isinstance(intent, _Intent) else intent
         state = _state(session)
+        if state is LinkState.OPEN and paid != checkout.total:
+            return Unknown("Stripe asks for another amount than the order's")
         return Link(
             state=state,
             reference=session.id,
