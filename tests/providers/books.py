@@ -61,6 +61,7 @@ class Charge(Struct):
     currency: str
     created: int
     status: str
+    client_reference_id: str | None = None
     amount_refunded: int = 0
 
 
@@ -340,7 +341,7 @@ class Books:
             session.intent = intent.id
         intent = self.intents[session.intent]
         intent.amount, intent.currency = session.amount, session.currency
-        self._confirm(intent, card)
+        self._confirm(intent, card, session.client_reference_id)
         session.status = "complete"
         return session
 
@@ -349,8 +350,9 @@ class Books:
         self.intents[intent.id] = intent
         return intent
 
-    def _confirm(self, intent: Intent, card: str) -> None:
-        charge = Charge("ch_3" + self._letters(23), intent.id, intent.amount, intent.currency, self.now(), "succeeded")
+    def _confirm(self, intent: Intent, card: str, reference: str | None = None) -> None:
+        id, now = "ch_3" + self._letters(23), self.now()
+        charge = Charge(id, intent.id, intent.amount, intent.currency, now, "succeeded", reference)
         self.charges[charge.id] = charge
         intent.latest_charge, intent.payment_method = charge.id, self._new_card()
         if card == "declined":
