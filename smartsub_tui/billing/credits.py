@@ -109,9 +109,7 @@ def credit(
         before, after = _dates_with(subscriptions), _dates_without(order, subscriptions)
         for line in chosen:
             if after[line.subscription] is None:
-                raise Refused(
-                    f"order {number} cannot be taken back: {line.user_id} {_STOOD_ON}: take those back first"
-                )
+                raise Refused(f"order {number} cannot be taken back: {line.user_id} {_STOOD_ON}: take those back first")
         taking = {line.id for line in chosen}
         total = _taken(
             ((line.id in taking, line.amount, line.tax_rate_ppm) for line in lines), _tax_left(order, invoice)

@@ -1,6 +1,6 @@
 """2,000 random histories of activations, renewals and credit notes, on a real database, against a replay written here.
 
-The replay has day arithmetic of its own. In each of twenty communities a hundred people live through orders that hold
+The replay has day arithmetic of its own. In each of eight communities 250 people live through orders that hold
 some of them each, so no two histories are alike. After every credit note the dates of everyone are compared; in the end
 credit notes, refunds and invoices have to add up to the minor unit.
 """
@@ -15,21 +15,22 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from smartsub_tui.billing import credits, orders, payments
+from smartsub_tui.billing import credits, orders, payments, refunds
+from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.credits import Credited
 from smartsub_tui.billing.payments import Manual
-from smartsub_tui.billing.providers import hold, of_settings
+from smartsub_tui.billing.providers import hold
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import OrderSettings
 from smartsub_tui.data.database import rows
-from smartsub_tui.data.models import Claim, Invoice, Office, Order, OrderLine, Refund, Subscription, User
+from smartsub_tui.data.models import Claim, Invoice, Order, OrderLine, Refund, Subscription, User
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, OrderStatus, Service, UserKind
 from smartsub_tui.errors import Refused
 from tests.support import SETTINGS, FixedClock, add_community, add_person, add_price, memory_session, months_later
 
-PEOPLE, STEPS = 100, 26
+PEOPLE, STEPS = 250, 50
 TAXES = (0, 70_000, 77_000, 190_000, 333_333)
 
 
@@ -98,7 +99,7 @@ class Life:
         for place, service in enumerate((Service.APP, Service.PM_APP)):
             for action, amount in ((LineAction.ACTIVATION, 1799), (LineAction.MONTH, 333), (LineAction.DAY, 11)):
                 add_price(service, action, amount, tax_rate_ppm=TAXES[(seed + place) % len(TAXES)])
-        self.people = {f"p{place:02d}": Person(None) for place in range(PEOPLE)}
+        self.people = {f"p{place:03d}": Person(None) for place in range(PEOPLE)}
         office = add_community()
         for place, key in enumerate(self.people):
             kind = UserKind.PROPERTY_MANAGER if place % 9 == 0 else UserKind.USER
@@ -123,7 +124,9 @@ class Life:
         return replace(self.session, settings=replace(SETTINGS, orders=OrderSettings(lapsed=lapsed)))
 
     def step(self) -> None:
-        what = self.random.choice(("activate", *("renew",) * 4, *("days",) * 3, *("credit",) * 5, "late", "wait"))
+        what = self.random.choice(
+            ("activate", *("renew",) * 5, *("days",) * 3, *("credit",) * 5, "refund", *("late", "wait") * 2)
+        )
         try:
             getattr(self, what)()
         except Refused:
@@ -152,11 +155,11 @@ class Life:
             self._settled(payments.confirm(self.by(), number, Manual("R")).order)
 
     def _pay(self) -> Manual | None:
-        return Manual("R") if self.random.random() < 0.75 else None
+        return Manual("R") if self.random.random() < 0.85 else None
 
     def _some(self) -> list[str]:
         share = self.random.choice((0.1, 0.4, 0.8))
-        return [key for key in self.people if self.random.random() < share] or ["p01"]
+        return [key for key in self.people if self.random.random() < share] or ["p001"]
 
     def _made(self, order: OrderDetails) -> None:
         priced = rows(
@@ -190,6 +193,7 @@ class Life:
         number = self.random.choice(self.paid)
         of_it = sorted(self.priced[number])
         users = None if self.random.random() < 0.2 else [key for key in of_it if self.random.random() < 0.5]
+        time_out_due(self.session)  # so that nobody is held by what is due
         before, expected = self.stored(), self._may(number, of_it if users is None else users, whole=users is None)
         try:
             done = self.take_back(number, users)
@@ -205,9 +209,17 @@ class Life:
             assert sorted(each.user_id for each in done.dates) == users
         self.check()
 
+    def refund(self) -> None:
+        """Money beside what an order was paid with comes, and goes back: no date moves."""
+        if self.paid:
+            number = self.random.choice(self.paid)
+            payments.confirm(self.session, number, Manual(f"R{self.clock.now()}", 5), second=True)
+            hold(self.session.database, self.session.providers, refunds.refund(self.session, number, "came twice"))
+            self.check()
+
     def take_back(self, number: str, users: list[str] | None) -> Credited:
         talk = credits.credit(self.session, number, "a mistake", users=users)
-        return hold(self.session.database, of_settings(SETTINGS), talk)
+        return hold(self.session.database, self.session.providers, talk)
 
     def _may(self, number: str, users: list[str], *, whole: bool) -> bool:
         held = {key for (key,) in rows(Claim.select(User.key).join(Subscription).join(User))}
@@ -235,7 +247,7 @@ class Life:
         assert self.stored() == {key: person.dates() or (None, None) for key, person in self.people.items()}
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_the_dates_are_a_replay_of_what_stands_and_the_money_adds_up(seed: int) -> None:
     life = Life(seed)
     for _ in range(STEPS):
@@ -262,17 +274,20 @@ def check_money() -> None:
     assert by_year
     for sequences in by_year.values():  # in the order in which they were issued, without gaps
         assert sequences == list(range(1, len(sequences) + 1))
+    of_order: dict[int, list[Invoice]] = defaultdict(list)
+    for note in notes:
+        of_order[note.order.id].append(note)
     whole = 0
     for invoice in Invoice.select().where(Invoice.kind == InvoiceKind.INVOICE):
-        mine = [note for note in notes if note.order_id == invoice.order_id]
-        sums = tuple(sum(getattr(note, name) for note in mine) for name in ("net", "tax", "total"))
-        stands = OrderLine.select().where((OrderLine.order == invoice.order_id) & OrderLine.credit_note.is_null())
+        mine = of_order[invoice.order.id]
+        sums = [sum(getattr(note, name) for note in mine) for name in ("net", "tax", "total")]
+        stands = OrderLine.select().where((OrderLine.order == invoice.order) & OrderLine.credit_note.is_null())
         if stands.exists():
             assert sums[0] == invoice.net - sum(line.amount for line in stands)
-            assert all(taken <= of for taken, of in zip(sums, (invoice.net, invoice.tax, invoice.total), strict=True))
+            assert sums[1] <= invoice.tax
         else:
             whole += 1
-            assert sums == (invoice.net, invoice.tax, invoice.total)
+            assert sums == [invoice.net, invoice.tax, invoice.total]
     assert whole
-    back = {refund.credit_note_id: refund.amount for refund in Refund.select()}
+    back = dict(rows(Refund.select(Refund.credit_note, Refund.amount).where(Refund.credit_note.is_null(False))))
     assert back == {note.id: note.total for note in notes if note.total}
