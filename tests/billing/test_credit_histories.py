@@ -283,7 +283,7 @@ def check_money() -> None:
         sums = [sum(getattr(note, name) for note in mine) for name in ("net", "tax", "total")]
         stands = OrderLine.select().where((OrderLine.order == invoice.order) & OrderLine.credit_note.is_null())
         if stands.exists():
-            assert sums[0] == invoice.net - sum(line.amount for line in stands)
+            assert sums[0] == invoice.net - sum(line.amount or 0 for line in stands)
             assert sums[1] <= invoice.tax
         else:
             whole += 1
