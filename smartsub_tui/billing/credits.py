@@ -27,11 +27,11 @@ from smartsub_tui.billing.providers import Talk
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates
 from smartsub_tui.data.database import available, rows
-from smartsub_tui.data.models import Claim, Invoice, Order, OrderLine, Payment, Subscription, User
+from smartsub_tui.data.models import Claim, Invoice, Order, OrderLine, Payment, Refund, Subscription, User
 from smartsub_tui.data.money import Money, round_half_up
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.records import Hidden, InvoiceRecord
-from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, Service, Trigger
+from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, RefundState, Service, Trigger
 from smartsub_tui.errors import NotFound, Refused
 
 _CHUNK: Final = 500
@@ -47,12 +47,38 @@ class Becomes(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Credited(Struct, frozen=True, kw_only=True):
-    """The order after lines of it were taken back, the credit note, what the dates became, and what is paid back."""
+    """The order after lines of it were taken back, the credit note, what the dates became, and how its money goes back.
+
+    `paid_back` is None where there was nothing to pay back.
+    """
 
     order: OrderDetails
     credit_note: InvoiceRecord
     dates: tuple[Becomes, ...]
-    refund: Hidden[int | None]  # row id; None where there was nothing to pay back
+    paid_back: RefundState | None
+    refund: Hidden[int | None]  # its row id
+
+    @property
+    def is_paid_back(self) -> bool:
+        """Whether nothing more has to be done about the money."""
+        return self.paid_back in (None, RefundState.SUCCEEDED, RefundState.PENDING)
+
+    def told_of_money(self, *, dry_run: bool = False) -> str:
+        """What became of the money, as a person reads it."""
+        money = self.credit_note.total
+        match self.paid_back:
+            case None:
+                return "there is nothing to pay back"
+            case _ if dry_run:
+                return f"{money} would be paid back"
+            case RefundState.SUCCEEDED:
+                return f"{money} was paid back"
+            case RefundState.PENDING:
+                return f"{money} is on its way back"
+            case RefundState.DECLINED:
+                return f"{money} could not be paid back: smartsub refund {self.order.number}"
+            case _:
+                return f"whether {money} was paid back is unknown, it is asked again"
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
@@ -152,6 +178,7 @@ def credit(
             order=read_order(number, change.now, change.settings),
             credit_note=InvoiceRecord(number=note.number, issued_on=note.issued_on, total=money),
             dates=became,
+            paid_back=None if refund is None else Refund.get_by_id(refund).state,
             refund=refund,
         )
 
@@ -162,7 +189,8 @@ def credit(
         return done
     yield from refunds.pay_back(session, done.refund)
     with available():
-        return replace(done, order=read_order(number, session.clock.now(), session.settings))
+        order = read_order(number, session.clock.now(), session.settings)
+        return replace(done, order=order, paid_back=Refund.get_by_id(done.refund).state)
 
 
 def propose(session: Session, number: str) -> Proposal:
