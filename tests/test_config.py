@@ -53,6 +53,7 @@ def test_everything_can_be_set(file: Path) -> None:
         timezone = "Asia/Tokyo"
         [invoice]
         series = "RE26"
+        credit_series = "GS26"
         folder = "/srv/invoices"
         fonts = "/srv/fonts"
         [payments]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from functools import partial
 from typing import ClassVar
 
@@ -103,10 +104,7 @@ class CreditScreen(Question[CreditAnswer]):
     def _line(self, place: int, line: Proposed) -> Text:
         dates, width = line.dates, max(30, self.app.size.width - 2)
         mark = "*" if dates.user_id in self.marked else " "
-        if line.objection:
-            then = line.objection
-        else:
-            then = f"{display.service_date(dates.before)} -> {_day(dates.after)}"
+        then = line.objection or f"{display.service_date(dates.before)} -> {_day(dates.after)}"
         name = max(10, min(34, width - 29))
         text = display.fit(f"{mark} {display.fit(dates.name, name)} {then}", width)
         style = "quiet" if dates.user_id not in self.marked else ""
@@ -192,7 +190,5 @@ class CreditScreen(Question[CreditAnswer]):
         return CreditAnswer(reason, reference, None if everyone else tuple(sorted(self.marked)))
 
 
-def _day(day: object) -> str:
-    from datetime import date
-
-    return display.service_date(day) if isinstance(day, date) else "inactive"
+def _day(day: date | None) -> str:
+    return "inactive" if day is None else display.service_date(day)
