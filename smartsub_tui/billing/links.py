@@ -331,7 +331,7 @@ def without_link(
     with available():
         order = Order.get_or_none(Order.number == number)
         live, now = None if order is None else _live(order), session.clock.now()
-        if live is None:
+        if order is None or live is None:
             return act()
         access.check(session.admin, trigger)
         stale = live.state is PaymentState.CREATED and now >= live.created_at + DEADLINE
