@@ -89,9 +89,9 @@ class CreditScreen(Question[CreditAnswer]):
     def _head(self) -> Iterator[str]:
         found = self._proposal.order
         term = f", {display.months(found.months)}" if found.months else f", until {found.until}" if found.until else ""
-        invoice = f"invoice {found.invoice.number}" if found.invoice is not None else ""
+        invoice = found.invoice.number if found.invoice is not None else ""
         yield f" {display.money(found.total)}   {found.type.label}{term}   {display.plain(found.office)}"
-        yield f" A credit note for {invoice} is issued; dates become what others of their orders make of them."
+        yield f" A credit note takes back what is marked of {invoice}."
 
     def _paint(self) -> None:
         lines = self._proposal.lines
@@ -102,7 +102,7 @@ class CreditScreen(Question[CreditAnswer]):
         self.query_one("#confirm-yes", Static).update(display.content(yes))
 
     def _line(self, place: int, line: Proposed) -> Text:
-        dates, width = line.dates, max(30, self.app.size.width - 2)
+        dates, width = line.dates, max(30, self.query_one(Lines).size.width - 1)
         mark = "*" if dates.user_id in self.marked else " "
         then = line.objection or f"{display.service_date(dates.before)} -> {_day(dates.after)}"
         name = max(10, min(34, width - 29))

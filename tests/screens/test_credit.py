@@ -27,7 +27,8 @@ from smartsub_tui.widgets.frame import KeyLine
 from smartsub_tui.widgets.lines import Lines
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
 from tests.screens.test_journey import expires_on
-from tests.support import MONTH_PRICE, add_office, add_people, gross, session_on
+from tests.screens.test_sizes import SIZES, assert_inside
+from tests.support import MONTH_PRICE, add_office, add_people, add_person, gross, session_on
 
 NUMBER = "20261122090000000000"
 KEYS = ("u1", "u2", "u3")
@@ -224,3 +225,25 @@ async def test_what_could_not_be_paid_back_is_told_and_can_be_paid_back_later(pa
         await press(pilot, "enter", "y")
         await until(pilot, lambda: len(toasts(app)) == 2)
         assert app.messages[1].wrong
+
+
+async def test_it_fits_every_size_whatever_people_are_called(tmp_path: Path) -> None:
+    def people() -> None:
+        office = add_office("O" * 90)
+        for key, name in (("u1", "[red]\x1b[2J"), ("u2", "N" * 90), ("u3", "王" * 40)):
+            add_person(office, key, name=name, expires_on=date(2026, 12, 22))
+
+    made = make_database(tmp_path, people)
+    session = on(made)
+    orders.renew(session, "O" * 90, KEYS, Months(1), paying=Manual("R"))
+    session.database.close()
+    async with asked(made) as (app, pilot):
+        for size in (*SIZES, *reversed(SIZES)):
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+            assert_inside(app)
+            seen = drawn(app)
+            for text in ("[red]", "Reason", "Take back EUR 17.85", "3 of 3 lines", "EUR 17.85 is noted"):
+                assert text in seen, seen
+            assert seen.count(f"{LATER} -> {SOON}") == 3
+            assert "\x1b" not in seen
