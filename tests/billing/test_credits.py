@@ -579,3 +579,24 @@ def test_what_was_paid_back_by_hand_and_declined_before_can_be_paid_back_later(
         (RefundState.DECLINED, None),
         (RefundState.SUCCEEDED, "till 4"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "is_done"),
+    [
+        (None, "there is nothing to pay back", True),
+        (RefundState.SUCCEEDED, "EUR 5.95 was paid back", True),
+        (RefundState.PENDING, "EUR 5.95 is on its way back", True),
+        (RefundState.DECLINED, "EUR 5.95 could not be paid back: smartsub refund {number}", False),
+        (RefundState.UNKNOWN, "whether EUR 5.95 was paid back is unknown, it is asked again", False),
+    ],
+)
+def test_what_became_of_the_money_is_said(
+    session: Session, renewed: Callable[..., str], state: RefundState | None, told: str, is_done: bool
+) -> None:
+    number = renewed("u1")
+    done = replace(credit(session, number), paid_back=state)
+    assert done.told_of_money() == told.format(number=number)
+    assert done.is_paid_back is is_done
+    dry = "there is nothing to pay back" if state is None else "EUR 5.95 would be paid back"
+    assert done.told_of_money(dry_run=True) == dry
