@@ -31,6 +31,7 @@ from smartsub_tui.data.triage import FILTERS, ItemKey, Queue, QueuedOffice, Queu
 from smartsub_tui.data.vocabulary import PaymentState, Rank, Trigger
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import BaseScreen
+from smartsub_tui.screens.credit import CreditAnswer
 from smartsub_tui.screens.order_actions import OrderActions, look
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.pay import PayAnswer
@@ -283,7 +284,7 @@ class TriageScreen(OrderActions):
         """What is typed from here on is meant for the next item: it waits for a look behind the change."""
         self._begun += 1
 
-    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
+    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer | CreditAnswer) -> None:
         try:
             await super()._do(trigger, found, said)
         except SmartsubError:
