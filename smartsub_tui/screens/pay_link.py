@@ -154,8 +154,8 @@ class PayLinkScreen(BaseScreen):
         before = self.url
         self._found, self._offers = seen
         self._paint()
-        if self._full is not None and self._full.is_current and self.url != before:
-            self._full.action_back()  # there is nothing to be scanned any more
+        if self.app.screen is self._full and self.url != before:
+            self.smartsub.go_back()  # there is nothing to be scanned any more
 
     @on(Resize)
     def _paint(self) -> None:
@@ -251,7 +251,8 @@ class PayLinkScreen(BaseScreen):
 
     @property
     def _is_seen(self) -> bool:
-        return self.is_current or (self._full is not None and self._full.is_current)
+        # Textual calls a screen current too that lies right behind the one that is shown.
+        return self.app.screen in (self, self._full)
 
     def _ask_soon(self, *, afresh: bool = False) -> None:
         """Ask again when it is time; from the beginning of the schedule where it was just come to."""
@@ -284,7 +285,7 @@ class PayLinkScreen(BaseScreen):
             if self._may_change:
                 self._ask_soon()
 
-        self.work("ask", ask)
+        self.work("watch", ask)
 
     def _time(self) -> str:
         return display.instant_full(self.backend.clock.now(), self.timezone)[11:19]
@@ -352,7 +353,7 @@ class PayLinkScreen(BaseScreen):
                 self.load()
             raise
         self.smartsub.tell(bank_chosen(paid.order, self.backend.clock.now(), self.timezone))
-        if self.is_current:
+        if self.app.screen is self:
             self.smartsub.go_back()
 
 
