@@ -45,7 +45,7 @@ class Way(Enum):
     """What can be done about an order that is to be paid: its name, and what it means."""
 
     HERE = "The money is here", "a reference says so, as receipt 17"
-    LINK = "Payment link", "a page of Stripe's, as an address and a QR code"
+    LINK = "Payment link", "an address to pay at, and its QR code"
     BANK = "Bank transfer", "it will come; more time to pay"
     LATER = "Later", "nothing changes"
 
@@ -168,8 +168,9 @@ class PayScreen(Question[PayAnswer]):
                 said = "Scan it with a banking application."
             elif full:
                 said = f"{said} {COMMANDS['full_screen'].shown} shows it on the whole screen."
-        text = "\n".join([*self._bank(), "", f" {said}"])
-        self.query_one("#pay-account", Static).update(display.content(text, lines=True))
+        self.query_one("#pay-account", Static).update(display.content("\n".join(self._bank()), lines=True))
+        if self.way is Way.BANK:
+            self.query_one("#pay-problem", Static).update(display.content(f" {said}", "quiet"))
         full = full and self.way is Way.BANK
         self.query_one(KeyLine).show(
             (
@@ -184,11 +185,11 @@ class PayScreen(Question[PayAnswer]):
         return bank_transfer.why_no_code(self._found, self._settings.seller)
 
     def _show_way(self) -> None:
-        self._show_ways()
         self.query_one("#pay-fields").display = self.way in (Way.HERE, Way.LINK)
         self.query_one("#pay-money").display = self.way is Way.HERE
         self.query_one("#pay-bank").display = self.way is Way.BANK
         self.query_one("#pay-problem", Static).update("")
+        self._show_ways()
         yes = {
             Way.HERE: f"y  {self._verb} {self._found.total}",
             Way.LINK: "y  Open a payment link",

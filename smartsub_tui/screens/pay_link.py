@@ -35,6 +35,7 @@ from smartsub_tui.widgets.qr import QrCode, needs, why_not
 
 # Columns beside the code, its margins and those of the text included.
 _TEXT_LEAST: Final = 40
+_HOME_WIDTH: Final = 80
 # Rows of the first and the last line, which are all that there is beside a code.
 _AROUND: Final = 2
 
@@ -179,7 +180,9 @@ class PayLinkScreen(BaseScreen):
         full = bool(url) and why is not None and why_not(url, size, size) is None
         code = self.query_one(QrCode)
         code.display = why is None
+        narrow = size.width < _HOME_WIDTH
         self.set_class(why is None, "-beside")
+        self.set_class(why is None or narrow, "-stacked")
         self._left = 0
         if why is None:
             code.show(url)
@@ -205,7 +208,7 @@ class PayLinkScreen(BaseScreen):
                 "back",
                 "help",
             ),
-            {"back": "back (the order stays unpaid)"} if unpaid else {},
+            {"back": "back (the order stays unpaid)"} if unpaid and not narrow else {},
         )
 
     def show_told(self, told: Told | None) -> None:
