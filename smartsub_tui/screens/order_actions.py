@@ -168,7 +168,7 @@ class OrderActions(BaseScreen):
                 verb, happens = "Record", "It is paid already: second money is recorded and waits."
             if trigger is Trigger.DELETE and found.status is OrderStatus.PROCESSING:
                 happens = "It is cancelled, then hidden. {undo} undoes, as Cancel; is:deleted shows it."
-            if has_open_link(found) and trigger in ENDING:
+            if has_open_link(found):
                 happens = f"Its payment link, which is open, is ended first. {happens}"
             said: str | PayAnswer | None
             if trigger in (Trigger.PAY, Trigger.CONFIRM):
@@ -386,10 +386,6 @@ def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> 
         )
     else:  # it was left meanwhile: nothing comes over another screen
         again(items)
-
-
-# What ends an open link first; the rest has nothing to do with who may pay.
-ENDING: Final = (Trigger.PAY, Trigger.CONFIRM, Trigger.CANCEL, Trigger.DELETE)
 
 
 def has_open_link(found: OrderDetails) -> bool:

@@ -86,7 +86,7 @@ class PayScreen(Question[PayAnswer]):
         self._found, self._who, self._settings, self._clock = found, who, settings, clock
         self._verb, self._happens, self._no_link = verb, happens, no_link
         self._ways = (*ways, Way.LATER)
-        self._code = bank_transfer.code(found, settings.seller) if Way.BANK in ways else None
+        self._code = bank_transfer.code(found.number, found.total, settings.seller) if Way.BANK in ways else None
         self.way = self._ways[0]
 
     def compose(self) -> ComposeResult:
@@ -182,7 +182,7 @@ class PayScreen(Question[PayAnswer]):
         )
 
     def _why_no_code(self) -> str | None:
-        return bank_transfer.why_no_code(self._found, self._settings.seller)
+        return bank_transfer.why_no_code(self._found.number, self._found.total, self._settings.seller)
 
     def _show_way(self) -> None:
         self.query_one("#pay-fields").display = self.way in (Way.HERE, Way.LINK)
@@ -217,7 +217,7 @@ class PayScreen(Question[PayAnswer]):
 
     def _bank(self) -> Iterator[str]:
         found = self._found
-        for name, value in bank_transfer.details(found, self._settings.seller):
+        for name, value in bank_transfer.details(found.number, found.total, self._settings.seller):
             yield f" {name:<12}{display.plain(value)}"
         if found.pay_by is not None:
             until = bank_pay_by(found.created_at, found.pay_by, self._settings)

@@ -412,6 +412,20 @@ async def test_what_closes_an_order_ends_its_link_first(
         assert look(path, "SELECT count(*) FROM payment WHERE state = 'expired'") == 1
 
 
+@pytest.mark.usefixtures("never")
+async def test_of_many_the_open_links_are_ended_first(stage: Stage, path: Path, stripe: StripeServer) -> None:
+    async with stage() as (app, pilot):
+        await open_link(app, pilot)
+        await press(pilot, "escape", "space", "x")
+        await until(pilot, lambda: "y  Yes" in drawn(app))
+        assert "1 with an open payment link: it is ended first." in " ".join(drawn(app).split())
+        await write(pilot, "moved out")
+        await press(pilot, "enter", "1", "enter", "y")
+        await until(pilot, lambda: "1 order cancelled" in drawn(app))
+        assert status_of(path, NUMBER) == "cancel"
+        assert [each.status for each in stripe.books.sessions.values()] == ["expired"]
+
+
 async def test_where_it_is_not_set_up_it_is_said_where(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await press(pilot, "p")
