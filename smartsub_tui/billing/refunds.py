@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
+from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.details import read_order
@@ -45,6 +46,9 @@ def refund(
     said = check_text("reason", reason)
     by_hand = None if reference is None else check_text("reference", reference)
 
+    if not dry_run:
+        yield from _ask_before(session, number)
+
     def work(change: Change) -> list[int]:
         order = expected_order(number, version)
         decided(Trigger.REFUND, order, change)
@@ -62,9 +66,23 @@ def refund(
     begun = perform(session, Trigger.REFUND, arguments, list[int], work, request_id=request_id, dry_run=dry_run)
     if not dry_run:
         for each in begun:
-            yield from pay_back(session, each)
+            yield from pay_back(session, each, again=False)
     with available():
         return read_order(number, session.clock.now(), session.settings)
+
+
+def _ask_before(session: Session, number: str) -> Talk[None]:
+    """What came of an earlier refund is heard before another is begun; what was only just begun is left alone."""
+    with available():
+        access.check(session.admin, Trigger.REFUND)
+        begun_before = session.clock.now() - DEADLINE
+        live = [
+            each.id
+            for each in Refund.select().join(Payment).join(Order).where(Order.number == number)
+            if each.state.is_live and (each.state is not RefundState.CREATED or each.created_at <= begun_before)
+        ]
+    for each in live:
+        yield from pay_back(session, each)
 
 
 def _owed(order: Order) -> list[tuple[int, Refund]]:
@@ -118,12 +136,16 @@ def begin(
     return made.id
 
 
-def pay_back(session: Session, refund: int) -> Talk[None]:
-    """Have a refund that was begun paid back by its provider, or ask what became of it, and record the answer."""
+def pay_back(session: Session, refund: int, *, again: bool = True) -> Talk[None]:
+    """Have a refund that was begun paid back by its provider, or ask what became of it, and record the answer.
+
+    Not `again`: it was begun just now, in this same talk.
+    """
     with available():
         found = Refund.get_by_id(refund)
         if not found.state.is_live:
             return
+        again = again or found.state is not RefundState.CREATED
         payment = found.payment
         asked = PayBack(
             payment.provider,
@@ -135,6 +157,7 @@ def pay_back(session: Session, refund: int) -> Talk[None]:
                 reference=found.reference,
                 created_at=found.created_at,
                 asked_at=session.clock.now(),
+                again=again,
             ),
         )
     if not asked.back.charge:

@@ -59,6 +59,7 @@ class PaymentFacts(Struct, frozen=True, kw_only=True):
     provider: ProviderName
     state: PaymentState
     applied: bool = False
+    contested: bool = False  # someone confirmed it, the provider denies it
 
 
 class OrderFacts(Struct, frozen=True, kw_only=True):
@@ -83,6 +84,8 @@ class OrderFacts(Struct, frozen=True, kw_only=True):
     replaced: bool  # another order was made from it
     people: tuple[PersonFacts, ...]
     payments: tuple[PaymentFacts, ...]
+    owed: bool = False  # what a credit note took back could not be paid back
+    refund_unknown: bool = False  # nobody knows whether money was paid back
 
 
 class UserFacts(Struct, frozen=True, kw_only=True):
@@ -163,12 +166,14 @@ def has_mark(mark: OrderMark, order: OrderFacts, moment: Moment) -> bool:
             missing = any(each.state in (PaymentState.UNKNOWN, PaymentState.CREATED) for each in order.payments)
             return order.status is OrderStatus.SYSTEM_PROCESSING and (missing or not order.payments)
         case OrderMark.UNAPPLIED:
-            return any(each.state is PaymentState.SUCCEEDED and not each.applied for each in order.payments)
+            waits = any(each.state is PaymentState.SUCCEEDED and not each.applied for each in order.payments)
+            return waits or order.owed
         case OrderMark.LATE:
             return order.late
         case OrderMark.STUCK:
             under_way = order.status is OrderStatus.SYSTEM_PROCESSING
-            return under_way and order.status_since < moment.now - STUCK_AFTER
+            contested = any(each.contested for each in order.payments)
+            return (under_way and order.status_since < moment.now - STUCK_AFTER) or contested or order.refund_unknown
         case OrderMark.DUE:
             passed = order.pay_by is not None and order.pay_by <= moment.now
             return order.status is OrderStatus.PROCESSING and passed and not live

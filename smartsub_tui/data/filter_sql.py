@@ -40,7 +40,7 @@ from smartsub_tui.data.filters import (
     instant_span,
     shows_deleted,
 )
-from smartsub_tui.data.models import Claim, Department, Office, Order, OrderLine, Payment, Subscription, User
+from smartsub_tui.data.models import Claim, Department, Office, Order, OrderLine, Payment, Refund, Subscription, User
 from smartsub_tui.data.money import DECIMALS
 from smartsub_tui.data.text import folded
 from smartsub_tui.data.vocabulary import (
@@ -49,6 +49,7 @@ from smartsub_tui.data.vocabulary import (
     OrderStatus,
     OrderType,
     PaymentState,
+    RefundState,
     SubscriptionState,
     Word,
 )
@@ -65,6 +66,7 @@ _NEVER: Final = SQL("(1 = 0)")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ANYTHING: Final = ("", "")  # the pieces of `*`
 _Successor: Final = Order.alias("successor")
+_Later: Final = Refund.alias("later")
 
 
 # Orders
@@ -177,12 +179,16 @@ def _mark(mark: Word, now: int) -> Condition:
         case OrderMark.UNAPPLIED:
             # Asked from the side of the payments: these few have an index of their own.
             waiting = _all([_is(Payment.state, PaymentState.SUCCEEDED), ~Payment.applied])
-            return _in(Order.id, Payment.select(Payment.order).where(waiting))
+            return _any([_in(Order.id, Payment.select(Payment.order).where(waiting)), _in(Order.id, _owed())])
         case OrderMark.LATE:
             return _all([Order.late])
         case OrderMark.STUCK:
             since = Order.status_since < now - STUCK_AFTER // _MICROSECOND
-            return _all([_is(Order.status, OrderStatus.SYSTEM_PROCESSING), since])
+            contested = Payment.select(Payment.order).where(_all([Payment.contested]))
+            asked = _all([_is(Refund.state, RefundState.UNKNOWN)])
+            unknown = Refund.select(Payment.order).join(Payment).where(asked)
+            under_way = _all([_is(Order.status, OrderStatus.SYSTEM_PROCESSING), since])
+            return _any([under_way, _in(Order.id, contested), _in(Order.id, unknown)])
         case OrderMark.DUE:
             live = _has_payment(_among(Payment.state, LIVE_PAYMENT_STATES))
             passed = _all([Order.pay_by.is_null(False), Order.pay_by <= now])
@@ -197,6 +203,13 @@ def _mark(mark: Word, now: int) -> Condition:
             return Order.until.is_null(False)
         case _:
             return Order.deleted_at.is_null(False)
+
+
+def _owed() -> ModelSelect[Any]:
+    """The orders of credit notes whose money could not be paid back, at the last attempt."""
+    later = _Later.select(SQL("1")).where(_all([_Later.credit_note == Refund.credit_note, _Later.id > Refund.id]))
+    declined = _all([_is(Refund.state, RefundState.DECLINED), Refund.credit_note.is_null(False), ~_exists(later)])
+    return Refund.select(Payment.order).join(Payment).where(declined)
 
 
 def _has_payment(*conditions: Condition) -> Condition:

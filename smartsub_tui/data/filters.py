@@ -78,7 +78,7 @@ class OrderMark(Word):
     UNKNOWN = "unknown", "outcome of the payment unknown"
     UNAPPLIED = "unapplied", "money to apply"
     LATE = "late", "paid after its time-out"
-    STUCK = "stuck", "System Processing for more than 1 hour"
+    STUCK = "stuck", "System Processing for more than 1 hour, or a payment or refund in doubt"
     DUE = "due", "time to pay is over"
     RETRY = "retry", "failed within 30 days and not ordered again"
     PROBLEM = "problem", "unknown, unapplied, stuck, due or retry"

@@ -172,7 +172,9 @@ def _since(rank: Rank) -> Any:
     """The least is the most urgent. Each lies in an index but that of the waiting money, of which there is little."""
     match rank:
         case Rank.UNAPPLIED:
-            return Payment.select(fn.MIN(Payment.changed_at)).where((Payment.order == Order.id) & _WAITS)
+            # What is owed, where no money waits to be applied, waits since the order is what it is.
+            since = Payment.select(fn.MIN(Payment.changed_at)).where((Payment.order == Order.id) & _WAITS)
+            return fn.COALESCE(since, Order.status_since)
         case Rank.TIMING_OUT:
             return Order.pay_by
         case _:

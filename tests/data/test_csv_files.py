@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from smartsub_tui.data.csv_files import (
@@ -374,6 +374,7 @@ def test_a_hostile_file_name_is_shown_harmlessly(tmp_path: Path) -> None:
     )
 )
 def test_what_the_standard_library_writes_is_read_back(texts: list[tuple[str, str, str]]) -> None:
+    assume(not any(email.startswith("'") for _, email, _ in texts))  # the mark of a cell that was made harmless
     # With "\n" alone for a line end it would leave a "\r" without quotes.
     rows = [{**USER, "name": f"n{a}", "email": b, "department": f"d{c}"} for a, b, c in texts]
     file = read(text(*rows, end="\r\n"))

@@ -49,20 +49,24 @@ from smartsub_tui.data.filters import (
 from smartsub_tui.data.models import (
     Claim,
     Department,
+    Invoice,
     Office,
     Order,
     OrderLine,
     Payment,
+    Refund,
     Subscription,
     User,
 )
 from smartsub_tui.data.text import folded
 from smartsub_tui.data.vocabulary import (
+    InvoiceKind,
     OfficeKind,
     OrderStatus,
     OrderType,
     PaymentState,
     ProviderName,
+    RefundState,
     Service,
     SubscriptionState,
     UserKind,
@@ -167,7 +171,9 @@ def make_world(seed: str, now: datetime) -> World:
                 deleted=not status.is_open and random.random() < 0.3,
                 replaced=random.random() < 0.3,
                 people=tuple(PersonFacts(id=each.id, name=each.name, department=each.department) for each in people),
-                payments=make_payments(random),
+                payments=(payments := make_payments(random)),
+                owed=bool(payments) and random.random() < 0.15,
+                refund_unknown=bool(payments) and random.random() < 0.15,
             )
         )
     return World(seed, Moment(now, random.choice(ZONES)), users, orders)
@@ -180,8 +186,63 @@ def make_payments(random: Random) -> tuple[PaymentFacts, ...]:
         if state.is_live and any(each.state.is_live for each in made):
             continue
         applied = state is PaymentState.SUCCEEDED and random.random() < 0.5 and not any(each.applied for each in made)
-        made.append(PaymentFacts(provider=random.choice(list(ProviderName)), state=state, applied=applied))
+        contested = state is PaymentState.SUCCEEDED and random.random() < 0.2
+        made.append(
+            PaymentFacts(provider=random.choice(list(ProviderName)), state=state, applied=applied, contested=contested)
+        )
     return tuple(made)
+
+
+def add_refunds(row: Order, order: OrderFacts) -> None:
+    """Refunds of the last payment: what is owed was tried twice, or once; what is not, came through at last."""
+    if not order.payments:
+        return
+    payment, now = Payment.select().order_by(Payment.id.desc()).get(), row.created_at
+    count = Refund.select().count()
+
+    def refund(state: RefundState, credit_note: Invoice | None) -> None:
+        Refund.create(
+            payment=payment,
+            credit_note=credit_note,
+            state=state,
+            idempotency_key=f"refund {Refund.select().count()}",
+            amount=1,
+            currency=row.currency,
+            reason="why",
+            created_at=now,
+            changed_at=now,
+            created_by="alice",
+        )
+
+    def credit_note() -> Invoice:
+        number = Invoice.select().count() + 1
+        return Invoice.create(
+            order=row,
+            kind=InvoiceKind.CREDIT_NOTE,
+            number=f"CN-{number}",
+            series="CN",
+            year=2026,
+            sequence=number,
+            issued_at=now,
+            issued_on=now.date(),
+            currency=row.currency,
+            net=1,
+            tax=0,
+            total=1,
+            snapshot="{}",
+        )
+
+    if order.owed:
+        note = credit_note()
+        for _ in range(1 + count % 2):
+            refund(RefundState.DECLINED, note)
+    elif count % 3 == 0:
+        note = credit_note()
+        refund(RefundState.DECLINED, note)
+        refund(RefundState.SUCCEEDED, note)
+        refund(RefundState.DECLINED, None)
+    if order.refund_unknown:
+        refund(RefundState.UNKNOWN, None)
 
 
 @st.composite
@@ -275,7 +336,9 @@ def insert(world: World) -> None:
                 changed_at=world.moment.now,
                 created_by="alice",
                 applied=payment.applied,
+                contested=payment.contested,
             )
+        add_refunds(row, order)
     subscriptions: dict[str, Subscription] = {}
     for user in world.users:
         office = office_of(user.office)

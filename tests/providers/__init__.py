@@ -10,7 +10,7 @@ In this process (fixture `stripe_server` of tests/providers/conftest.py, or `run
     with running() as stripe_server:                   # running(clock=clock): by a Clock of the application's
         client(stripe_server).v1.checkout.sessions.create({...})
         pay(session.url)                               # what the customer does; pay(url, card="declined"), "delayed"
-        stripe_server.books.paid()                     # the charges that took money
+        stripe_server.books.paid()                     # the charges that took money, each with its client_reference_id
         stripe_server.books.settle(intent, succeeded=True)     # a delayed payment has come, or has failed
         stripe_server.books.refunds_wait = True        # from here on refunds are pending until settled
         stripe_server.books.advance(hours=1)           # its own clock; sessions end, keys are forgotten after 24 h
@@ -59,10 +59,11 @@ key and mode 0600; the first line of output is the address; SIGTERM ends it. Con
 - POST /test/settle `{"id": "pi_... or re_...", "succeeded": true}`; POST /test/refunds `{"wait": true}`;
   POST /test/forget `{}` forgets all idempotency keys.
 
-Where it differs from Stripe: there is one account; nothing is sent by webhook; the texts of errors that were not to be
-found are its own; a card is "ok", "declined" or "delayed". The bounds are strict: `expires_at` must be at least 30
-minutes and LESS than 24 hours after the server's now. A payment intent is made when the customer first tries to pay
-(and is there after a declined card, the session still open); an expired session's is canceled.
+Where it differs from Stripe: there is one account; a connection serves one call; nothing is sent by webhook; the texts
+of errors that were not to be found are its own; a card is "ok", "declined" or "delayed". The bounds are strict:
+`expires_at` must be at least 30 minutes and LESS than 24 hours after the server's now. A payment intent is made when
+the customer first tries to pay (and is there after a declined card, the session still open); an expired session's is
+canceled.
 """
 
 from tests.providers.books import CARD_NUMBER

@@ -61,6 +61,7 @@ class Charge(Struct):
     currency: str
     created: int
     status: str
+    client_reference_id: str | None = None
     amount_refunded: int = 0
 
 
@@ -229,20 +230,17 @@ class Books:
                 f"All line items of a Checkout Session must have the same currency: {', '.join(sorted(seen))}.",
                 param="line_items",
             )
-        self._check_amount(total, currency)
+        self._check_amount(total, currency, "The Checkout Session's total amount due must add up to", None)
         return total, currency
 
-    def _check_amount(self, amount: int, currency: str, param: str | None = None) -> None:
+    def _check_amount(self, amount: int, currency: str, what: str, param: str | None) -> None:
+        """`what` begins the sentence about an amount that is too small."""
         if amount < currencies.minimum(currency):
             least = currencies.written(currencies.minimum(currency), currency)
-            raise Refusal(
-                f"The Checkout Session's total amount due must add up to at least {least}",
-                code="amount_too_small",
-                param=param,
-            )
+            raise Refusal(f"{what} at least {least}", code="amount_too_small", param=param)
         if amount > currencies.LARGEST:
             most = currencies.written(currencies.LARGEST, currency)
-            raise Refusal(f"The total amount due must be no more than {most}", code="amount_too_large", param=param)
+            raise Refusal(f"Amount must be no more than {most}", code="amount_too_large", param=param)
         step = currencies.smallest_step(currency)
         if amount % step:
             raise Refusal(
@@ -343,7 +341,7 @@ class Books:
             session.intent = intent.id
         intent = self.intents[session.intent]
         intent.amount, intent.currency = session.amount, session.currency
-        self._confirm(intent, card)
+        self._confirm(intent, card, session.client_reference_id)
         session.status = "complete"
         return session
 
@@ -352,10 +350,11 @@ class Books:
         self.intents[intent.id] = intent
         return intent
 
-    def _confirm(self, intent: Intent, card: str) -> None:
-        charge = Charge("ch_3" + self._letters(23), intent.id, intent.amount, intent.currency, self.now(), "succeeded")
+    def _confirm(self, intent: Intent, card: str, reference: str | None = None) -> None:
+        id, now = "ch_3" + self._letters(23), self.now()
+        charge = Charge(id, intent.id, intent.amount, intent.currency, now, "succeeded", reference)
         self.charges[charge.id] = charge
-        intent.latest_charge, intent.payment_method = charge.id, "pm_1" + self._letters(23)
+        intent.latest_charge, intent.payment_method = charge.id, self._new_card()
         if card == "declined":
             self._fail(intent, charge)
             raise Refusal("Your card was declined.", status=402, kind="card_error", code="card_declined", kept=True)
@@ -364,6 +363,9 @@ class Books:
             charge.status, intent.status = "pending", "processing"
         else:
             charge.status = intent.status = "succeeded"
+
+    def _new_card(self) -> str:
+        return "pm_1" + self._letters(23)
 
     def _fail(self, intent: Intent, charge: Charge) -> None:
         charge.status, intent.status, intent.payment_method = "failed", "requires_payment_method", None
@@ -406,14 +408,16 @@ class Books:
         check_shape(form, {**shape, "payment_method_types": TEXTS, "expand": TEXTS})
         required(form, "amount")
         amount, currency = integer(form, "amount") or 0, required(form, "currency").lower()
-        self._check_amount(amount, currency, "amount")
-        cards = {"pm_card_visa": "ok", "pm_card_chargeDeclined": "declined"}
+        self._check_amount(amount, currency, "Amount must be", "amount")
+        cards = {"pm_card_visa": "ok", "pm_card_chargeCustomerFail": "declined"}
         card = text(form, "payment_method")
         if card is not None and card not in cards:
             raise missing("PaymentMethod", card, "payment_method")
         intent = self._new_intent(amount, currency, metadata(form))
         if text(form, "confirm") == "true":
             self._confirm(intent, cards[required(form, "payment_method")])
+        elif card is not None:
+            intent.status, intent.payment_method = "requires_confirmation", self._new_card()
         return intent
 
     @_alone

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import stripe
-
-from tests.providers.process import Remote
-from tests.providers.server import StripeServer
 
 # Else it writes an identification into the folder of the user's configuration, and sends it.
 stripe.enable_telemetry = False
 
+
+class Provider(Protocol):
+    """What a client has to know of a server."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+
+
 ORDER: Final = "20261122090000000000"
 
 
-def client(provider: StripeServer | Remote, *, key: str | None = None, seconds: float = 60) -> stripe.StripeClient:
+def client(provider: Provider, *, key: str | None = None, seconds: float = 60) -> stripe.StripeClient:
     """With the provider's key, or another; it gives up after so many seconds, and tries nothing twice."""
     return stripe.StripeClient(
         key or provider.key,

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -46,6 +47,11 @@ class StripeServer(ThreadingHTTPServer):
         self.books = Books(self.url, time)
         self.faults = Faults()
 
+    def server_bind(self) -> None:
+        # HTTPServer asks for its own name, which takes seconds where no resolver answers.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
+
     def shutdown_request(self, request: Any) -> None:
         # The end that a connection to be reset has: nothing is said goodbye to.
         if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER):
@@ -55,7 +61,7 @@ class StripeServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # Clients that gave up are part of the plan.
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
 
@@ -96,7 +102,7 @@ def _expanded(form: Form, outer: str = "") -> list[str]:
     """What `expand[]` names, without what it stands in."""
     names = [name.removeprefix(outer) for name in inner(form, "expand").values() if isinstance(name, str)]
     for name in names:
-        if name not in ("payment_intent", "payment_intent.latest_charge", "line_items"):
+        if name != "payment_intent":
             raise Refusal(f"This property cannot be expanded ({name}).", param="expand")
     return names
 
@@ -154,6 +160,8 @@ class _Exchange(BaseHTTPRequestHandler):
 
     server: StripeServer
     protocol_version = "HTTP/1.1"
+    # Who says nothing for so long keeps no server from ending.
+    timeout = 30
     fault: Fault | None = None
 
     def handle(self) -> None:

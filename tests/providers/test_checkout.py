@@ -9,9 +9,17 @@ import pytest
 import stripe
 
 from tests.providers import StripeServer, pay, running
+from tests.providers.books import Books
 from tests.providers.customer import visit
+from tests.providers.forms import Form, read_form
 from tests.providers.real import ORDER, checkout, client, item
 from tests.support import FixedClock
+
+# As it comes from the wire.
+FORM: Form = read_form(
+    "mode=payment&success_url=https://example.com&line_items[0][quantity]=1&line_items[0][price_data][currency]=eur"
+    "&line_items[0][price_data][unit_amount]=500&line_items[0][price_data][product_data][name]=Intercom"
+)
 
 
 def test_from_the_order_to_the_money(stripe_server: StripeServer, api: stripe.StripeClient) -> None:
@@ -34,7 +42,8 @@ def test_from_the_order_to_the_money(stripe_server: StripeServer, api: stripe.St
     assert (intent.status, intent.amount_received, intent.currency) == ("succeeded", 4284, "eur")
     assert intent.metadata.to_dict() == {"order": ORDER}
     assert sessions.retrieve(session.id).payment_intent == intent.id
-    assert [(charge.amount, charge.payment_intent) for charge in stripe_server.books.paid()] == [(4284, intent.id)]
+    (charge,) = stripe_server.books.paid()
+    assert (charge.amount, charge.payment_intent, charge.client_reference_id) == (4284, intent.id, ORDER)
 
     refund = api.v1.refunds.create({"payment_intent": intent.id, "amount": 284, "metadata": {"credit_note": "C1"}})
     assert (refund.status, refund.amount, refund.currency, refund.payment_intent) == (
@@ -138,24 +147,11 @@ def test_digits_that_a_currency_does_not_have_are_refused(
 
 
 def test_links_are_as_long_as_those_of_stripe(stripe_server: StripeServer) -> None:
-    made = [stripe_server.books.create_session(_form(stripe_server)) for _ in range(300)]
+    made = [stripe_server.books.create_session(FORM) for _ in range(300)]
     lengths = {len(session.link) for session in made}
     assert (min(lengths), max(lengths)) >= (350, 390)
     assert max(lengths) <= 400
     assert len({session.link for session in made}) == 300
-
-
-def _form(server: StripeServer) -> Any:
-    return {
-        "mode": "payment",
-        "success_url": "https://example.com",
-        "line_items": {
-            "0": {
-                "quantity": "1",
-                "price_data": {"currency": "eur", "unit_amount": "500", "product_data": {"name": "A"}},
-            }
-        },
-    }
 
 
 def test_a_session_ends_by_its_clock_or_on_request(stripe_server: StripeServer, api: stripe.StripeClient) -> None:
@@ -292,3 +288,19 @@ def test_only_its_own_key_opens(stripe_server: StripeServer) -> None:
             client(stripe_server, key=key).v1.checkout.sessions.list()
         assert refused.value.http_status == 401
         assert key not in str(refused.value)
+
+
+def test_one_at_a_time_changes_the_books() -> None:
+    locked = []
+
+    def time() -> float:
+        # Asked in the middle of every change; the lock is one that its own thread may have again.
+        with ThreadPoolExecutor(1) as other:
+            locked.append(not other.submit(books.lock.acquire, blocking=False).result())
+        return 0
+
+    books = Books("http://127.0.0.1", time)
+    session = books.create_session(FORM)
+    assert books.pay(session.id, "ok").status == "complete"
+    assert locked
+    assert all(locked)

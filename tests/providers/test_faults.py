@@ -205,6 +205,9 @@ def test_chance_is_the_same_for_the_same_seed(seed: int, rate: float, calls: lis
 
     every = drawn()
     assert every == drawn()
+    as_json = Faults()
+    as_json.put({"random": {"seed": seed, "rate": rate}})
+    assert every == [as_json.take(call) for call in calls]
     assert not any(fault and fault.holds for fault in every)
     # A call that may not fail takes nothing from the others.
     but_pay = drawn(calls=OF_THE_APPLICATION)

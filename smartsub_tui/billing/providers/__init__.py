@@ -51,6 +51,7 @@ class Back(Struct, frozen=True, kw_only=True):
     """Money of one charge to be paid back. The same `key` pays back once, however often it is sent.
 
     `reference` is the provider's name of it, once it is known, or the words under which it is noted; `asked_at` is now.
+    `again`: it may have been sent before.
     """
 
     key: str
@@ -60,6 +61,7 @@ class Back(Struct, frozen=True, kw_only=True):
     reference: str | None
     created_at: datetime
     asked_at: datetime
+    again: bool
 
 
 # What is answered

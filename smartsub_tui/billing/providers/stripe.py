@@ -42,8 +42,7 @@ T = TypeVar("T")
 KEY_VARIABLE: Final = "SMARTSUB_STRIPE_KEY"
 _KEY = re.compile(r"[A-Za-z0-9_]{8,300}")
 # A call has two attempts, each of which may take so many seconds to connect, and between two bytes.
-_CONNECT_SECONDS: Final = 3.0
-_READ_SECONDS: Final = 6.0
+_SECONDS: Final = (3.0, 6.0)
 
 # Stripe writes some currencies with other decimals than ISO 4217 (docs.stripe.com/currencies, special cases).
 _DECIMALS: Final = {"ISK": 2, "UGX": 2, "MGA": 0}
@@ -98,9 +97,15 @@ class _Refund(Struct, frozen=True):
 class Stripe:
     """Stripe by its library; raises WrongUsage where it is not set up."""
 
-    def __init__(self, settings: PaymentSettings) -> None:
-        self._settings = settings
-        self._key = read_key(settings)
+    def __init__(
+        self,
+        settings: PaymentSettings,
+        *,
+        seconds: tuple[float, float] = _SECONDS,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._settings, self._seconds = settings, seconds
+        self._key = read_key(settings, environment)
         self._client: Any = None
 
     def __repr__(self) -> str:
@@ -167,13 +172,15 @@ class Stripe:
             reference = back.reference
             read = self._call(lambda client: client.v1.refunds.retrieve(reference))
             return Unknown(read.why) if isinstance(read, No) else self._paid_back(back, read)
-        known = self._call(lambda client: self._refunds_of(client, back))
-        if isinstance(known, (No, Unknown)):
-            return known if isinstance(known, Unknown) else Unknown(known.why)
-        if known:
-            return self._paid_back(back, known[0])
-        if back.asked_at - back.created_at > _KEY_LASTS:
-            return No("Stripe knows nothing of it")
+        if back.again:
+            # What was sent under a key may be known though the key is not any more: sent again, it would go back twice.
+            known = self._call(lambda client: self._refunds_of(client, back))
+            if isinstance(known, (No, Unknown)):
+                return Unknown(known.why)
+            if known:
+                return self._paid_back(back, known[0])
+            if back.asked_at - back.created_at > _KEY_LASTS:
+                return No("Stripe knows nothing of it")
         parameters = {
             "payment_intent": back.charge,
             "amount": amount,
@@ -284,7 +291,7 @@ class Stripe:
             self._key,
             base_addresses=addresses,
             max_network_retries=1,
-            http_client=stripe.RequestsClient(timeout=(_CONNECT_SECONDS, _READ_SECONDS)),
+            http_client=stripe.RequestsClient(timeout=self._seconds),
         )
 
 

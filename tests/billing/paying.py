@@ -1,0 +1,107 @@
+"""What tests of payments by Stripe share: a session that pays through the test provider, and what must always hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from msgspec.structs import replace
+
+from smartsub_tui.billing.providers import Provider, Talk, hold
+from smartsub_tui.billing.providers.manual import ByHand
+from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe
+from smartsub_tui.billing.session import Session
+from smartsub_tui.billing.sweep import Swept, sweep
+from smartsub_tui.config import PaymentSettings
+from smartsub_tui.data.fields import from_microseconds
+from smartsub_tui.data.models import Payment, Refund
+from smartsub_tui.data.vocabulary import PaymentState, ProviderName, RefundState
+from tests.providers import StripeServer
+from tests.support import FixedClock
+
+T = TypeVar("T")
+
+SECONDS = (1.0, 0.25)  # what is held by the test provider is given up after so long
+
+
+def paying_by(session: Session, server: StripeServer) -> Session:
+    """The same session, with the test provider for Stripe."""
+    payments = PaymentSettings(return_url="https://example.com/paid", stripe_url=server.url)
+    stripe = Stripe(payments, seconds=SECONDS, environment={KEY_VARIABLE: server.key})
+    by_hand = ByHand()
+
+    def provider(name: ProviderName) -> Provider:
+        return stripe if name is ProviderName.STRIPE else by_hand
+
+    return replace(session, settings=replace(session.settings, payments=payments), providers=provider)
+
+
+def held(session: Session, talk: Talk[T]) -> T:
+    """What comes of a talk."""
+    return hold(session.database, session.providers, talk)
+
+
+def swept(session: Session) -> Swept:
+    return held(session, sweep(session))
+
+
+def settle_all(session: Session, clock: FixedClock) -> None:
+    """The sweep runs whenever something is due, until nothing is: by then all is asked that is asked by itself."""
+    for _ in range(200):
+        soonest = session.database.execute_sql(
+            "SELECT min(at) FROM (SELECT min(ask_at) AS at FROM payment UNION ALL SELECT min(ask_at) FROM refund"
+            " UNION ALL SELECT min(pay_by) FROM orders WHERE status = 'processing')"
+        ).fetchone()[0]
+        if soonest is None:
+            return
+        clock.put(max(clock.now() + timedelta(minutes=1), from_microseconds(soonest)))
+        swept(session)
+    raise AssertionError("the sweep never comes to an end")
+
+
+# Of the database alone: each of these finds a row that must not be.
+_WRONG: Final = (
+    "SELECT order_id FROM payment WHERE state IN ('created', 'sent', 'pending', 'unknown') GROUP BY 1 HAVING count(*) > 1",
+    "SELECT id FROM orders o WHERE (status = 'succeed') <> (SELECT count(*) FROM invoice i WHERE i.order_id = o.id"
+    " AND i.kind = 'invoice')",
+    "SELECT l.id FROM order_line l JOIN orders o ON o.id = l.order_id"
+    " WHERE (o.status = 'succeed') <> (l.applied_on IS NOT NULL)",
+    "SELECT id FROM orders o WHERE (SELECT count(*) FROM claim c WHERE c.order_id = o.id) <>"
+    " CASE WHEN status IN ('processing', 'system_processing')"
+    " THEN (SELECT count(*) FROM order_line l WHERE l.order_id = o.id) ELSE 0 END",
+    "SELECT id FROM orders o WHERE status = 'system_processing' AND NOT EXISTS (SELECT 1 FROM payment p"
+    " WHERE p.order_id = o.id AND p.state IN ('pending', 'unknown'))",
+    "SELECT 1 FROM invoice WHERE kind = 'invoice' GROUP BY series, year HAVING max(sequence) <> count(*)",
+)
+
+
+def check(session: Session, server: StripeServer) -> None:
+    """What holds between any two steps, whatever failed: of the database by itself, and of what the provider took."""
+    for wrong in _WRONG:
+        assert session.database.execute_sql(wrong).fetchall() == [], wrong
+    # A session takes money once.
+    charges = server.books.paid()
+    assert len({charge.payment_intent for charge in charges}) == len(charges)
+
+
+def check_settled(session: Session, server: StripeServer) -> None:
+    """What holds when the provider is back and all was asked: all its money is known here, and nothing is open."""
+    check(session, server)
+    known = {
+        payment.charge: payment
+        for payment in Payment.select().where(Payment.provider == ProviderName.STRIPE)
+        if payment.charge is not None and payment.state in (PaymentState.SUCCEEDED, PaymentState.REFUNDED)
+    }
+    charges = {charge.payment_intent: charge for charge in server.books.paid()}
+    assert set(charges) == set(known)
+    back: Counter[str] = Counter()
+    for refund in Refund.select():
+        assert not refund.state.is_live or refund.state is RefundState.PENDING
+        if refund.state is RefundState.SUCCEEDED and (refund.reference or "").startswith("re_"):
+            back[refund.payment.charge or ""] += refund.amount
+    for intent, charge in charges.items():
+        assert charge.amount_refunded == back[intent]
+    assert not [payment for payment in Payment.select() if payment.state is PaymentState.CREATED]
+    now = session.clock.now().timestamp()
+    assert not [each for each in server.books.sessions.values() if each.status == "open" and each.expires_at > now]

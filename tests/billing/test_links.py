@@ -1,0 +1,778 @@
+"""Payment links: opened, heard of, ended; whatever fails on the way, money is taken once and never lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from smartsub_tui.billing import links, orders, payments, refunds
+from smartsub_tui.billing.details import read_order
+from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.providers import step
+from smartsub_tui.billing.session import Session
+from smartsub_tui.billing.terms import Months
+from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
+from smartsub_tui.data.order_records import OrderDetails
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, RefundState, Role, Trigger
+from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
+from tests.billing.paying import check, check_settled, held, paying_by, settle_all, swept
+from tests.providers import Call, Fault, StripeServer, pay, running
+from tests.support import NOW, FixedClock, add_office, add_people, add_prices, as_role, claimed, dump, expiry
+
+PROCESSING, SYSTEM, SUCCEED, FAILED, TIME_OUT, CANCEL = OrderStatus
+SOON, LATER = date(2026, 12, 22), date(2027, 1, 22)
+
+
+@pytest.fixture
+def server(clock: FixedClock) -> Iterator[StripeServer]:
+    with running(clock=clock) as made:
+        yield made
+
+
+@pytest.fixture
+def paying(session: Session, server: StripeServer) -> Session:
+    add_prices()
+    add_people(add_office(), "u1", "u2", expires_on=SOON)
+    return paying_by(session, server)
+
+
+@pytest.fixture
+def number(paying: Session) -> str:
+    return orders.renew(paying, "Oak House", ["u1"], Months(1)).order.number
+
+
+def now_is(session: Session, number: str) -> OrderDetails:
+    return read_order(number, session.clock.now(), session.settings)
+
+
+def opened(session: Session, number: str) -> OrderDetails:
+    return held(session, links.open_link(session, number)).order
+
+
+def link_of(order: OrderDetails) -> str:
+    (link,) = [each.link for each in order.payments if each.state is PaymentState.SENT]
+    assert link is not None
+    return link
+
+
+def states(order: OrderDetails) -> list[PaymentState]:
+    return [each.state for each in order.payments]
+
+
+def actions(order: OrderDetails) -> list[str]:
+    return [event.action for event in order.events]
+
+
+def ended(session: Session, trigger: Trigger, number: str, act: Any, **options: Any) -> Any:
+    return held(session, links.without_link(session, trigger, number, act, **options))
+
+
+# Opening, paying
+
+
+def test_a_link_is_opened_paid_and_heard_of(paying: Session, number: str, server: StripeServer) -> None:
+    order = opened(paying, number)
+    assert (order.status, states(order)) == (PROCESSING, [PaymentState.SENT])
+    (payment,) = order.payments
+    assert payment.provider is ProviderName.STRIPE
+    assert payment.link is not None
+    assert 350 <= len(payment.link) <= 400
+    assert payment.expires_at is not None
+    assert payment.expires_at <= NOW + timedelta(hours=24)
+    assert pay(payment.link).status == 200
+    assert now_is(paying, number).status is PROCESSING  # nobody has told us yet
+    order = held(paying, links.ask_order(paying, number))
+    assert (order.status, states(order)) == (SUCCEED, [PaymentState.SUCCEEDED])
+    assert order.invoice is not None
+    assert order.payments[0].reference is not None
+    assert order.payments[0].reference.startswith("pi_")
+    assert (expiry("u1"), expiry("u2")) == (LATER, SOON)
+    assert actions(order) == ["create", "begin_link", "link", "arrive"]
+    check_settled(paying, server)
+
+
+def test_what_who_pays_sees_adds_up_to_the_total(paying: Session) -> None:
+    made = orders.renew(paying, "Oak House", ["u1", "u2"], Months(3)).order
+    items = links.items_of(Order.get(Order.number == made.number))
+    assert [(item.name, item.quantity, item.price) for item in items] == [
+        ("app, renewal by the month, 3 months", 2, 1500),
+        ("Tax 19 %", 1, 570),
+    ]
+    assert sum(item.quantity * item.price for item in items) == made.total.amount
+
+
+def test_the_link_that_is_open_is_shown_again_not_doubled(paying: Session, number: str, server: StripeServer) -> None:
+    first = link_of(opened(paying, number))
+    before = dump(paying.database)
+    assert link_of(opened(paying, number)) == first
+    assert dump(paying.database) == before
+    assert [call for call, _ in server.faults.seen] == [Call.CREATE, Call.RETRIEVE]
+
+
+@pytest.mark.parametrize(
+    ("within", "end", "moved"),
+    [
+        (timedelta(minutes=5), links.SHORTEST, True),
+        (timedelta(hours=2), timedelta(hours=2), False),
+        (timedelta(days=3), links.LONGEST, False),
+    ],
+)
+def test_a_link_ends_when_the_order_can_no_longer_be_paid(
+    paying: Session, within: timedelta, end: timedelta, moved: bool
+) -> None:
+    settings = replace(paying.settings, orders=replace(paying.settings.orders, pay_within=within))
+    session = replace(paying, settings=settings)
+    number = orders.renew(session, "Oak House", ["u1"], Months(1)).order.number
+    order = opened(session, number)
+    assert order.payments[0].expires_at == NOW + end
+    assert order.pay_by == (NOW + end if moved else NOW + within)
+    (begun,) = [event for event in order.events if event.action == "begin_link"]
+    assert isinstance(begun.after, dict)
+    assert ("pay_by" in begun.after) == moved
+
+
+def test_a_failed_order_is_paid_by_a_new_link(paying: Session, number: str, server: StripeServer) -> None:
+    url = link_of(opened(paying, number))
+    assert pay(url, card="delayed").status == 200
+    order = held(paying, links.ask_order(paying, number))
+    assert (order.status, states(order)) == (SYSTEM, [PaymentState.PENDING])
+    server.books.settle(server.books.charges[next(iter(server.books.charges))].payment_intent, succeeded=False)
+    order = held(paying, links.ask_order(paying, number))
+    assert (order.status, states(order)) == (FAILED, [PaymentState.DECLINED])
+    assert claimed(number) == []
+    order = opened(paying, number)
+    assert (order.status, states(order)) == (PROCESSING, [PaymentState.DECLINED, PaymentState.SENT])
+    assert claimed(number) == ["u1"]
+    pay(link_of(order))
+    swept_later(paying, 1)
+    assert now_is(paying, number).status is SUCCEED
+    check_settled(paying, server)
+
+
+def swept_later(session: Session, minutes: float) -> None:
+    clock: Any = session.clock
+    clock.advance(minutes=minutes)
+    swept(session)
+
+
+def test_delayed_money_is_waited_for_and_applied(paying: Session, number: str, server: StripeServer) -> None:
+    pay(link_of(opened(paying, number)), card="delayed")
+    swept_later(paying, 1)
+    assert now_is(paying, number).status is SYSTEM
+    (charge,) = server.books.charges.values()
+    server.books.settle(charge.payment_intent, succeeded=True)
+    swept_later(paying, 1)
+    order = now_is(paying, number)
+    assert (order.status, order.late) == (SUCCEED, False)
+    check_settled(paying, server)
+
+
+def test_a_delayed_payment_that_was_declined_before_anyone_asked(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    pay(link_of(opened(paying, number)), card="delayed")
+    (charge,) = server.books.charges.values()
+    server.books.settle(charge.payment_intent, succeeded=False)
+    swept_later(paying, 1)
+    assert now_is(paying, number).status is FAILED
+
+
+def test_a_declined_card_leaves_the_link_open(paying: Session, number: str) -> None:
+    url = link_of(opened(paying, number))
+    pay(url, card="declined")
+    assert held(paying, links.ask_order(paying, number)).status is PROCESSING
+    assert pay(url).status == 200
+    assert held(paying, links.ask_order(paying, number)).status is SUCCEED
+
+
+def test_a_link_for_an_order_that_cannot_be_paid_asks_nobody(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    payments.cancel(paying, number, "mistake")
+    with pytest.raises(Refused, match="cannot be paid by a link: it was cancelled"):
+        opened(paying, number)
+    with pytest.raises(NotFound):
+        opened(paying, "nothing")
+    with pytest.raises(NotAllowed):
+        opened(as_role(paying, Role.VIEWER), number)
+    assert server.faults.seen == []
+
+
+def test_a_dry_run_stores_nothing_and_asks_nobody(paying: Session, number: str, server: StripeServer) -> None:
+    before = dump(paying.database)
+    paid = held(paying, links.open_link(paying, number, dry_run=True))
+    assert states(paid.order) == [PaymentState.CREATED]
+    opened(paying, number)
+    before = dump(paying.database)
+    cancel = lambda: payments.cancel(paying, number, "why", dry_run=True)  # noqa: E731
+    assert ended(paying, Trigger.CANCEL, number, cancel, dry_run=True).status is CANCEL
+    assert dump(paying.database) == before
+    assert [call for call, _ in server.faults.seen] == [Call.CREATE]
+
+
+def test_a_repeated_request_opens_no_second_link(paying: Session, number: str, server: StripeServer) -> None:
+    first = held(paying, links.open_link(paying, number, request_id="r1")).order
+    pay(link_of(first))
+    again = held(paying, links.open_link(paying, number, request_id="r1")).order
+    assert again.status is SUCCEED
+    assert len(server.books.sessions) == 1
+
+
+def test_without_a_key_nothing_is_begun(session: Session, paying: Session, number: str) -> None:
+    before = dump(session.database)
+    with pytest.raises(WrongUsage, match="Stripe is not set up"):
+        held(session, links.open_link(session, number))
+    assert dump(session.database) == before
+
+
+def test_no_provider_is_called_in_a_transaction(paying: Session, number: str) -> None:
+    talk = links.open_link(paying, number)
+    with paying.database.writing(), pytest.raises(AssertionError, match="Create was called in a transaction"):
+        step(paying.database, talk, None)
+
+
+# Ending a link
+
+
+@pytest.mark.parametrize("how", ["cancel", "delete", "manual", "bank", "confirm"])
+def test_a_link_is_ended_before_anything_else_is_done(
+    paying: Session, number: str, server: StripeServer, how: str
+) -> None:
+    url = link_of(opened(paying, number))
+    acts: dict[str, tuple[Trigger, Any, OrderStatus]] = {
+        "cancel": (Trigger.CANCEL, lambda: payments.cancel(paying, number, "why"), CANCEL),
+        "delete": (Trigger.DELETE, lambda: payments.delete(paying, number, "why"), CANCEL),
+        "manual": (Trigger.PAY, lambda: payments.pay(paying, number, Manual("R")), SUCCEED),
+        "bank": (Trigger.PAY, lambda: payments.pay(paying, number, BankTransfer()), PROCESSING),
+        "confirm": (Trigger.CONFIRM, lambda: payments.confirm(paying, number, Manual("R")), SUCCEED),
+    }
+    trigger, act, status = acts[how]
+    ended(paying, trigger, number, act)
+    order = now_is(paying, number)
+    assert order.status is status
+    assert states(order)[0] is PaymentState.EXPIRED
+    assert pay(url).status in (409, 410)
+    check_settled(paying, server)
+
+
+@pytest.mark.parametrize("trigger", [Trigger.CANCEL, Trigger.PAY])
+def test_what_was_paid_meanwhile_is_not_cancelled_and_not_paid_twice(
+    paying: Session, number: str, server: StripeServer, trigger: Trigger
+) -> None:
+    pay(link_of(opened(paying, number)))
+    act: Any = {
+        Trigger.CANCEL: lambda: payments.cancel(paying, number, "why"),
+        Trigger.PAY: lambda: payments.pay(paying, number, Manual("R")),
+    }[trigger]
+    with pytest.raises(Refused, match="it is already paid"):
+        ended(paying, trigger, number, act)
+    assert now_is(paying, number).status is SUCCEED
+    check_settled(paying, server)
+
+
+def test_what_would_be_refused_even_so_ends_no_link(paying: Session, number: str, server: StripeServer) -> None:
+    opened(paying, number)
+    Order.update(deleted_at=None, history=False).execute()
+    Subscription.update(expires_on=None, activated_on=None, anchor_day=None).execute()
+    with pytest.raises(Refused, match="is not activated"):
+        ended(paying, Trigger.PAY, number, lambda: payments.pay(paying, number, Manual("R")))
+    with pytest.raises(NotAllowed):
+        ended(as_role(paying, Role.OPERATOR), Trigger.CANCEL, number, lambda: None)
+    assert Call.EXPIRE not in [call for call, _ in server.faults.seen]
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.ERROR_AFTER, Fault.HTML])
+def test_where_the_end_of_a_link_is_not_heard_the_order_waits(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock, fault: Fault
+) -> None:
+    opened(paying, number)
+    server.faults.always(fault)
+    with pytest.raises(Refused, match="money is in flight"):
+        ended(paying, Trigger.CANCEL, number, lambda: payments.cancel(paying, number, "why"))
+    order = now_is(paying, number)
+    assert (order.status, states(order)) == (SYSTEM, [PaymentState.UNKNOWN])
+    server.faults.clear()
+    settle_all(paying, clock)
+    assert now_is(paying, number).status is TIME_OUT
+    check_settled(paying, server)
+
+
+# No answer
+
+
+def test_a_link_whose_creation_was_not_answered_is_found_again(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    server.faults.always(Fault.RESET_AFTER, Call.CREATE)
+    with pytest.raises(Unavailable, match="no answer about the payment link"):
+        opened(paying, number)
+    order = now_is(paying, number)
+    assert (order.status, states(order)) == (SYSTEM, [PaymentState.UNKNOWN])
+    server.faults.clear()
+    swept_later(paying, 1)
+    order = now_is(paying, number)
+    assert (order.status, states(order)) == (PROCESSING, [PaymentState.SENT])
+    assert len(server.books.sessions) == 1
+    pay(link_of(order))
+    swept_later(paying, 1)
+    assert now_is(paying, number).status is SUCCEED
+
+
+def test_a_link_that_was_never_made_is_looked_for_once_more(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    server.faults.always(Fault.RESET_BEFORE, Call.CREATE)
+    with pytest.raises(Unavailable):
+        opened(paying, number)
+    server.faults.clear()
+    swept_later(paying, 1)
+    order = now_is(paying, number)
+    assert (order.status, states(order)) == (PROCESSING, [PaymentState.NOT_SENT])
+    payment = Payment.get()
+    assert payment.ask_at > payment.expires_at
+    assert link_of(opened(paying, number))
+    settle_all(paying, clock)
+    assert Payment.select().where(Payment.ask_at.is_null(False)).count() == 0
+    check_settled(paying, server)
+
+
+def test_an_unanswered_link_that_turns_up_late_is_ended(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    server.faults.always(Fault.RESET_AFTER, Call.CREATE)
+    with pytest.raises(Unavailable):
+        opened(paying, number)
+    server.faults.clear()
+    (session_there,) = server.books.sessions.values()
+    hidden = session_there.metadata.pop("smartsub_key")
+    swept_later(paying, 1)
+    assert states(now_is(paying, number)) == [PaymentState.NOT_SENT]
+    session_there.metadata["smartsub_key"] = hidden
+    session_there.expires_at += 10**6
+    settle_all(paying, clock)
+    assert session_there.status == "expired"
+    check_settled(paying, server)
+
+
+def test_a_definite_refusal_begins_nothing(paying: Session, number: str, server: StripeServer) -> None:
+    server.key = "sk_test_another"
+    with pytest.raises(Refused, match="Stripe refuses the key"):
+        opened(paying, number)
+    order = now_is(paying, number)
+    assert (order.status, states(order)) == (PROCESSING, [PaymentState.NOT_SENT])
+    payments.pay(paying, number, Manual("R"))
+
+
+def test_a_payment_that_its_process_left_behind_is_heard_of(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    talk = links.open_link(paying, number)
+    step(paying.database, talk, None)
+    talk.close()  # the process died before the call
+    assert states(now_is(paying, number)) == [PaymentState.CREATED]
+    with pytest.raises(Refused, match=r"under way \(created\)"):
+        opened(paying, number)
+    with pytest.raises(Refused, match=r"under way \(created\)"):
+        ended(paying, Trigger.CANCEL, number, lambda: payments.cancel(paying, number, "why"))
+    assert held(paying, links.ask_order(paying, number)).status is PROCESSING
+    clock.advance(minutes=2)
+    ended(paying, Trigger.CANCEL, number, lambda: payments.cancel(paying, number, "why"))
+    assert now_is(paying, number).status is CANCEL
+    settle_all(paying, clock)
+    check_settled(paying, server)
+
+
+def test_a_look_that_is_not_answered_leaves_an_open_link_as_it_is(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    opened(paying, number)
+    server.faults.always(Fault.REFUSED)
+    assert held(paying, links.ask_order(paying, number)).status is PROCESSING
+    swept_later(paying, 1)
+    order = now_is(paying, number)
+    assert (order.status, states(order)) == (PROCESSING, [PaymentState.SENT])
+
+
+def test_after_the_last_time_it_is_left_to_a_person(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    opened(paying, number)
+    server.faults.always(Fault.REFUSED)
+    settle_all(paying, clock)
+    order = now_is(paying, number)
+    assert (order.status, states(order)) == (SYSTEM, [PaymentState.UNKNOWN])
+    assert Payment.get().ask_at is None
+    asked = len(server.faults.seen)
+    swept_later(paying, 10**5)
+    assert len(server.faults.seen) == asked
+    server.faults.clear()
+    assert held(paying, links.ask_order(paying, number)).status is PROCESSING  # who looks, asks
+    swept(paying)
+    assert now_is(paying, number).status is TIME_OUT
+
+
+# Late, wrong, second
+
+
+def test_money_that_came_in_time_but_was_heard_of_late_is_applied(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    url = link_of(opened(paying, number))
+    pay(url)
+    server.faults.always(Fault.REFUSED)
+    clock.advance(hours=30)
+    swept(paying)
+    assert now_is(paying, number).status is SYSTEM
+    server.faults.clear()
+    settle_all(paying, clock)
+    order = now_is(paying, number)
+    assert (order.status, order.late) == (SUCCEED, False)
+    check_settled(paying, server)
+
+
+def test_money_for_an_order_whose_people_went_waits_and_is_paid_back(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    pay(link_of(opened(paying, number)))
+    Subscription.update(expires_on=None, activated_on=None, anchor_day=None).execute()
+    swept_later(paying, 1)
+    order = now_is(paying, number)
+    assert (order.status, [str(money) for money in order.unapplied]) == (PROCESSING, ["EUR 5.95"])
+    (arrived,) = [event for event in order.events if event.action == "arrive"]
+    assert isinstance(arrived.after, dict)
+    assert "not activated" in str(arrived.after["recorded"])
+    held(paying, refunds.refund(paying, number, "nobody is left"))
+    order = now_is(paying, number)
+    assert (states(order), order.unapplied) == ([PaymentState.REFUNDED], ())
+    settle_all(paying, clock)
+    check_settled(paying, server)
+    (charge,) = server.books.paid()
+    assert charge.amount_refunded == charge.amount
+
+
+@pytest.mark.parametrize("fault", [Fault.WRONG_AMOUNT, Fault.WRONG_CURRENCY])
+def test_another_amount_than_the_order_s_waits(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock, fault: Fault
+) -> None:
+    url = link_of(opened(paying, number))
+    server.faults.plan(Call.PAY, fault)
+    pay(url)
+    settle_all(paying, clock)
+    order = now_is(paying, number)
+    assert (order.status, expiry("u1"), len(order.unapplied)) == (TIME_OUT, SOON, 1)
+    assert order.unapplied[0] != order.total
+    with pytest.raises(Refused, match="the money that waits is not EUR"):
+        payments.apply(paying, number)
+    check_settled(paying, server)
+
+
+def test_an_amount_that_was_told_wrong_once_is_put_right(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    pay(link_of(opened(paying, number)))
+    server.faults.plan(Call.RETRIEVE, Fault.WRONG_AMOUNT)
+    clock.advance(minutes=1)
+    swept(paying)
+    assert [str(money) for money in now_is(paying, number).unapplied] != []
+    settle_all(paying, clock)
+    order = now_is(paying, number)
+    assert (order.status, order.unapplied, expiry("u1")) == (SUCCEED, (), LATER)
+    check_settled(paying, server)
+
+
+@pytest.mark.parametrize("fault", [Fault.WRONG_AMOUNT, Fault.WRONG_CURRENCY])
+def test_a_link_that_asks_for_another_amount_is_not_shown(
+    paying: Session, number: str, server: StripeServer, fault: Fault
+) -> None:
+    server.faults.plan(Call.CREATE, fault)
+    with pytest.raises(Unavailable):
+        opened(paying, number)
+    assert now_is(paying, number).payments[0].link is None
+
+
+def test_what_someone_confirmed_is_the_same_money(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    pay(link_of(opened(paying, number)), card="delayed")
+    held(paying, links.ask_order(paying, number))
+    payments.confirm(paying, number, Manual("seen in the account"))
+    assert now_is(paying, number).status is SUCCEED
+    (charge,) = server.books.charges.values()
+    server.books.settle(charge.payment_intent, succeeded=True)
+    settle_all(paying, clock)
+    order = now_is(paying, number)
+    assert (order.status, states(order), expiry("u1")) == (SUCCEED, [PaymentState.SUCCEEDED], LATER)
+    assert order.unapplied == ()
+    assert order.payments[0].reference == "seen in the account"
+    assert not Payment.get().contested
+    check_settled(paying, server)
+
+
+def test_what_someone_confirmed_and_the_provider_denies_needs_a_person(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    pay(link_of(opened(paying, number)), card="delayed")
+    held(paying, links.ask_order(paying, number))
+    payments.confirm(paying, number, Manual("seen in the account"))
+    (charge,) = server.books.charges.values()
+    server.books.settle(charge.payment_intent, succeeded=False)
+    settle_all(paying, clock)
+    assert now_is(paying, number).status is SUCCEED
+    assert Payment.get().contested
+    from smartsub_tui.data.filters import Moment, parse_orders
+    from smartsub_tui.data.queries import search_orders
+
+    found = search_orders(parse_orders("is:stuck"), Moment(clock.now(), "UTC"))
+    assert [order.number for order in found.rows] == [number]
+
+
+# Paying back
+
+
+def waiting_money(session: Session, number: str) -> None:
+    """Money for the order that cannot be applied."""
+    pay(link_of(opened(session, number)))
+    Subscription.update(expires_on=None, activated_on=None, anchor_day=None).execute()
+    swept_later(session, 1)
+    assert now_is(session, number).unapplied
+
+
+@pytest.mark.parametrize("call", [Call.REFUND, Call.REFUND_LIST])
+@pytest.mark.parametrize("fault", [fault for fault in Fault if not fault.holds and fault is not Fault.FORGOTTEN_KEY])
+def test_whatever_fails_money_goes_back_once(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock, call: Call, fault: Fault
+) -> None:
+    waiting_money(paying, number)
+    server.faults.always(fault, call)
+    held(paying, refunds.refund(paying, number, "why"))
+    with contextlib.suppress(Refused):  # just being paid back, or found to be
+        held(paying, refunds.refund(paying, number, "why"))
+    server.faults.clear()
+    server.books.keys.forget_all()
+    settle_all(paying, clock)
+    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
+    (charge,) = server.books.paid()
+    assert charge.amount_refunded == charge.amount
+    assert len(server.books.refunds) == 1
+    check_settled(paying, server)
+
+
+def state_of_refund() -> RefundState:
+    state: RefundState = Refund.select().order_by(Refund.id.desc()).get().state
+    return state
+
+
+def test_a_refund_that_is_declined_can_be_paid_out_by_hand(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    waiting_money(paying, number)
+    server.key = "sk_test_another"
+    held(paying, refunds.refund(paying, number, "why"))
+    settle_all(paying, clock)
+    order = now_is(paying, number)
+    assert order.unapplied
+    held(paying, refunds.refund(paying, number, "why", reference="cash, receipt 9"))
+    order = now_is(paying, number)
+    assert (order.unapplied, states(order)) == ((), [PaymentState.REFUNDED])
+    assert server.books.refunds == {}
+
+
+def test_a_refund_on_its_way_is_waited_for(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    waiting_money(paying, number)
+    server.books.refunds_wait = True
+    held(paying, refunds.refund(paying, number, "why"))
+    assert state_of_refund() is RefundState.PENDING
+    swept_later(paying, 1)
+    assert state_of_refund() is RefundState.PENDING
+    (refund,) = server.books.refunds
+    server.books.settle(refund, succeeded=True)
+    settle_all(paying, clock)
+    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
+    check_settled(paying, server)
+
+
+def test_what_came_by_hand_goes_back_by_hand(paying: Session, number: str, server: StripeServer) -> None:
+    payments.pay(paying, number, Manual("R", 100))
+    held(paying, refunds.refund(paying, number, "too little", reference="cash"))
+    order = now_is(paying, number)
+    assert (order.status, states(order), order.unapplied) == (PROCESSING, [PaymentState.REFUNDED], ())
+    with pytest.raises(Refused, match="no money of it waits"):
+        held(paying, refunds.refund(paying, number, "again"))
+    assert server.faults.seen == []
+
+
+# The sweep
+
+
+def test_a_sweep_says_what_it_did(paying: Session, number: str, clock: FixedClock) -> None:
+    pay(link_of(opened(paying, number)))
+    clock.advance(minutes=1)
+    done = swept(paying)
+    assert (done.timed_out, [(each.number, each.before, each.after) for each in done.payments]) == (
+        0,
+        [(number, "sent", "succeeded")],
+    )
+    assert swept(paying) == replace(done, payments=())
+
+
+def test_a_provider_that_does_not_answer_is_left_for_the_next_time(
+    paying: Session, server: StripeServer, clock: FixedClock
+) -> None:
+    add_people(add_office("Ash"), *(f"a{place}" for place in range(6)), expires_on=SOON)
+    numbers = [orders.renew(paying, "Ash", [f"a{place}"], Months(1)).order.number for place in range(6)]
+    server.faults.always(Fault.RESET_AFTER, Call.CREATE)
+    for each in numbers:
+        with pytest.raises(Unavailable):
+            opened(paying, each)
+    server.faults.always(Fault.REFUSED)
+    clock.advance(minutes=1)
+    first = swept(paying)
+    assert [each.number for each in first.payments] == numbers[:3]
+    assert first.waiting == {"Stripe does not answer": 3}
+    second = swept(paying)
+    assert [each.number for each in second.payments] == numbers[3:]
+    server.faults.clear()
+    settle_all(paying, clock)
+    check_settled(paying, server)
+
+
+def test_without_a_key_the_sweep_goes_on_with_the_rest(
+    session: Session, paying: Session, number: str, clock: FixedClock
+) -> None:
+    opened(paying, number)
+    clock.advance(days=2)
+    other = orders.renew(session, "Oak House", ["u2"], Months(1)).order.number
+    clock.advance(days=2)
+    done = swept(session)
+    assert list(done.waiting.values()) == [1]
+    assert "not set up" in next(iter(done.waiting))
+    assert now_is(session, other).status is TIME_OUT
+    assert now_is(session, number).status is PROCESSING
+
+
+def test_two_sweeps_at_once_ask_once(paying: Session, number: str, server: StripeServer, clock: FixedClock) -> None:
+    from smartsub_tui.billing.sweep import sweep
+
+    pay(link_of(opened(paying, number)))
+    clock.advance(minutes=1)
+    one = sweep(paying)
+    call, _ = step(paying.database, one, None)
+    assert call is not None
+    before = len(server.faults.seen)
+    assert swept(paying).payments == ()
+    assert len(server.faults.seen) == before
+    answer = call.put_to(paying.providers(ProviderName.STRIPE))
+    assert step(paying.database, one, answer)[0] is None
+    assert now_is(paying, number).status is SUCCEED
+
+
+def test_what_is_due_and_has_an_open_link_is_ended_then_timed_out(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    opened(paying, number)
+    clock.advance(hours=24)
+    done = swept(paying)
+    assert (now_is(paying, number).status, done.timed_out) == (TIME_OUT, 1)
+    check_settled(paying, server)
+
+
+# Every fault at every call
+
+
+OUR_CALLS = (Call.CREATE, Call.RETRIEVE, Call.LIST, Call.EXPIRE)
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("call", [*OUR_CALLS, Call.PAY])
+def test_every_fault_at_every_call(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock, call: Call, fault: Fault, lasting: bool
+) -> None:
+    """Order, link, look, pay, look, cancel: one charge or none, and all is settled when the provider is back."""
+    if lasting:
+        server.faults.always(fault, call)
+    else:
+        server.faults.plan(call, fault)
+    for act in (
+        lambda: opened(paying, number),
+        lambda: held(paying, links.ask_order(paying, number)),
+        lambda: swept_later(paying, 1),
+        lambda: pays(paying, number, server),
+        lambda: held(paying, links.ask_order(paying, number)),
+        lambda: ended(paying, Trigger.CANCEL, number, lambda: payments.cancel(paying, number, "why")),
+        lambda: swept_later(paying, 1),
+    ):
+        with contextlib.suppress(Refused, Unavailable):
+            act()
+        check(paying, server)
+    server.faults.clear()
+    settle_all(paying, clock)
+    check_settled(paying, server)
+    charges, order = server.books.paid(), now_is(paying, number)
+    assert len(charges) <= 1
+    right = [charge for charge in charges if (charge.amount, charge.currency) == (595, "eur")]
+    # It was cancelled while the provider told of another amount: its money waits.
+    applied = bool(right) and order.status is not CANCEL
+    assert (order.status is SUCCEED) == applied
+    assert expiry("u1") == (LATER if applied else SOON)
+    assert len(order.unapplied) == len(charges) - applied
+    assert order.status in (SUCCEED, CANCEL, TIME_OUT)
+
+
+def pays(session: Session, number: str, server: StripeServer) -> None:
+    """The customer pays behind the link, if there is one, and tries again where the page does not come."""
+    order = now_is(session, number)
+    for payment in order.payments:
+        if payment.state is PaymentState.SENT and payment.link:
+            for _ in range(2):
+                try:
+                    with_release(server, payment.link)
+                except OSError:
+                    continue
+                break
+
+
+def with_release(server: StripeServer, url: str) -> None:
+    import threading
+
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            pay(url)
+        except OSError:
+            pass
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not done.wait(0.05):
+        server.faults.release()
+    thread.join()
+
+
+def test_no_key_and_no_card_number_is_stored(paying: Session, number: str, server: StripeServer) -> None:
+    from tests.providers import CARD_NUMBER
+
+    for fault in (Fault.ERROR_BEFORE, Fault.HTML, Fault.BAD_GATEWAY):
+        server.faults.always(fault)
+        with pytest.raises((Unavailable, Refused)) as caught:
+            opened(paying, number)
+        text = f"{caught.value.message} {caught.value.__cause__!r} {caught.value.__context__!r}"
+        assert server.key not in text
+        assert CARD_NUMBER not in text
+    stored = repr(dump(paying.database))
+    assert server.key not in stored
+    assert CARD_NUMBER not in stored
+    assert AuditEvent.select().count()
+    assert server.key not in repr(paying.providers(ProviderName.STRIPE))
+    assert server.key not in repr(os.environ)
