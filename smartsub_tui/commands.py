@@ -125,7 +125,8 @@ _ALL: Final = (
     Command("billing", "b", "b", "billing", "Go to the billing system: its address and QR."),
     Command("copy", "y", "y", "copy", "The order's number, or the address, to the terminal's clipboard."),
     Command("full_screen", "f", "f", "full screen", "The QR code on the whole screen; any key goes back."),
-    Command("pay", "p", "p", "pay", "Pay the order with money that is here.", True, Trigger.PAY),
+    Command("bank_instead", "m", "m", "bank transfer", "Pay by bank transfer instead; the link is ended first.", True),
+    Command("pay", "p", "p", "pay", "Pay the order: money that is here, a link, a transfer.", True, Trigger.PAY),
     Command("confirm", "c", "c", "confirm", "Say that the money for the order came.", True, Trigger.CONFIRM),
     Command("fail", "f", "f", "fail", "Mark the order as Failed.", True, Trigger.FAIL),
     Command("again", "r", "r", "order again", "A new order for the same people at today's price.", True, Trigger.AGAIN),
@@ -237,8 +238,9 @@ OF_SCREEN: Final[Mapping[str, tuple[str, ...]]] = {
         "filter",
         "back",
     ),
-    "Pay": ("way_after", "way_before"),
+    "Pay": ("way_after", "way_before", "full_screen"),
     "Take back": ("mark", "mark_all", "down", "up", "first", "last", "next_field"),
+    "Payment link": ("copy", "full_screen", "bank_instead", "invoice", "back"),
     "Billing system": ("copy", "full_screen", "back"),
     "Messages": ("down", "up", "first", "last", "back"),
     "Help": ("down", "up", "first", "last", "back"),
@@ -248,6 +250,7 @@ SOMETIMES: Final = frozenset(
     {
         *ORDER_ACTIONS,
         *("activate", "renew", "orders", "unpaid", "import", "holder", "copy", "full_screen"),
+        "bank_instead",
         *("neighbour_before", "neighbour_after", "undo"),
     }
 )

@@ -375,12 +375,13 @@ def content(text: str, style: str = "", *, lines: bool = False) -> Content:
 def link(url: str) -> Content:
     """A web address that was validated, as text that a terminal may offer to open (OSC 8); nothing is opened here.
 
-    What is not printable ASCII, or does not begin as a web address, is text alone.
+    What is not printable ASCII, or does not begin as a web address, is text alone; and so is all on a terminal that has
+    letters at most: it may draw what it does not know.
     """
     from textual.content import Content
     from textual.style import Style
 
-    if url.isascii() and url.isprintable() and url.lower().startswith(("https://", "http://")):
+    if not few_signs() and url.isascii() and url.isprintable() and url.lower().startswith(("https://", "http://")):
         return Content.styled(url, Style(link=url))
     return content(url)
 

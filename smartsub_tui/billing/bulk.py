@@ -15,18 +15,19 @@ from uuid import UUID, uuid4, uuid5
 
 from msgspec import Struct
 
-from smartsub_tui.billing import access, invoice_files, invoices, orders, payments
+from smartsub_tui.billing import access, invoice_files, invoices, links, orders, payments
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import check_text, time_out_due
 from smartsub_tui.billing.lifecycle import decide
 from smartsub_tui.billing.payments import Manual
+from smartsub_tui.billing.providers import Talk
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data import queries
 from smartsub_tui.data.files import FileExists, NewArchive
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
-from smartsub_tui.errors import NotFound, Refused, WrongUsage
+from smartsub_tui.errors import NotFound, Refused, SmartsubError, WrongUsage
 
 # The triggers that can be pulled for many orders at once, with one reference or reason where they need one.
 TRIGGERS: Final = (Trigger.PAY, Trigger.CANCEL, Trigger.DELETE, Trigger.RESTORE, Trigger.AGAIN)
@@ -42,6 +43,7 @@ class Item(Struct, frozen=True):
     version: int
     status: OrderStatus
     total: Money
+    linked: bool = False  # a payment link of it is open, which is ended first
 
 
 class LeftOut(Struct, frozen=True):
@@ -88,7 +90,13 @@ def preview(session: Session, trigger: Trigger, numbers: Iterable[str]) -> Previ
     def look(chunk: Collection[str]) -> dict[str, tuple[Item, str]]:
         found = queries.find_orders(chunk)
         facts = payments.facts_of(found.values(), now)
-        return {number: (_item(order), decide(trigger, facts[order.id]).reason) for number, order in found.items()}
+        return {
+            number: (
+                _item(order, linked=(free := payments.without_open_link(facts[order.id])) is not facts[order.id]),
+                decide(trigger, free).reason,
+            )
+            for number, order in found.items()
+        }
 
     return _preview(session, numbers, look)
 
@@ -125,8 +133,8 @@ def _preview(
     return Preview(tuple(items), tuple(left_out))
 
 
-def _item(order: Any) -> Item:
-    return Item(order.number, order.version, order.status, Money(order.total, order.currency))
+def _item(order: Any, *, linked: bool) -> Item:
+    return Item(order.number, order.version, order.status, Money(order.total, order.currency), linked)
 
 
 def _item_of(order: OrderSummary) -> Item:
@@ -167,6 +175,11 @@ class Run(ABC):
     def _do(self, session: Session, item: Item) -> Outcome:
         """Do the item; raises Refused, NotFound or WrongUsage where it is not done."""
 
+    def talk(self, session: Session, item: Item) -> Talk[Outcome]:
+        """As `do`, for an item about which a provider has to be asked first, if one has."""
+        return self.do(session, item)
+        yield  # this makes it a talk
+
     def do(self, session: Session, item: Item) -> Outcome:
         """Do one item, or say why it was refused.
 
@@ -175,13 +188,17 @@ class Run(ABC):
         try:
             return self._do(session, item)
         except (Refused, NotFound, WrongUsage) as error:
-            return Outcome(item, refused=error.message.removeprefix(f"order {item.number} "))
+            return _refused(item, error)
 
     def finish(self, session: Session) -> None:  # noqa: B027 - likewise
         """After the last item."""
 
     def stop(self) -> None:  # noqa: B027 - likewise
         """Leave nothing of what has not finished; what stands, stands."""
+
+
+def _refused(item: Item, error: SmartsubError) -> Outcome:
+    return Outcome(item, refused=error.message.removeprefix(f"order {item.number} "))
 
 
 class Move(Run):
@@ -204,14 +221,30 @@ class Move(Run):
         """The request id of one order: those of one run begin alike, and a number may hold what no id may."""
         return f"{self.id}.{uuid5(self.id, number)}"
 
+    def talk(self, session: Session, item: Item) -> Talk[Outcome]:
+        """As `do`, once the order has no open link; raises Unavailable too where its provider gives no answer."""
+        if not item.linked:
+            return self.do(session, item)
+
+        def act(session: Session, version: int | None) -> Outcome:
+            return self._pull(session, item, version)
+
+        try:
+            return (yield from links.act_without_link(session, self.trigger, item.number, item.version, act))
+        except (Refused, NotFound, WrongUsage) as error:
+            return _refused(item, error)
+
     def _do(self, session: Session, item: Item) -> Outcome:
+        return self._pull(session, item, item.version)
+
+    def _pull(self, session: Session, item: Item, version: int | None) -> Outcome:
         request_id = self.request_id(item.number)
         if self.trigger is Trigger.AGAIN:
             made = orders.again(session, item.number, request_id=request_id)
             left = f", {len(made.skipped)} left out" if made.skipped else ""
             note = f"made order {made.order.number}, {made.order.total}{left}"
             return Outcome(item, version=item.version, note=note)
-        options: dict[str, Any] = {"version": item.version, "request_id": request_id}
+        options: dict[str, Any] = {"version": version, "request_id": request_id}
         if self.trigger is Trigger.PAY:
             changed = payments.pay(session, item.number, Manual(self.said), **options).order
         elif self.trigger is Trigger.RESTORE:

@@ -279,7 +279,7 @@ def _term(order: Order, action: LineAction) -> str:
 # Asking
 
 
-def ask(session: Session, payment: int, *, end: bool = False, scheduled: bool = False) -> Talk[None]:
+def ask(session: Session, payment: int, *, end: bool = False, scheduled: bool = False) -> Talk[LinkAnswer]:
     """Ask the provider what became of a payment, and record it; with `end` a link that is open is ended first.
 
     What was only looked for once more, or was confirmed by someone meanwhile, must not take money any more: where its
@@ -291,15 +291,16 @@ def ask(session: Session, payment: int, *, end: bool = False, scheduled: bool = 
     if end and reference is not None and state is PaymentState.SENT:
         answer: LinkAnswer = yield Expire(found.provider, checkout, reference)
         hear(session, payment, answer, ended=True, scheduled=scheduled)
-        return
+        return answer
     answer = yield LookUp(found.provider, checkout, reference)
     must_end = end or not state.is_live
     if isinstance(answer, Link) and answer.state is LinkState.OPEN and must_end:
         answer = yield Expire(found.provider, checkout, answer.reference)
         hear(session, payment, answer, ended=True, scheduled=scheduled)
-        return
+        return answer
     if scheduled or not _tells_nothing(state, answer):
         hear(session, payment, answer, scheduled=scheduled)
+    return answer
 
 
 def _tells_nothing(state: PaymentState, answer: LinkAnswer) -> bool:
@@ -308,16 +309,24 @@ def _tells_nothing(state: PaymentState, answer: LinkAnswer) -> bool:
     return state is PaymentState.SENT and is_open
 
 
+def watch(session: Session, number: str) -> Talk[str | None]:
+    """Ask what became of the payment that is under way for an order, if one is: why there was no answer, or None.
+
+    Who may not record what is heard asks nobody, nor is asked about a link that is just being opened.
+    """
+    with available():
+        role = access.check(session.admin, Permission.READ).role
+        live, now = _live(queries.find_order(number)), session.clock.now()
+        young = live is not None and live.state is PaymentState.CREATED and now < live.created_at + DEADLINE
+    if live is None or young or not access.may(role, Permission.SWEEP):
+        return None
+    answer = yield from ask(session, live.id)
+    return answer.why if isinstance(answer, Unknown) else None
+
+
 def ask_order(session: Session, number: str) -> Talk[OrderDetails]:
     """The order as it is after its provider was asked what became of the payment that is under way, if one is."""
-    with available():
-        access.check(session.admin, Permission.READ)
-        order = queries.find_order(number)
-        live, now = _live(order), session.clock.now()
-        may = access.may(access.check(session.admin, Permission.READ).role, Permission.SWEEP)
-        young = live is not None and live.state is PaymentState.CREATED and now < live.created_at + DEADLINE
-    if live is not None and may and not young:
-        yield from ask(session, live.id)
+    yield from watch(session, number)
     return _read(session, number)
 
 
@@ -343,6 +352,32 @@ def without_link(
     if ends:
         yield from ask(session, live.id, end=True)
     return act()
+
+
+def act_without_link(
+    session: Session, trigger: Trigger, number: str, version: int | None, act: Callable[[Session, int | None], T]
+) -> Talk[T]:
+    """As `without_link`, for an order that was seen as it was in `version`, which `act` is given to look for.
+
+    Not where a link is ended: what its provider says of it may move the order, and then the table says what is still
+    possible. Raises Unavailable, and does nothing, where the provider gave no answer.
+    """
+    with available():
+        order = Order.get_or_none(Order.number == number)
+        live = None if order is None else _live(order)
+        ends = live is not None and live.state in (PaymentState.CREATED, PaymentState.SENT)
+        if ends:
+            expected_order(number, version)
+
+    def free() -> T:
+        if not ends:
+            return act(session, version)
+        after = _live(queries.find_order(number))
+        if after is not None and after.state is PaymentState.UNKNOWN:
+            raise Unavailable(f"no answer about the payment link of order {number}: it is asked for again by itself")
+        return act(session, None)
+
+    return (yield from without_link(session, trigger, number, free))
 
 
 # Hearing

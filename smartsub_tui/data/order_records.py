@@ -57,6 +57,11 @@ class OrderDetails(OrderSummary, frozen=True, kw_only=True):
     unapplied: Hidden[tuple[Money, ...]] = ()
     bank_chosen_at: Hidden[datetime | None] = None
 
+    @property
+    def live_payment(self) -> PaymentRecord | None:
+        """The payment that may still take money, of which there is at most one."""
+        return next((each for each in self.payments if each.state.is_live), None)
+
 
 class Skipped(Struct, frozen=True, kw_only=True):
     """A person left out of a new order, and why."""

@@ -310,6 +310,8 @@ class BulkScreen(Question[str]):
         open_ones = sum(1 for item in items if item.status is OrderStatus.PROCESSING)
         if words.trigger is Trigger.DELETE and open_ones:
             happens += f" {display.count(open_ones)} in Processing: cancelled first, and so when undone."
+        if linked := sum(1 for item in items if item.linked):
+            happens += f" {display.count(linked)} with an open payment link: it is ended first."
         yield " ", happens, ""
         for item in items[:_SHOWN]:
             look, total = str(display.status(item.status)), display.money(item.total)
@@ -424,7 +426,7 @@ class BulkScreen(Question[str]):
             for item in items:
                 if self._stopping:
                     break
-                self._outcomes.append(await backend.call(run.do, item))
+                self._outcomes.append(await backend.talk(run.talk, item))
                 if not self.is_running:  # the application was left, and there is nothing to show it in
                     return
                 self._progress()

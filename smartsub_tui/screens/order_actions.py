@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from msgspec import Struct
 from textual.binding import BindingType
@@ -14,21 +14,24 @@ from smartsub_tui import display
 from smartsub_tui.billing import payments
 from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.payments import Manual, Offered
+from smartsub_tui.billing.payments import BankTransfer, Manual, Offered
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import COMMANDS, OF_TRIGGER, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.order_records import OrderDetails
-from smartsub_tui.data.vocabulary import OrderStatus, Trigger
-from smartsub_tui.errors import SmartsubError
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Trigger
+from smartsub_tui.errors import SmartsubError, WrongUsage
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.undo import Undoable
 
 if TYPE_CHECKING:
     from smartsub_tui.billing.bulk import Item, Move, Run
+    from smartsub_tui.billing.invoices import BuyerReferences
     from smartsub_tui.screens.credit import CreditAnswer
     from smartsub_tui.screens.pay import PayAnswer
+
+T = TypeVar("T")
 
 # Questions and what they do are imported when one is asked: the list must be there at once.
 _LINES_SHOWN: Final = 5
@@ -159,10 +162,14 @@ class OrderActions(BaseScreen):
 
         async def ask() -> None:
             from smartsub_tui.screens.confirm import ConfirmScreen
-            from smartsub_tui.screens.pay import PayScreen
+            from smartsub_tui.screens.pay import PayScreen, Way
 
             found, offered = await self.backend.latest("ask", look, number)
+            no_link = await self.backend.latest("link", why_no_link) if trigger is Trigger.PAY else None
             if not self.is_current:  # it was left meanwhile: nothing asks over another screen
+                return
+            if trigger is Trigger.PAY and found.live_payment is not None:
+                self._watch(found)
                 return
             offer = next(each for each in offered if each.trigger is trigger)
             if not offer.possible:
@@ -182,6 +189,8 @@ class OrderActions(BaseScreen):
                 if not self.is_current:
                     return
                 happens = happens.format(money=" and ".join(map(display.money, money)))
+            if has_open_link(found):
+                happens = f"Its payment link, which is open, is ended first. {happens}"
             said: str | PayAnswer | None
             if trigger in (Trigger.PAY, Trigger.CONFIRM):
                 said = await self.answer(
@@ -192,7 +201,14 @@ class OrderActions(BaseScreen):
                         self.backend.clock,
                         verb=verb,
                         happens=happens,
-                        bank=trigger is Trigger.PAY,
+                        ways=(
+                            (Way.HERE,)
+                            if trigger is Trigger.CONFIRM
+                            else (Way.HERE, Way.BANK)
+                            if no_link is not None
+                            else (Way.HERE, Way.LINK, Way.BANK)
+                        ),
+                        no_link=no_link,
                     ),
                     keep=True,
                 )
@@ -225,12 +241,20 @@ class OrderActions(BaseScreen):
             self.answered()
             self.smartsub.write(lambda: self._do_or_drop(Trigger.CREDIT, proposal.order, said))
 
+    def _watch(self, found: OrderDetails, opens: BuyerReferences | None = None) -> None:
+        """Show the payment link of an order, or have one opened, and what becomes of it."""
+        from smartsub_tui.screens.pay_link import PayLinkScreen
+
+        self.app.push_screen(PayLinkScreen(found, opens=opens))
+
     async def _do_or_drop(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer | CreditAnswer) -> None:
         """Do it; what was typed behind the Yes was meant for what comes of it, and goes where it is refused."""
         try:
             await self._do(trigger, found, said)
         except BaseException:
             self.smartsub.drop()
+            if has_open_link(found) and self.is_current:  # what its provider said may have moved the order
+                self.load()
             raise
         self.smartsub.let_go(at_once=True)
 
@@ -238,20 +262,35 @@ class OrderActions(BaseScreen):
         """Yes was said; it is done from now on."""
 
     async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer | CreditAnswer) -> None:
-        from smartsub_tui.billing import credits, orders, refunds
+        from smartsub_tui.billing import credits, links, orders, refunds
         from smartsub_tui.screens.credit import CreditAnswer
-        from smartsub_tui.screens.pay import PayAnswer
+        from smartsub_tui.screens.pay import ByLink, PayAnswer
 
         number, version = found.number, found.version
         call = self.backend.call
+
+        async def free(act: Callable[[Session, int | None], T]) -> T:
+            """What `act` gives, done to the order as it was seen, once no link of it is open."""
+            return await self.backend.talk(links.act_without_link, trigger, number, version, act)
+
         match trigger, said:
-            case Trigger.PAY, PayAnswer(paying, references):
-                paid = await call(payments.pay, number, paying, references=references, version=version)
+            case Trigger.PAY, PayAnswer(ByLink(), references):
+                if self.is_current:  # else it was left: nothing comes over another screen
+                    self._watch(found, references)
+                return
+            case Trigger.PAY, PayAnswer(Manual() | BankTransfer() as paying, references):
+                paid = await free(
+                    lambda session, version: payments.pay(
+                        session, number, paying, references=references, version=version
+                    )
+                )
                 self._tell_paid(paid)
             case Trigger.CONFIRM, PayAnswer(Manual() as money, references):
                 second = found.status is OrderStatus.SUCCEED
-                paid = await call(
-                    payments.confirm, number, money, second=second, references=references, version=version
+                paid = await free(
+                    lambda session, version: payments.confirm(
+                        session, number, money, second=second, references=references, version=version
+                    )
                 )
                 self._tell_paid(paid)
             case Trigger.APPLY, _:
@@ -276,7 +315,9 @@ class OrderActions(BaseScreen):
                 changed = await call(payments.restore, number, version=version)
                 self._moved(trigger, found, changed)
             case _:
-                changed = await call(payments.CLOSING[trigger], number, said, version=version)
+                changed = await free(
+                    lambda session, version: payments.CLOSING[trigger](session, number, said, version=version)
+                )
                 self._moved(trigger, found, changed)
         if self.is_current:  # else it is read again when it is come back to
             self.order_changed(number)
@@ -346,8 +387,9 @@ class OrderActions(BaseScreen):
         if paid.waiting is not None:
             self.smartsub.tell(f"the money was recorded and waits, it could not be applied: {paid.waiting}", wrong=True)
         elif paid.order.status is not OrderStatus.SUCCEED:
-            until = display.instant(paid.order.pay_by, self.backend.clock.now(), self.timezone)
-            self.smartsub.tell(f"bank transfer chosen: to be paid until {until}, reference {paid.order.number}")
+            from smartsub_tui.screens.pay import bank_chosen
+
+            self.smartsub.tell(bank_chosen(paid.order, self.backend.clock.now(), self.timezone))
         else:
             invoice = f", invoice {paid.order.invoice.number}" if paid.order.invoice else ""
             self.smartsub.tell(f"paid {paid.order.total}{invoice}")
@@ -393,6 +435,20 @@ def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> 
         )
     else:  # it was left meanwhile: nothing comes over another screen
         again(items)
+
+
+def has_open_link(found: OrderDetails) -> bool:
+    """Whether a payment link of the order is open, by which it may be paid any moment."""
+    return found.live_payment is not None and found.live_payment.state is PaymentState.SENT
+
+
+def why_no_link(session: Session) -> str | None:
+    """Why there can be no payment links here, in a sentence; None where they are set up."""
+    try:
+        session.providers(ProviderName.STRIPE)
+    except WrongUsage as error:
+        return error.message
+    return None
 
 
 def look(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, ...]]:

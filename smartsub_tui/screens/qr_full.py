@@ -12,12 +12,12 @@ from smartsub_tui.widgets.qr import QrCode
 class QrFullScreen(BaseScreen):
     """Shows the QR code of a text; where the terminal became too small for it, the text and why."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, error: str | None = None) -> None:
         super().__init__()
-        self._text = text
+        self._text, self._error = text, error
 
     def compose(self) -> ComposeResult:
-        yield QrCode(self._text, id="qr-full")
+        yield QrCode(self._text, self._error, id="qr-full")
 
     def on_key(self, event: Key) -> None:
         event.stop()

@@ -5,7 +5,7 @@ What they name can be clicked: a mode or the way back on the first line, a key o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from rich.text import Text
@@ -21,6 +21,7 @@ from smartsub_tui.commands import COMMANDS
 
 MODES = ("Dashboard", "Subscriptions", "Payments")
 _BETWEEN: Final = " > "
+_OWN: Final[Mapping[str, str]] = {}  # labels of commands
 _LEAST_PART: Final = 8  # cells of a part of the trail that gives way to the others
 
 
@@ -158,14 +159,15 @@ class KeyLine(_Clickable):
     def __init__(self) -> None:
         super().__init__()
         self._ids: tuple[str, ...] = ()
+        self._labels: Mapping[str, str] = {}
 
-    def show(self, ids: Iterable[str]) -> None:
-        """Show these commands; painted is only what differs, from the first to the last cell."""
+    def show(self, ids: Iterable[str], labels: Mapping[str, str] = _OWN) -> None:
+        """Show these commands, some under other `labels`; painted is what differs, from the first to the last cell."""
         wanted = tuple(ids)
-        if wanted == self._ids:
+        if (wanted, labels) == (self._ids, self._labels):
             return
         before = self._line().plain
-        self._ids = wanted
+        self._ids, self._labels = wanted, labels
         after = self._line().plain
         same = next((place for place, (was, now) in enumerate(zip(before, after, strict=False)) if was != now), None)
         if same is None:
@@ -184,7 +186,8 @@ class KeyLine(_Clickable):
     def _line(self) -> Text:
         line, room = Text(" ", no_wrap=True, end=""), self.size.width + 1  # the last needs no gap behind it
         self._spots = []
-        need = {each: len(COMMANDS[each].shown) + len(COMMANDS[each].label) + 3 for each in self._ids}
+        label = {each: self._labels.get(each, COMMANDS[each].label) for each in self._ids}
+        need = {each: len(COMMANDS[each].shown) + len(label[each]) + 3 for each in self._ids}
         # Help stands last and never falls off the edge: it names the keys that do.
         room -= need.get("help", 0) + 1
         for each in (*(each for each in self._ids if each != "help"), *(each for each in self._ids if each == "help")):
@@ -194,6 +197,6 @@ class KeyLine(_Clickable):
                 room -= need[each]
             self._spots.append(_Spot(line.cell_len, line.cell_len + need[each] - 2, each))
             line.append(COMMANDS[each].shown, "bold")
-            line.append(f" {COMMANDS[each].label}  ")
+            line.append(f" {label[each]}  ")
         line.rstrip()
         return line

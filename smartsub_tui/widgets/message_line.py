@@ -45,7 +45,9 @@ class MessageLine(Static):
         if told is None:
             return
         lead = "x " if told.wrong else ""
-        lines = display.wrapped(told.text, min(_MOST_CELLS, self.app.size.width - 2 - len(lead)))
+        lines = display.wrapped(
+            told.text, min(_MOST_CELLS, self.app.size.width - self.styles.margin.width - 2 - len(lead))
+        )
         if len(lines) > _MOST_LINES:
             more = len(lines) - _MOST_LINES + 1
             lines = [*lines[: _MOST_LINES - 1], f"... {COMMANDS['messages'].shown} shows {more} lines more"]

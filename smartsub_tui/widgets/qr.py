@@ -31,16 +31,19 @@ _DRAWN: Final = {"█": (" ", _LIGHT), "▄": ("▀", _LIGHT), "▀": ("▀", _D
 
 
 @lru_cache(maxsize=4)
-def lines(text: str) -> tuple[str, ...]:
+def lines(text: str, error: str | None = None) -> tuple[str, ...]:
     """`text` as a QR code: a line for every two rows of modules, a character for every column, the border included.
 
     Blocks are the light modules and spaces the dark ones, as white on black. It is the smallest code that holds the
-    text, with as much error correction as fits into that size; letters beyond ASCII are in UTF-8. Raises ValueError for
-    more than a code holds: 2,953 bytes.
+    text, with as much error correction as fits into that size; letters beyond ASCII are in UTF-8. With `error`, a level
+    ("l", "m", "q", "h"), it is exactly that level, and bytes of UTF-8. Raises ValueError for more than a code holds:
+    2,953 bytes.
     """
     import segno
 
-    if text.isascii():
+    if error is not None:
+        code = segno.make(text, error=error, boost_error=False, micro=False, mode="byte", encoding="utf-8")
+    elif text.isascii():
         code = segno.make(text, error="l", micro=False)
     else:  # as bytes: UTF-8 that happens to be Shift JIS too would else be packed as Kanji, and read as such
         code = segno.make(text, error="l", micro=False, mode="byte", encoding="utf-8")
@@ -52,19 +55,19 @@ def lines(text: str) -> tuple[str, ...]:
     )
 
 
-def needs(text: str) -> Size:
+def needs(text: str, error: str | None = None) -> Size:
     """The columns and rows that the code of `text` takes; raises ValueError where there is none."""
-    code = lines(text)
+    code = lines(text, error)
     return Size(len(code[0]), len(code))
 
 
-def why_not(text: str, room: Size, terminal: Size) -> str | None:
+def why_not(text: str, room: Size, terminal: Size, error: str | None = None) -> str | None:
     """Why the code of `text` cannot be drawn into `room`, which is a part of `terminal`; None where it can."""
     # Most fonts of the Linux console have no half blocks: 317 of the 456 that Debian ships, its default among them.
     if display.few_signs():
         return "No QR code here: it is drawn in half blocks, which this terminal may not have."
     try:
-        size = needs(text)
+        size = needs(text, error)
     except ValueError:
         return "No QR code: the text is longer than one holds."
     if size.width > terminal.width or size.height > terminal.height:
@@ -81,19 +84,25 @@ def _size(size: Size) -> str:
 class QrCode(Widget):
     """Draws a text as a QR code in the middle of its room; where it does not fit whole, says why, and the text."""
 
-    def __init__(self, text: str, *, id: str | None = None) -> None:
+    def __init__(self, text: str, error: str | None = None, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._text = text
+        self._text, self._error = text, error
+
+    def show(self, text: str) -> None:
+        """Draw another text from now on."""
+        if text != self._text:
+            self._text = text
+            self.refresh()
 
     def render(self) -> Content:
-        why = why_not(self._text, self.size, self.app.size)
+        why = why_not(self._text, self.size, self.app.size, self._error)
         return display.content(f"{why}\n\n{self._text}", lines=True)
 
     def render_line(self, y: int) -> Strip:
-        if why_not(self._text, self.size, self.app.size) is not None:
+        if why_not(self._text, self.size, self.app.size, self._error) is not None:
             return super().render_line(y)
-        code, base = lines(self._text), self.rich_style
-        columns, rows = needs(self._text)
+        code, base = lines(self._text, self._error), self.rich_style
+        columns, rows = needs(self._text, self._error)
         row = y - (self.size.height - rows) // 2
         if not 0 <= row < rows:
             return Strip.blank(self.size.width, base)

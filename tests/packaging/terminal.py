@@ -18,19 +18,26 @@ COLUMNS, ROWS = 80, 24
 
 
 class Terminal:
-    """Runs `command` with a terminal of 80x24 as its input, output and errors; ends it on leaving.
+    """Runs `command` with a terminal of 80x24, or of `size`, as its input, output and errors; ends it on leaving.
 
     `term` is its name in TERM.
     """
 
     def __init__(
-        self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], term: str = "xterm-256color"
+        self,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        term: str = "xterm-256color",
+        size: tuple[int, int] = (COLUMNS, ROWS),
     ) -> None:
-        self._screen = pyte.Screen(COLUMNS, ROWS)
+        self._columns, self._rows = size
+        self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self.output = b""
         self._master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", self._rows, self._columns, 0, 0))
         self._process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -60,7 +67,7 @@ class Terminal:
     @property
     def cells(self) -> list[list[pyte.screens.Char]]:
         """What stands in each cell, with its colours, row by row."""
-        return [[self._screen.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
+        return [[self._screen.buffer[y][x] for x in range(self._columns)] for y in range(self._rows)]
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())

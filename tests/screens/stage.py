@@ -20,8 +20,8 @@ from smartsub_tui.data.database import url_of
 from smartsub_tui.data.vocabulary import Role
 from tests.support import SETTINGS, FixedClock, add_prices, file_database, session_on
 
-# These wait for a person, not for the database.
-_ASKING = ("action", "order")
+# These wait for a person, not for the database; or are begun again and again.
+_ASKING = ("action", "order", "watch")
 # Seconds after which what is waited for does not come: far more than anything takes.
 _LONGEST = 60
 
