@@ -8,6 +8,7 @@ from typing import Any
 from smartsub_tui.data.models import AuditEvent
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.order_records import EventRecord
+from smartsub_tui.data.vocabulary import PaymentState
 
 
 def events_of(order: int) -> tuple[EventRecord, ...]:
@@ -31,6 +32,8 @@ def sentence(event: EventRecord) -> str:
     """What happened, in one line; text of people in it is as it was typed, so it goes through `display`."""
     after: dict[str, Any] = event.after if isinstance(event.after, dict) else {}
     said = _SAID.get(event.action, event.action)
+    if event.action == "under_way" and after.get("payment") == PaymentState.UNKNOWN:
+        said = "no answer about the payment: it is asked for again"
     parts = [said]
     if after.get("credit_note"):
         parts.append(f"credit note {after['credit_note']}")
@@ -78,6 +81,16 @@ _SAID = {
     "restore": "restored",
     "bank": "bank transfer chosen",
     "references": "the buyer's references noted",
+    "begin_link": "payment link asked for",
     "link": "payment link opened",
     "under_way": "money is under way, the answer is awaited",
+    "arrive": "money arrived",
+    "not_taken": "nothing was taken",
+    "decline": "payment declined",
+    "contested": "the provider denies what was confirmed",
+    "begin_refund": "to be paid back",
+    "refund": "paid back",
+    "refund_under_way": "the refund is under way",
+    "refund_declined": "it could not be paid back",
+    "refund_unknown": "whether it was paid back is unknown",
 }

@@ -145,7 +145,7 @@ def pay_back(session: Session, refund: int, *, again: bool = True) -> Talk[None]
         found = Refund.get_by_id(refund)
         if not found.state.is_live:
             return
-        again = again or found.state is not RefundState.CREATED
+        sent_before = found.state is not RefundState.CREATED or session.clock.now() >= found.created_at + DEADLINE
         payment = found.payment
         asked = PayBack(
             payment.provider,
@@ -157,7 +157,7 @@ def pay_back(session: Session, refund: int, *, again: bool = True) -> Talk[None]
                 reference=found.reference,
                 created_at=found.created_at,
                 asked_at=session.clock.now(),
-                again=again,
+                again=again or sent_before,
             ),
         )
     if not asked.back.charge:

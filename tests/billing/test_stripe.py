@@ -1,0 +1,473 @@
+"""Stripe by its library, against the test provider: amounts, the key, and what its answers and errors mean."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from smartsub_tui.billing import changes, links, orders, payments, refunds
+from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.payments import Manual
+from smartsub_tui.billing.providers import (
+    Back,
+    Checkout,
+    Item,
+    Link,
+    LinkState,
+    No,
+    PaidBack,
+    Unknown,
+    hold,
+    of_settings,
+    step,
+)
+from smartsub_tui.billing.providers.manual import ByHand
+from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe, from_stripe, read_key, to_stripe
+from smartsub_tui.billing.session import Session
+from smartsub_tui.billing.sweep import sweep
+from smartsub_tui.billing.terms import Months, Until
+from smartsub_tui.config import PaymentSettings, Settings
+from smartsub_tui.data.models import AuditEvent, Order, OrderLine, Payment, Refund
+from smartsub_tui.data.money import DECIMALS, Money
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, RefundState
+from smartsub_tui.errors import Refused, WrongUsage
+from tests.billing.paying import held, paying_by
+from tests.providers import Call, Fault, StripeServer, pay, running
+from tests.support import NOW, TODAY, FixedClock, add_community, add_people, add_prices
+
+SECONDS = (1.0, 0.25)
+SET_UP = PaymentSettings(return_url="https://example.com/paid")
+KEY = "sk_test_" + "a" * 40
+
+
+@pytest.fixture
+def server(clock: FixedClock) -> Iterator[StripeServer]:
+    with running(clock=clock) as made:
+        yield made
+
+
+@pytest.fixture
+def stripe(server: StripeServer) -> Stripe:
+    settings = replace(SET_UP, stripe_url=server.url)
+    return Stripe(settings, seconds=SECONDS, environment={KEY_VARIABLE: server.key})
+
+
+def checkout(*items: Item, total: Money = Money(1190, "EUR"), **changed: Any) -> Checkout:
+    made = Checkout(
+        key="smartsub-1-1",
+        order="1",
+        total=total,
+        items=items or (Item("Order 1", 1, total.amount),),
+        ends_at=NOW + timedelta(hours=1),
+        created_at=NOW,
+    )
+    return replace(made, **changed)
+
+
+def back(charge: str, **changed: Any) -> Back:
+    made = Back(
+        key="smartsub-1-1-back-1",
+        order="1",
+        charge=charge,
+        amount=Money(1190, "EUR"),
+        reference=None,
+        created_at=NOW,
+        asked_at=NOW,
+        again=False,
+    )
+    return replace(made, **changed)
+
+
+def opened(stripe: Stripe, asked: Checkout | None = None) -> Link:
+    link = stripe.create(asked or checkout())
+    assert isinstance(link, Link), link
+    return link
+
+
+def charged(stripe: Stripe) -> str:
+    """A payment by the link, by its charge."""
+    link = opened(stripe)
+    pay(link.url or "")
+    paid = stripe.look_up(checkout(), link.reference)
+    assert isinstance(paid, Link)
+    return paid.charge or ""
+
+
+# Amounts
+
+
+@pytest.mark.parametrize(
+    ("money", "theirs"),
+    [
+        (Money(1234, "EUR"), 1234),
+        (Money(500, "JPY"), 500),
+        (Money(5, "ISK"), 500),
+        (Money(5, "UGX"), 500),
+        (Money(500, "MGA"), 5),
+        (Money(5120, "KWD"), 5120),
+    ],
+)
+def test_an_amount_in_their_units_is_the_same_money(money: Money, theirs: int) -> None:
+    assert to_stripe(money) == theirs
+    assert from_stripe(theirs, money.currency.lower()) == money
+
+
+@pytest.mark.parametrize("money", [Money(5123, "KWD"), Money(501, "MGA"), Money(1, "CLF"), Money(1, "XXX")])
+def test_what_stripe_cannot_take_exactly_is_refused(stripe: Stripe, money: Money) -> None:
+    with pytest.raises(ValueError, match="take the money in another way"):
+        to_stripe(money)
+    assert isinstance(stripe.create(checkout(total=money)), No)
+    assert isinstance(stripe.refund(back("pi_1", amount=money)), No)
+
+
+@given(st.sampled_from(sorted(DECIMALS)), st.integers(0, 10**12))
+def test_no_amount_changes_on_its_way(currency: str, amount: int) -> None:
+    try:
+        theirs = to_stripe(Money(amount, currency))
+    except ValueError:
+        return
+    assert from_stripe(theirs, currency.lower()) == Money(amount, currency)
+
+
+@pytest.mark.parametrize(("amount", "currency"), [(1, "xxx"), (50, "isk"), (101, "ugx")])
+def test_an_amount_that_is_none_is_no_answer(amount: int, currency: str) -> None:
+    with pytest.raises(ValueError, match=r"currency|unit"):
+        from_stripe(amount, currency)
+
+
+# The key
+
+
+def test_the_key_comes_from_the_environment_or_a_file_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    file.chmod(0o600)
+    settings = replace(SET_UP, stripe_key_file=str(file))
+    assert read_key(settings, {}) == KEY
+    assert read_key(settings, {KEY_VARIABLE: "sk_live_another"}) == "sk_live_another"
+    made = Stripe(settings, environment={})
+    assert KEY not in repr(made)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    file.chmod(mode)
+    with pytest.raises(WrongUsage, match="can be read by others: chmod 600"):
+        read_key(replace(SET_UP, stripe_key_file=str(file)), {})
+    assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+def test_what_is_no_key_is_refused_without_being_told(tmp_path: Path) -> None:
+    typed = "not a key but still a secret"
+    for environment in ({KEY_VARIABLE: typed}, {KEY_VARIABLE: "é" * 20}):
+        with pytest.raises(WrongUsage, match="holds no key") as caught:
+            read_key(SET_UP, environment)
+        assert typed not in caught.value.message
+    with pytest.raises(WrongUsage, match="cannot be read"):
+        read_key(replace(SET_UP, stripe_key_file=str(tmp_path / "nothing")), {})
+    with pytest.raises(WrongUsage, match="no file of this user"):
+        read_key(replace(SET_UP, stripe_key_file="/dev/null"), {})
+    with pytest.raises(WrongUsage, match="return_url"):
+        read_key(PaymentSettings(), {KEY_VARIABLE: KEY})
+    with pytest.raises(WrongUsage, match="not set up"):
+        read_key(SET_UP, {})
+
+
+def test_a_netrc_does_not_take_the_place_of_the_key(
+    server: StripeServer, stripe: Stripe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password else\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert opened(stripe).state is LinkState.OPEN
+    assert os.listdir(tmp_path) == [".netrc"]  # and nothing was written there
+
+
+# Answers
+
+
+def test_an_answer_about_another_payment_is_not_believed(stripe: Stripe) -> None:
+    link = opened(stripe)
+    other = checkout(key="smartsub-2-1")
+    assert stripe.look_up(other, link.reference) == Unknown("Stripe answered about another payment")
+
+
+def test_items_that_do_not_add_up_are_not_sent(server: StripeServer, stripe: Stripe) -> None:
+    assert isinstance(stripe.create(checkout(Item("a", 2, 100))), No)
+    assert server.faults.seen == []
+
+
+def test_a_link_that_is_gone_is_unknown_not_untaken(stripe: Stripe) -> None:
+    answer = stripe.look_up(checkout(), "cs_test_nothing")
+    assert answer == Unknown("Stripe refuses the request (resource_missing)")
+
+
+def test_a_total_that_is_too_small_is_a_definite_no(stripe: Stripe) -> None:
+    assert stripe.create(checkout(total=Money(1, "EUR"))) == No(
+        "the total is less than Stripe takes in this currency: take the money in another way"
+    )
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.ERROR_BEFORE, Fault.HTML, Fault.RATE_LIMITED, Fault.SLOW])
+def test_what_failed_on_the_way_is_unknown(server: StripeServer, stripe: Stripe, fault: Fault) -> None:
+    server.faults.always(fault)
+    assert isinstance(stripe.create(checkout()), Unknown)
+    assert isinstance(stripe.look_up(checkout(), None), Unknown)
+    assert isinstance(stripe.look_up(checkout(), "cs_test_1"), Unknown)
+    assert isinstance(stripe.expire(checkout(), "cs_test_1"), Unknown)
+    assert isinstance(stripe.refund(back("pi_1")), Unknown)
+    assert isinstance(stripe.refund(back("pi_1", again=True)), Unknown)
+    assert isinstance(stripe.refund(back("pi_1", reference="re_1")), Unknown)
+
+
+def test_with_a_wrong_key_looking_tells_nothing(server: StripeServer, stripe: Stripe) -> None:
+    server.key = "another"
+    assert isinstance(stripe.create(checkout()), No)
+    assert isinstance(stripe.look_up(checkout(), None), Unknown)
+    assert isinstance(stripe.refund(back("pi_1", again=True)), Unknown)
+    assert isinstance(stripe.refund(back("pi_1")), No)
+
+
+def test_an_end_that_is_refused_is_looked_up(server: StripeServer, stripe: Stripe) -> None:
+    link = opened(stripe)
+    pay(link.url or "")
+    ended = stripe.expire(checkout(), link.reference)
+    assert isinstance(ended, Link)
+    assert ended.state is LinkState.PAID
+    assert ended.paid == Money(1190, "EUR")
+
+
+def test_an_end_that_did_not_come_is_unknown(server: StripeServer, stripe: Stripe) -> None:
+    link = opened(stripe)
+    server.faults.always(Fault.RESET_BEFORE, Call.EXPIRE)
+    assert stripe.expire(checkout(), link.reference) == Unknown("Stripe did not end the link")
+
+
+# Paying back
+
+
+def test_money_goes_back_once_under_its_key(server: StripeServer, stripe: Stripe) -> None:
+    charge = charged(stripe)
+    first = stripe.refund(back(charge))
+    assert isinstance(first, PaidBack)
+    server.books.keys.forget_all()
+    assert stripe.refund(back(charge, again=True)) == first
+    assert stripe.refund(back(charge, reference=first.reference)) == first
+    assert len(server.books.refunds) == 1
+
+
+def test_what_was_never_sent_is_not_sent_when_its_key_is_old(stripe: Stripe) -> None:
+    charge = charged(stripe)
+    late = back(charge, again=True, asked_at=NOW + timedelta(days=1))
+    assert stripe.refund(late) == No("Stripe knows nothing of it")
+    assert isinstance(stripe.refund(replace(late, asked_at=NOW + timedelta(hours=22))), PaidBack)
+
+
+def test_a_refund_that_failed_is_a_definite_no(server: StripeServer, stripe: Stripe) -> None:
+    charge = charged(stripe)
+    server.books.refunds_wait = True
+    waits = stripe.refund(back(charge))
+    assert isinstance(waits, PaidBack)
+    assert waits.under_way
+    server.books.settle(waits.reference, succeeded=False)
+    assert stripe.refund(back(charge, reference=waits.reference)) == No(
+        "Stripe could not pay it back: pay it back in another way"
+    )
+
+
+def test_a_refund_of_another_key_is_not_believed(stripe: Stripe) -> None:
+    charge = charged(stripe)
+    first = stripe.refund(back(charge))
+    assert isinstance(first, PaidBack)
+    other = back(charge, key="another", reference=first.reference)
+    assert stripe.refund(other) == Unknown("Stripe answered about another refund")
+
+
+@pytest.mark.parametrize("call", [Call.REFUND, Call.RETRIEVE])
+def test_an_answer_that_is_none_is_not_understood(
+    server: StripeServer, stripe: Stripe, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    from smartsub_tui.billing.providers import stripe as module
+
+    charge = charged(stripe)
+    link = stripe.look_up(checkout(), next(iter(server.books.sessions)))
+    assert isinstance(link, Link)
+
+    def misread(answer: Any, kind: Any) -> Any:
+        raise ValueError("another shape")
+
+    monkeypatch.setattr(module, "_read", misread)
+    answer = stripe.refund(back(charge)) if call is Call.REFUND else stripe.look_up(checkout(), link.reference)
+    assert answer == Unknown("Stripe answered in a way that is not understood")
+
+
+def test_who_never_answers_is_not_waited_for(
+    server: StripeServer, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smartsub_tui.billing.providers import stripe as module
+
+    monkeypatch.setattr(module, "DEADLINE", timedelta(seconds=0.05))
+    server.faults.always(Fault.SLOW)
+    assert stripe.create(checkout()) == Unknown("Stripe did not answer in time")
+
+
+# By hand
+
+
+def test_by_hand_there_is_nobody_to_ask() -> None:
+    by_hand = ByHand()
+    assert isinstance(by_hand.create(checkout()), No)
+    assert isinstance(by_hand.look_up(checkout(), None), Unknown)
+    assert isinstance(by_hand.expire(checkout(), "x"), Unknown)
+    assert by_hand.refund(back("", reference="cash")) == PaidBack(reference="cash", amount=Money(1190, "EUR"))
+
+
+def test_the_providers_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    providers = of_settings(Settings(payments=SET_UP))
+    assert isinstance(providers(ProviderName.STRIPE), Stripe)
+    assert providers(ProviderName.STRIPE) is providers(ProviderName.STRIPE)
+    assert isinstance(providers(ProviderName.BANK), ByHand)
+
+
+# What is rare
+
+
+@pytest.fixture
+def paying(session: Session, server: StripeServer) -> Session:
+    add_prices()
+    add_people(add_community(), "u1", "u2", expires_on=TODAY + timedelta(days=30))
+    return paying_by(session, server)
+
+
+def test_a_renewal_by_the_day_and_an_activation_are_named(paying: Session) -> None:
+    add_people(Order.select().first() or add_community("Ash Court"), "n1")
+    daily = orders.renew(paying, "Elm Court", ["u1"], Until(TODAY + timedelta(days=40))).order.number
+    first = orders.activate(paying, "Ash Court", ["Sales"]).order.number
+
+    def names(number: str) -> list[str]:
+        return [item.name for item in links.items_of(Order.get(Order.number == number))]
+
+    assert names(daily) == ["app, renewal by the day, until 2027-01-01", "Tax 19 %"]
+    assert names(first) == ["app, activation", "Tax 19 %"]
+
+
+def test_an_order_of_more_kinds_than_a_checkout_holds_is_one_item(paying: Session) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    OrderLine.update(amount=1).execute()
+    order = Order.get(Order.number == number)
+    assert links.items_of(order) == (Item(f"Order {number}", 1, order.total),)
+
+
+def test_what_is_no_answer_is_a_defect_and_changes_nothing(paying: Session) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    held(paying, links.open_link(paying, number))
+    nothing: Any = None
+    with pytest.raises(AssertionError, match="None is no answer"):
+        links.hear(paying, Payment.get().id, nothing)
+    assert Payment.get().state is PaymentState.SENT
+
+
+def test_an_open_link_of_an_ended_payment_changes_nothing(paying: Session) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    held(paying, links.open_link(paying, number))
+    row = Payment.get()
+    Payment.update(state=PaymentState.EXPIRED).execute()
+    link = Link(state=LinkState.OPEN, reference=row.reference or "", url=row.link, ends_at=row.expires_at)
+    links.hear(paying, row.id, link)
+    assert Payment.get().state is PaymentState.EXPIRED
+
+
+def test_another_amount_than_was_confirmed_is_noted(paying: Session) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    held(paying, links.open_link(paying, number))
+    row = Payment.get()
+    under_way = Link(state=LinkState.UNDER_WAY, reference=row.reference or "", url=None, ends_at=row.expires_at)
+    links.hear(paying, row.id, under_way)
+    payments.confirm(paying, number, Manual("seen"))
+    paid = replace(under_way, state=LinkState.PAID, charge="pi_1", paid=Money(1, "EUR"))
+    links.hear(paying, row.id, paid)
+    assert Payment.get().contested
+    assert AuditEvent.select().order_by(AuditEvent.id.desc()).get().action == "contested"
+    links.hear(paying, row.id, replace(paid, paid=Money(row.amount, "EUR")))
+    assert Payment.get().contested
+
+
+def test_more_than_is_left_is_not_paid_back(paying: Session) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    payments.pay(paying, number, Manual("R", 100))
+
+    def work(change: changes.Change) -> int:
+        return refunds.begin(change, Payment.get(), 101, "why")
+
+    with pytest.raises(Refused, match=r"only EUR 1.00 is left of the payment, not EUR 1.01"):
+        changes.perform(paying, Permission.SWEEP, {}, int, work)
+
+
+def test_a_refund_without_a_charge_goes_by_hand_and_ends_once(paying: Session, clock: FixedClock) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    held(paying, links.open_link(paying, number))
+    row = Payment.get()
+    under_way = Link(state=LinkState.UNDER_WAY, reference=row.reference or "", url=None, ends_at=row.expires_at)
+    links.hear(paying, row.id, replace(under_way, state=LinkState.PAID, paid=Money(1, "EUR")))
+    held(paying, refunds.refund(paying, number, "why"))
+    refund = Refund.get()
+    assert refund.state is RefundState.DECLINED
+    refunds.hear(paying, refund.id, Unknown("late"))
+    held(paying, refunds.pay_back(paying, refund.id))
+    assert Refund.get().state is RefundState.DECLINED
+    held(paying, refunds.refund(paying, number, "why", reference="cash"))
+    assert Payment.get().state is PaymentState.REFUNDED
+
+
+def test_a_dry_run_of_refund_and_sweep_stores_nothing(paying: Session, clock: FixedClock) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    payments.pay(paying, number, Manual("R", 100))
+    held(paying, refunds.refund(paying, number, "why", dry_run=True))
+    assert Refund.select().count() == 0
+    clock.advance(days=2)
+    assert hold(paying.database, paying.providers, sweep(paying, dry_run=True)).timed_out == 1
+    assert Order.get().status is OrderStatus.PROCESSING
+
+
+def test_a_refund_that_stays_unanswered_is_left_to_a_person(
+    paying: Session, server: StripeServer, clock: FixedClock
+) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    order = held(paying, links.open_link(paying, number)).order
+    server.faults.plan(Call.PAY, Fault.WRONG_AMOUNT)
+    pay(order.payments[0].link or "")
+    held(paying, links.ask_order(paying, number))
+    server.books.refunds_wait = True
+    held(paying, refunds.refund(paying, number, "why"))
+    assert Refund.get().state is RefundState.PENDING
+    server.faults.always(Fault.REFUSED)
+    for _ in range(12):
+        clock.advance(days=1)
+        held(paying, sweep(paying))
+    assert (Refund.get().state, Refund.get().ask_at) == (RefundState.PENDING, None)
+    with pytest.raises(Refused, match="just being paid back"):
+        held(paying, refunds.refund(paying, number, "why"))
+
+
+def test_what_another_heard_first_is_left_alone(paying: Session, server: StripeServer, clock: FixedClock) -> None:
+    number = orders.renew(paying, "Elm Court", ["u1"], Months(1)).order.number
+    held(paying, links.open_link(paying, number))
+    clock.advance(minutes=2)
+    talk = sweep(paying)
+    call, _ = step(paying.database, talk, None)
+    assert call is not None
+    with pytest.raises(StopIteration) as ended:
+        talk.throw(Refused("changed by someone else"))
+    assert ended.value.value.payments == ()
