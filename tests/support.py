@@ -179,8 +179,10 @@ def dump(database: SqliteDatabase) -> dict[str, list[tuple[Any, ...]]]:
 # Processes
 
 
-def at_once(work: Callable[..., str], arguments: Sequence[tuple[Any, ...]]) -> list[str]:
+def at_once(work: Callable[..., str], arguments: Sequence[tuple[Any, ...]], *, seconds: float = 60) -> list[str]:
     """Call `work` in as many processes of their own as there are arguments, all at the same moment.
+
+    Each may take so many `seconds`.
 
     What each returned, or its error as "Kind: message", in the order of the arguments.
     """
@@ -193,7 +195,7 @@ def at_once(work: Callable[..., str], arguments: Sequence[tuple[Any, ...]]) -> l
     ]
     for process in started:
         process.start()
-    said = dict(results.get(timeout=60) for _ in started)
+    said = dict(results.get(timeout=seconds) for _ in started)
     for process in started:
         process.join()
     return [said[place] for place in range(len(started))]

@@ -177,8 +177,8 @@ class Run(ABC):
 
     def talk(self, session: Session, item: Item) -> Talk[Outcome]:
         """As `do`, for an item about which a provider has to be asked first, if one has."""
+        yield from ()
         return self.do(session, item)
-        yield  # this makes it a talk
 
     def do(self, session: Session, item: Item) -> Outcome:
         """Do one item, or say why it was refused.

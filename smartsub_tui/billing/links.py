@@ -115,7 +115,11 @@ def open_link(
     def work(change: Change) -> Begun:
         order = expected_order(number, version)
         refer(change, order, references)
-        payment = _begin(change, order, provider)
+        there = _live(order)
+        if there is not None and there.provider is provider and there.state is PaymentState.SENT:
+            payment = there.id  # someone else opened it in this moment
+        else:
+            payment = _begin(change, order, provider)
         return Begun(payment, read_order(number, change.now, change.settings))
 
     arguments = {"number": number, "provider": provider, **references.arguments()}

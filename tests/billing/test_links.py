@@ -115,6 +115,19 @@ def test_the_link_that_is_open_is_shown_again_not_doubled(paying: Session, numbe
     assert [call for call, _ in server.faults.seen] == [Call.CREATE, Call.RETRIEVE]
 
 
+def test_of_two_who_open_a_link_at_once_the_second_gets_that_of_the_first(
+    paying: Session, number: str, server: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody_looked(session: Session, number: str) -> Any:
+        yield from ()
+
+    first = link_of(opened(paying, number))
+    monkeypatch.setattr(links, "_ask_before", nobody_looked)
+    monkeypatch.setattr(links, "_open_already", lambda *_: None)
+    assert link_of(opened(paying, number)) == first
+    assert len(server.books.sessions) == 1
+
+
 @pytest.mark.parametrize(
     ("within", "end", "moved"),
     [

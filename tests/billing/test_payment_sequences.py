@@ -200,7 +200,7 @@ def test_whatever_happens_money_is_taken_once_and_never_lost(server: StripeServe
 def test_the_states_of_payments_are_all_reached(server: StripeServer) -> None:
     """Else the sequences would prove less than they seem to."""
     seen: Counter[PaymentState] = Counter()
-    for seed in range(40):
+    for seed in range(80):
         world = World(seed, server)
         try:
             world.live()

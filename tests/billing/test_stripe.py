@@ -46,6 +46,7 @@ from tests.support import NOW, TODAY, FixedClock, add_community, add_people, add
 
 SECONDS = (1.0, 0.25)
 SET_UP = PaymentSettings(return_url="https://example.com/paid")
+TOTAL = Money(1190, "EUR")
 KEY = "sk_test_" + "a" * 40
 
 
@@ -61,7 +62,7 @@ def stripe(server: StripeServer) -> Stripe:
     return Stripe(settings, seconds=SECONDS, environment={KEY_VARIABLE: server.key})
 
 
-def checkout(*items: Item, total: Money = Money(1190, "EUR"), **changed: Any) -> Checkout:
+def checkout(*items: Item, total: Money = TOTAL, **changed: Any) -> Checkout:
     made = Checkout(
         key="smartsub-1-1",
         order="1",
