@@ -614,13 +614,21 @@ def _to_output(pages: Iterator[str]) -> None:
     "-o", "target", metavar="FILE|DIR|-", help="Where to; else [invoice] folder, or here. - is standard output."
 )
 @click.option("--force", is_flag=True, help="Replace FILE, where it is there with other content.")
+@click.option("--credit-notes", is_flag=True, help="Save the order's credit notes instead, each under its number.")
 @_invocation
-def invoice(run: Invocation, number: str, target: str | None, force: bool) -> None:
-    """Save the invoice of an order as PDF; NUMBER is the order's or the invoice's."""
+def invoice(run: Invocation, number: str, target: str | None, force: bool, credit_notes: bool) -> None:
+    """Save the invoice of an order as PDF; NUMBER is the order's, or that of an invoice or credit note."""
     from smartsub_tui.billing import invoice_files
 
     folder = Path(target) if target and (target.endswith("/") or Path(target).is_dir()) else None
     file = Path(target) if target and folder is None and target != "-" else None
+    if credit_notes:
+        if target is not None and folder is None:
+            raise click.UsageError("--credit-notes goes with -o DIR: there is a file of each")
+        with run.reading() as session:
+            notes = invoice_files.save_credit_notes(session, number, folder=folder)
+        run.print(notes, lambda: "\n".join(each.told for each in notes))
+        return
     if force and file is None:
         raise click.UsageError("--force goes with -o FILE, and replaces that file")
     if target == "-":
@@ -943,6 +951,38 @@ def refund(
         options: dict[str, Any] = {"reference": reference, "request_id": request_id, "dry_run": dry_run}
         found = _hold(session, refunds.refund(session, number, reason, **options))
         _print_order(run, session, found, dry_run)
+
+
+@cli.command()
+@_number
+@click.option("--user", "users", multiple=True, metavar="ID", help="Only this person of it; may be repeated.")
+@_reason
+@click.option("--reference", metavar="TEXT", help="What says that it was paid back by hand.")
+@_write
+@_invocation
+def credit(
+    run: Invocation,
+    number: str,
+    users: tuple[str, ...],
+    reason: str,
+    reference: str | None,
+    dry_run: bool,
+    request_id: str | None,
+) -> None:
+    """Take back a paid order, or people of it: a credit note, the dates without it, and the money paid back."""
+    from smartsub_tui.billing import credits
+
+    with run.session() as session:
+        options: dict[str, Any] = {"reference": reference, "request_id": request_id, "dry_run": dry_run}
+        done = _hold(session, credits.credit(session, number, reason, users=users or None, **options))
+        if run.globals.json:
+            if dry_run:
+                say("dry run: nothing was stored")
+            document = to_json(done)
+            run.print(document.pop("order") | document, str)
+            return
+        _print_order(run, session, done.order, dry_run)
+        say(output.credited(done, dry_run=dry_run))
 
 
 def _hold(session: Session, talk: Talk[T]) -> T:

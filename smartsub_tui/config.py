@@ -94,6 +94,7 @@ class Seller(Struct, frozen=True):
 
 class InvoiceSettings(Struct, frozen=True):
     series: str = "INV"
+    credit_series: str = "CN"
     folder: str = ""
     fonts: str = ""
 
@@ -267,7 +268,7 @@ _READERS: Final[dict[str, dict[str, Callable[[object], Any]]]] = {
         "email": _text,
         "timezone": _timezone,
     },
-    "invoice": {"series": _series, "folder": _text, "fonts": _text},
+    "invoice": {"series": _series, "credit_series": _series, "folder": _text, "fonts": _text},
     "payments": {"stripe_key_file": _text, "return_url": _web_address, "stripe_url": _safe_address},
     "billing_system": {"url": _web_address},
     "ui": {"timezone": _timezone, "theme": _theme, "keys": _keys},
@@ -306,6 +307,10 @@ def load(path: Path | None) -> Settings:
             except ValueError as error:
                 raise WrongUsage(f"{path}: [{section}] {key}: {error}") from error
         settings = replace(settings, **{section: replace(getattr(settings, section), **read)})
+    if settings.invoice.series == settings.invoice.credit_series:
+        raise WrongUsage(
+            f"{path}: [invoice] credit_series: credit notes have a series of their own, another than series"
+        )
     return settings
 
 

@@ -15,10 +15,12 @@ from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, Vi
 from smartsub_tui.data.vocabulary import OrderStatus
 
 if TYPE_CHECKING:
+    from smartsub_tui.billing.credits import Credited
     from smartsub_tui.billing.sweep import Swept
     from smartsub_tui.data.order_records import OrderDetails, Skipped
 
 _SKIPPED_SHOWN = 10
+_DATES_SHOWN = 20
 
 
 def as_json(value: Any) -> str:
@@ -214,6 +216,9 @@ def order(found: OrderDetails, timezone: str) -> str:
     fields += [("PO number", found.po_number or ""), ("Buyer reference", found.buyer_reference or "")]
     if found.invoice is not None:
         fields.append(("Invoice", f"{found.invoice.number} of {found.invoice.issued_on.isoformat()}"))
+    if found.credit_notes:
+        notes = (f"{each.number} of {each.issued_on}, {display.money(each.total)}" for each in found.credit_notes)
+        fields.append(("Credit notes", "; ".join(notes)))
     if found.unapplied:
         waiting = ", ".join(display.money(each) for each in found.unapplied)
         # A paid order cannot take it; until it is paid back, it stands here.
@@ -224,7 +229,8 @@ def order(found: OrderDetails, timezone: str) -> str:
     if found.history:
         parts.append("Imported history: it stands as it was stated.")
     if found.lines:
-        heads = ("ID", "User", "Service", "Was until", "Becomes" if found.paid_at is None else "Became", "Net")
+        heads = ["ID", "User", "Service", "Was until", "Becomes" if found.paid_at is None else "Became", "Net"]
+        heads += ["Taken back"] if found.credit_notes else []
         # Ten thousand lines have few prices and few days.
         net, day = cache(partial(display.money, with_currency=False)), cache(date.isoformat)
         parts.append(
@@ -238,7 +244,8 @@ def order(found: OrderDetails, timezone: str) -> str:
                         day(line.previous_expiry) if line.previous_expiry else "",
                         day(line.new_expiry) if line.new_expiry else "",
                         net(line.amount),
-                    )
+                        line.credited or "",
+                    )[: len(heads)]
                     for line in found.lines
                 ],
                 right=(5,),
@@ -290,6 +297,18 @@ def bank_details(found: OrderDetails, settings: Settings) -> str:
             f"by {display.instant_full(found.pay_by, settings.ui.timezone)}",
         ]
     )
+
+
+def credited(done: Credited, *, dry_run: bool) -> str:
+    """What was taken back, until when each subscription runs now, and what became of the money."""
+    number = "a credit note" if dry_run else f"credit note {done.credit_note.number}"
+    lines = [f"{number} over {display.money(done.credit_note.total)}: {done.told_of_money(dry_run=dry_run)}"]
+    for each in done.dates[:_DATES_SHOWN]:
+        before, after = (day.isoformat() if day else "inactive" for day in (each.before, each.after))
+        lines.append(f"{each.user_id}  {before} -> {after}")
+    if len(done.dates) > _DATES_SHOWN:
+        lines.append(f"and {len(done.dates) - _DATES_SHOWN:,} more, --json lists them")
+    return "\n".join(display.plain(line) for line in lines)
 
 
 def swept(found: Swept) -> str:

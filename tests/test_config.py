@@ -53,6 +53,7 @@ def test_everything_can_be_set(file: Path) -> None:
         timezone = "Asia/Tokyo"
         [invoice]
         series = "RE26"
+        credit_series = "GS26"
         folder = "/srv/invoices"
         fonts = "/srv/fonts"
         [payments]
@@ -114,6 +115,8 @@ def test_one_key_leaves_the_others_of_its_section(file: Path) -> None:
         ("[invoice]\nseries = ''", "'' is no series"),
         ("[invoice]\nseries = 'inv'", "'inv' is no series: write 1 to 10 capitals and digits, as INV"),
         ("[invoice]\nseries = 'ABCDEFGHIJK'", "is no series"),
+        ("[invoice]\ncredit_series = 'cn'", "[invoice] credit_series: 'cn' is no series"),
+        ("[invoice]\nseries = 'CN'", "[invoice] credit_series: credit notes have a series of their own"),
         ("[orders]\nlapsed = 'today'\nlapsed = 'today'", "is no TOML"),
         ("[orders", "is no TOML"),
     ],

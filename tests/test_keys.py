@@ -64,7 +64,7 @@ def as_made() -> Iterator[None]:
 
 
 def test_every_screen_has_its_list_and_every_list_its_screen() -> None:
-    assert {*SCREENS, "Pay"} == set(OF_SCREEN)
+    assert {*SCREENS, "Pay", "Take back"} == set(OF_SCREEN)
     for title, screen in SCREENS.items():
         assert issubclass(screen, BaseScreen)
         assert OF_SCREEN[title] == screen.COMMANDS_HERE

@@ -32,10 +32,14 @@ def sentence(event: EventRecord) -> str:
     after: dict[str, Any] = event.after if isinstance(event.after, dict) else {}
     said = _SAID.get(event.action, event.action)
     parts = [said]
+    if after.get("credit_note"):
+        parts.append(f"credit note {after['credit_note']}")
     if lines := after.get("lines"):
         parts.append(f"{lines} {'line' if lines == 1 else 'lines'}")
     if amount := after.get("amount") or after.get("total"):
         parts.append(str(Money(amount["amount"], amount["currency"])))
+    if taken := after.get("taken_back"):
+        parts.append(f"{taken} {'line' if taken == 1 else 'lines'}")
     if after.get("reference"):
         parts.append(f"reference {after['reference']}")
     if after.get("po_number"):
@@ -64,6 +68,7 @@ _SAID = {
     "import": "imported",
     "pay": "paid",
     "confirm": "confirmed",
+    "credit": "taken back",
     "apply": "waiting money applied",
     "fail": "marked as failed",
     "time_out": "timed out, nothing was charged",

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from functools import cache
 from typing import Final
 
+from peewee import JOIN
+
 from smartsub_tui.billing import terms
 from smartsub_tui.billing.audit import events_of
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
@@ -14,10 +16,11 @@ from smartsub_tui.clock import local_date
 from smartsub_tui.config import Settings
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import rows
-from smartsub_tui.data.models import Order, OrderLine, Payment, Refund, Subscription, User
+from smartsub_tui.data.models import Invoice, Order, OrderLine, Payment, Refund, Subscription, User
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.order_records import LineRecord, OrderDetails, PaymentRecord, RefundRecord
-from smartsub_tui.data.vocabulary import LineAction, OrderStatus, PaymentState
+from smartsub_tui.data.records import InvoiceRecord
+from smartsub_tui.data.vocabulary import InvoiceKind, LineAction, OrderStatus, PaymentState
 
 
 def term_of(order: Order, action: LineAction) -> Term:
@@ -60,6 +63,14 @@ def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
             for row in payment_rows
         ),
         events=events_of(order.id),
+        credit_notes=tuple(
+            InvoiceRecord(number=number, issued_on=day, total=Money(total, order.currency))
+            for number, day, total in rows(
+                Invoice.select(Invoice.number, Invoice.issued_on, Invoice.total)
+                .where((Invoice.order == order) & (Invoice.kind == InvoiceKind.CREDIT_NOTE))
+                .order_by(Invoice.id)
+            )
+        ),
         status_since=order.status_since,
         bank_chosen_at=order.bank_chosen_at,
         unapplied=tuple(
@@ -109,9 +120,11 @@ def _lines(order: Order, now: datetime, settings: Settings, *, waits: bool) -> t
             Subscription.expires_on,
             Subscription.anchor_day,
             User.removed_on,
+            Invoice.number,
         )
         .join(Subscription, on=(OrderLine.subscription == Subscription.id))
         .join(User, on=(Subscription.user == User.id))
+        .join(Invoice, JOIN.LEFT_OUTER, on=(OrderLine.credit_note == Invoice.id))
         .where(OrderLine.order == order)
         .order_by(OrderLine.id)
     )
@@ -125,7 +138,7 @@ def _lines(order: Order, now: datetime, settings: Settings, *, waits: bool) -> t
 
     money = cache(Money)
     shown = []
-    for key, label, service, amount, action, previous, new, *dates, removed_on in rows(stored):
+    for key, label, service, amount, action, previous, new, *dates, removed_on, credited in rows(stored):
         if projected:
             held = Dates(*dates)
             previous, new = held.expires_on, if_paid_today(action, held, removed_on)
@@ -137,6 +150,7 @@ def _lines(order: Order, now: datetime, settings: Settings, *, waits: bool) -> t
                 amount=None if amount is None else money(amount, order.currency),
                 previous_expiry=previous,
                 new_expiry=new,
+                credited=credited,
             )
         )
     return tuple(shown)

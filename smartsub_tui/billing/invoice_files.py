@@ -1,4 +1,4 @@
-"""Invoices as files: found by order or invoice number, drawn, and saved under their own number."""
+"""Invoices and credit notes as files: found by order's or own number, drawn, and saved under their own number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smartsub_tui.errors import NotFound, Refused
 
 
 class Document(Struct, frozen=True):
-    """An invoice as PDF; `order` is the number of its order."""
+    """An invoice or a credit note as PDF; `order` is the number of its order."""
 
     invoice: str
     order: str
@@ -43,7 +43,7 @@ class Saved(Struct, frozen=True, kw_only=True):
 
 
 def draw(session: Session, number: str) -> Document:
-    """The invoice of the order of that number, or the invoice that has it.
+    """The invoice of the order of that number, or the invoice or credit note that has it.
 
     Raises NotFound; Refused where the order has no invoice, or a character in it no font; NotAllowed.
     """
@@ -76,10 +76,24 @@ def save(
     return Saved(invoice=document.invoice, order=document.order, file=str(path), bytes=len(document.content))
 
 
+def save_credit_notes(session: Session, number: str, *, folder: Path | None = None) -> list[Saved]:
+    """Save every credit note of an order, oldest first; the number is the order's, or its invoice's.
+
+    Raises Refused where it has none, and what save() does.
+    """
+    access.check(session.admin, Permission.READ)
+    order = _find(number).order
+    of_it = (Invoice.order == order) & (Invoice.kind == InvoiceKind.CREDIT_NOTE)
+    notes = [note.number for note in Invoice.select().where(of_it).order_by(Invoice.id)]
+    if not notes:
+        raise Refused(f"order {order.number} has no credit note: nothing of it was taken back")
+    return [save(session, each, folder=folder) for each in notes]
+
+
 def _find(number: str) -> Invoice:
-    is_invoice = Invoice.kind == InvoiceKind.INVOICE
     order = Order.get_or_none(Order.number == number)
-    found = Invoice.get_or_none(is_invoice & (Invoice.number == number if order is None else Invoice.order == order))
+    of_order = (Invoice.kind == InvoiceKind.INVOICE) & (Invoice.order == order)
+    found = Invoice.get_or_none(Invoice.number == number if order is None else of_order)
     if found is not None:
         return found
     if order is None:

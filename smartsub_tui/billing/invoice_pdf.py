@@ -1,4 +1,4 @@
-"""An invoice as PDF/A-3B, drawn from its stored row and snapshot alone.
+"""An invoice or a credit note as PDF/A-3B, drawn from its stored row and snapshot alone.
 
 The same invoice is the same bytes, whenever and wherever it is drawn: its date is the day of issue, its id a digest of
 its content, and nothing is compressed, as deflate is not the same in every build of Python. What may change it is
@@ -162,7 +162,7 @@ class Paper:
         try:
             self._fonts.check(said)
         except Refused as refused:
-            raise Refused(f"invoice {invoice.number} cannot be drawn: {refused.message}") from refused
+            raise Refused(f"{invoice.kind.label} {invoice.number} cannot be drawn: {refused.message}") from refused
         # Fonts are loaded for these characters only, which is quicker.
         self._characters = {*range(0x20, 0x7F), *(ord(character) for text in said for character in text)}
         self._families: dict[Face, str] = {}
@@ -288,9 +288,13 @@ def _metadata(invoice: Invoice) -> str:
         ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/"'
         f' xmp:CreatorTool="smartsub" xmp:CreateDate="{issued}" xmp:ModifyDate="{issued}">'
         "<pdfaid:part>3</pdfaid:part><pdfaid:conformance>B</pdfaid:conformance>"
-        f'<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Invoice {invoice.number}</rdf:li></rdf:Alt></dc:title>'
+        f'<dc:title><rdf:Alt><rdf:li xml:lang="x-default">{_known_as(invoice)}</rdf:li></rdf:Alt></dc:title>'
         f"{creator}</rdf:Description></rdf:RDF></x:xmpmeta>"
     )
+
+
+def _known_as(invoice: Invoice) -> str:
+    return f"{invoice.kind.label.capitalize()} {invoice.number}"
 
 
 # The page: bands one below the other
@@ -363,7 +367,7 @@ def _space(height: float) -> Band:
 
 
 def render(invoice: Invoice, fonts: str = "") -> bytes:
-    """The PDF of a stored invoice; `fonts` is the setting of that name.
+    """The PDF of a stored invoice or credit note; `fonts` is the setting of that name.
 
     Raises Refused for a character that no font has: a box in its place would be a wrong name.
     """
@@ -386,7 +390,7 @@ def render(invoice: Invoice, fonts: str = "") -> bytes:
 def _frame(paper: Paper, invoice: Invoice, said: Any, place: int, count: int) -> None:
     """On every page: at the foot whose invoice it is, and the page; above, from the second on, which one it is."""
     if place > 1:
-        paper.put(paper.line(f"Invoice {invoice.number}", _SMALL), _LEFT, 12)
+        paper.put(paper.line(_known_as(invoice), _SMALL), _LEFT, 12)
         paper.put(paper.line(invoice.issued_on.isoformat(), _SMALL), _RIGHT, 12, right=True)
         paper.rule(17, _HAIR)
     paper.rule(_FOOT - 2, _HAIR)
@@ -408,13 +412,15 @@ def _top(paper: Paper, invoice: Invoice, said: Any) -> Iterator[Band]:
     mine = paper.wrap(seller["name"], _NAME, room) if seller["name"] else []
     for text in (*seller["address"].splitlines(), seller["vat_id"] and f"VAT ID {seller['vat_id']}", seller["email"]):
         mine += paper.wrap(text, _BODY, room) if text else []
-    title = [paper.line("Invoice", _TITLE), paper.line(invoice.number, _STRONG)]
+    name = invoice.kind.label.capitalize()
+    title = [paper.line(name, _TITLE), paper.line(invoice.number, _STRONG)]
     yield _beside(_stack(paper, mine, _LEFT), _stack(paper, title, _RIGHT, right=True))
     yield _space(10)
     billed = [paper.line("BILLED TO", _HEAD), *paper.wrap(buyer["office"], _NAME, room)]
     billed.append(paper.line(OfficeKind(buyer["kind"]).label.capitalize(), _BODY))
     facts = [
-        ("Invoice date", invoice.issued_on.isoformat()),
+        (f"{name} date", invoice.issued_on.isoformat()),
+        *([("Credits invoice", f"{of['number']} of {of['issued_on']}")] if (of := said.get("credits")) else []),
         ("Order number", order["number"]),
         ("Ordered", f"{order['created_at'][:16].replace('T', ' ')} UTC"),
         ("PO number", references["po_number"]),
@@ -471,7 +477,7 @@ def _row(paper: Paper, columns: Sequence[_Column], place: int, line: Any, curren
         [(line["label"], _BODY), (line["user_id"], _SMALL)],
         [(line["department"], _BODY), *([(f"Apartment {apartment}", _SMALL)] if apartment else [])],
         [(Service(line["service"]).label.capitalize(), _BODY), (LineAction(line["action"]).label, _SMALL)],
-        [(line["starts_on"], _BODY), (f"to {line['new_expiry']}", _BODY)],
+        [(line["starts_on"], _BODY), (f"to {line['new_expiry']}", _BODY), *_becomes(line)],
         [(_rate(line["tax_rate_ppm"]), _BODY)],
         [(format_amount(line["amount"], currency), _BODY)],
     ]
@@ -487,6 +493,14 @@ def _row(paper: Paper, columns: Sequence[_Column], place: int, line: Any, curren
     for start in range(0, most, _MOST_LINES):
         piece = [cell[start : start + _MOST_LINES] for cell in cells]
         yield _row_band(paper, columns, piece, last=start + _MOST_LINES >= most)
+
+
+def _becomes(line: Any) -> list[tuple[object, Style]]:
+    """On a credit note: until when the service runs without what is taken back."""
+    if "expiry_after" not in line:
+        return []
+    after = line["expiry_after"]
+    return [("then inactive" if after is None else f"then until {after}", _SMALL)]
 
 
 def _row_band(paper: Paper, columns: Sequence[_Column], cells: Sequence[Sequence[_Line]], *, last: bool) -> Band:
@@ -518,7 +532,7 @@ def _sums(paper: Paper, said: Any) -> Iterator[Band]:
         yield _beside(_stack(paper, [label], _SUMS + 1), _stack(paper, [value], _RIGHT - 1, right=True))
     yield _space(1)
     total, sum_ = (
-        paper.line("Total", _STRONG),
+        paper.line("Total credited" if "credits" in said else "Total", _STRONG),
         paper.line(f"{currency} {format_amount(said['total'], currency)}", _STRONG),
     )
     height = _STRONG.height + 3
@@ -536,11 +550,13 @@ def _terms(paper: Paper, invoice: Invoice, said: Any) -> Iterator[Band]:
     """What was bought for how long, and how and when it was paid."""
     yield _space(8)
     yield _stack(paper, [paper.line("TERMS", _HEAD)], _LEFT)
-    for text in (_term(said["order"]), _EVERY_PERIOD, _payment(invoice, said)):
+    taken = [_TAKEN_BACK.format(**said["credits"])] if "credits" in said else []
+    for text in (*taken, _term(said["order"]), _EVERY_PERIOD, (_paid_back if taken else _payment)(invoice, said)):
         for line in paper.wrap(text, _BODY, _RIGHT - _LEFT):
             yield _stack(paper, [line], _LEFT)
 
 
+_TAKEN_BACK: Final = "This credit note takes back lines of invoice {number} of {issued_on}; its amounts are credited."
 _EVERY_PERIOD: Final = "Every period includes its first and its last day."
 
 
@@ -565,6 +581,16 @@ def _payment(invoice: Invoice, said: Any) -> str:
     if payment["reference"] is not None:
         ways.append(f"reference {payment['reference']}")
     return f"Paid in full on {', '.join([invoice.issued_on.isoformat(), *ways])}. Nothing is left to pay."
+
+
+def _paid_back(invoice: Invoice, said: Any) -> str:
+    total, payment, reference = said["total"], said["payment"], said["paid_back"]["reference"]
+    if payment is None or not total:
+        return "There was nothing to pay back."
+    by = ProviderName.MANUAL if reference is not None else ProviderName(payment["provider"])
+    ways = "" if by is ProviderName.MANUAL else f" by {by.label}"
+    known = "" if reference is None else f", reference {reference}"
+    return f"{said['currency']} {format_amount(total, said['currency'])} is paid back{ways}{known}."
 
 
 def _rate(ppm: int) -> str:

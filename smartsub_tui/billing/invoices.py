@@ -131,6 +131,58 @@ def snapshot(
     ).decode()
 
 
+class CreditedLine(SnapshotLine, frozen=True, kw_only=True, gc=False):
+    """A line that is taken back, as the invoice has it; and until when its subscription ran, and runs without it."""
+
+    expiry_before: date | None
+    expiry_after: date | None
+
+
+def issue_credit_note(
+    change: Change, order: Order, invoice: Invoice, totals: Totals, lines: Sequence[CreditedLine], reference: str | None
+) -> Invoice:
+    """Issue a credit note over lines of an invoice, with a snapshot of all that it says.
+
+    Buyer, order and payment are those of the invoice, which it names; `reference` says that the money goes back by
+    hand. Amounts are what is taken back, and positive.
+    """
+    seller = change.settings.seller
+    day = local_date(change.now, seller.timezone)
+    series = change.settings.invoice.credit_series
+    number, sequence = next_number(series, day.year)
+    said = json.decode(invoice.snapshot)
+    document = said | {
+        "seller": _seller(seller),
+        "credits": {"number": invoice.number, "issued_on": invoice.issued_on},
+        "paid_back": {"at": instant_text(change.now), "reference": reference},
+        "lines": lines,
+        "tax": _tax(totals),
+        "net": totals.net,
+        "tax_total": totals.tax,
+        "total": totals.total,
+    }
+    note: Invoice = Invoice.create(
+        order=order.id,
+        kind=InvoiceKind.CREDIT_NOTE,
+        number=number,
+        series=series,
+        year=day.year,
+        sequence=sequence,
+        issued_at=change.now,
+        issued_on=day,
+        currency=order.currency,
+        net=totals.net,
+        tax=totals.tax,
+        total=totals.total,
+        snapshot=json.encode(document).decode(),
+    )
+    return note
+
+
+def _tax(totals: Totals) -> list[dict[str, int]]:
+    return [{"rate_ppm": rate, "net": net, "tax": tax} for rate, (net, tax) in totals.by_rate.items()]
+
+
 @cache
 def _seller(seller: Seller) -> dict[str, str]:
     return {key: value for key, value in asdict(seller).items() if key != "timezone"}

@@ -59,6 +59,7 @@ class OrderFacts(Struct, frozen=True, kw_only=True):
     owed: tuple[Money, ...] = ()  # of credit notes, where paying back was declined
     refunding: bool = False  # money of it is just being paid back, or it is unknown whether it was
     credited: int = 0  # lines that credit notes took back
+    held: int = 0  # lines, of those that stand, whose subscription another open order holds
     money: Money | None = None  # what came, where money is what the trigger is about
     second: bool = False  # it is money beside what the order was paid with
 
@@ -145,6 +146,10 @@ def _no_refund_under_way(order: OrderFacts) -> str | None:
 
 def _not_all_credited(order: OrderFacts) -> str | None:
     return "all of it was taken back" if order.lines and order.credited == order.lines else None
+
+
+def _someone_free(order: OrderFacts) -> str | None:
+    return _claims_free(order) if order.held >= order.lines - order.credited else None
 
 
 def _no_money_waits(order: OrderFacts) -> str | None:
@@ -235,7 +240,7 @@ TABLE: Final = (
         (SUCCEED,),
         None,
         Effect.CREDIT,
-        (_has_invoice, _not_deleted, _not_all_credited, _claims_free, _no_refund_under_way),
+        (_has_invoice, _not_deleted, _not_all_credited, _someone_free, _no_refund_under_way),
     ),
     Transition(Trigger.DELETE, (PROCESSING,), CANCEL, Effect.HIDE_CANCELLED, (_no_live_payment, _no_money_waits)),
     Transition(Trigger.DELETE, (SUCCEED, *_UNPAID_AND_CLOSED), None, Effect.HIDE, (_not_deleted, _no_money_waits)),

@@ -406,8 +406,10 @@ def hear(session: Session, payment: int, answer: LinkAnswer, *, ended: bool = Fa
                 return _paid(change, order, found, answer)
             case Link(state=LinkState.DECLINED):
                 return _ended(change, order, found, PaymentState.DECLINED, None)
-            case _:
+            case Link(state=LinkState.EXPIRED):
                 return _ended(change, order, found, PaymentState.EXPIRED, None)
+            case _:
+                raise AssertionError(f"{answer!r} is no answer about a payment link")
 
     perform(session, Permission.SWEEP, {"payment": payment}, bool, work)
 

@@ -138,16 +138,16 @@ def _facts_with(
         )
     }
     holder = (
-        OrderLine.select(OrderLine.order, Order.number)
+        OrderLine.select(OrderLine.order, Order.number, fn.COUNT(OrderLine.id) - fn.COUNT(OrderLine.credit_note))
         .join(Claim, on=(Claim.subscription == OrderLine.subscription))
         .join(Order, on=(Claim.order == Order.id))
         .where(OrderLine.order.in_(list(known)) & (Claim.order != OrderLine.order))
-        .distinct()
+        .group_by(OrderLine.order, Order.number)
         .order_by(Order.number)
     )
-    held_by: dict[int, list[str]] = defaultdict(list)
-    for key, number in rows(holder):
-        held_by[key].append(number)
+    held_by: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for key, number, held in rows(holder):
+        held_by[key].append((number, held))
     paid: dict[int, list[Any]] = defaultdict(list)
     for key, *payment in rows(
         Payment.select(
@@ -191,12 +191,13 @@ def _facts(
     now: datetime,
     lines: Iterable[Line],
     counted: tuple[int, int],
-    held_by: Iterable[str],
+    held_by: Iterable[tuple[str, int]],
     paid: Iterable[Any],
     refunds: tuple[tuple[Money, ...], bool],
 ) -> OrderFacts:
-    """What was read of one order, as facts; `counted` are its lines and those of them that were taken back, `paid` are
-    provider, state, amount, currency and applied of each payment.
+    """What was read of one order, as facts; `counted` are its lines and those of them that were taken back, `held_by`
+    orders with how many lines that stand they hold, `paid` are provider, state, amount, currency and applied of each
+    payment.
     """
     owed, refunding = refunds
     today = local_date(now, order.office.timezone)
@@ -220,7 +221,8 @@ def _facts(
         lines=counted[0],
         credited=counted[1],
         objections=tuple(objections),
-        held_by=tuple(held_by),
+        held_by=tuple(number for number, held in held_by if held),
+        held=sum(held for _, held in held_by),
         live=next(((provider, state) for provider, state, *_ in paid if state in LIVE_PAYMENT_STATES), None),
         unapplied=tuple(
             Money(amount, currency)

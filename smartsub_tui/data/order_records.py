@@ -7,7 +7,7 @@ from datetime import date, datetime
 from msgspec import Struct
 
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.records import Hidden, Json, OrderSummary
+from smartsub_tui.data.records import Hidden, InvoiceRecord, Json, OrderSummary
 from smartsub_tui.data.vocabulary import PaymentState, ProviderName, RefundState, Service
 
 
@@ -23,6 +23,7 @@ class LineRecord(Struct, frozen=True, kw_only=True, gc=False):
     amount: Money | None  # net; null in imported history
     previous_expiry: date | None
     new_expiry: date | None
+    credited: str | None = None  # number of the credit note that took it back
 
 
 class PaymentRecord(Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class OrderDetails(OrderSummary, frozen=True, kw_only=True):
     lines: tuple[LineRecord, ...]
     payments: tuple[PaymentRecord, ...]
     events: tuple[EventRecord, ...]
+    credit_notes: tuple[InvoiceRecord, ...] = ()
     status_since: Hidden[datetime]
     unapplied: Hidden[tuple[Money, ...]] = ()
     bank_chosen_at: Hidden[datetime | None] = None

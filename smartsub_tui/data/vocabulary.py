@@ -219,7 +219,7 @@ class Trigger(Word):
 
 
 _NOT_OFFERED: Final = (
-    *(Trigger.LINK, Trigger.REFUND, Trigger.CREDIT),
+    Trigger.LINK,
     *(Trigger.TIME_OUT, Trigger.UNDER_WAY, Trigger.ARRIVE, Trigger.NOT_TAKEN, Trigger.DECLINE),
 )
 

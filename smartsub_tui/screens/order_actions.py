@@ -12,10 +12,13 @@ from textual.binding import BindingType
 
 from smartsub_tui import display
 from smartsub_tui.billing import payments
+from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual, Offered
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import COMMANDS, OF_TRIGGER, bindings
+from smartsub_tui.data import queries
+from smartsub_tui.data.money import Money
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Trigger
 from smartsub_tui.errors import SmartsubError, WrongUsage
@@ -25,6 +28,7 @@ from smartsub_tui.screens.undo import Undoable
 if TYPE_CHECKING:
     from smartsub_tui.billing.bulk import Item, Move, Run
     from smartsub_tui.billing.invoices import BuyerReferences
+    from smartsub_tui.screens.credit import CreditAnswer
     from smartsub_tui.screens.pay import PayAnswer
 
 T = TypeVar("T")
@@ -51,6 +55,9 @@ _QUESTIONS: Final = {
     Trigger.RESTORE: _Question("Restore", "It comes back into the lists: {undo} undoes.", None),
     Trigger.APPLY: _Question(
         "Apply the waiting money to", "Every date is moved once; the order is flagged late.", None
+    ),
+    Trigger.REFUND: _Question(
+        "Pay back money of", "{money} goes back; the order stays as it is, no date moves.", "Reason"
     ),
 }
 
@@ -116,6 +123,12 @@ class OrderActions(BaseScreen):
     def action_apply(self) -> None:
         self._ask(Trigger.APPLY)
 
+    def action_refund(self) -> None:
+        self._ask(Trigger.REFUND)
+
+    def action_credit(self) -> None:
+        self._ask(Trigger.CREDIT)
+
     def action_invoice(self) -> None:
         self.when_listed(self._invoice)
 
@@ -162,12 +175,20 @@ class OrderActions(BaseScreen):
             if not offer.possible:
                 self.smartsub.tell(f"{OF_TRIGGER[trigger].label}: not possible, {offer.reason}", wrong=True)
                 return
+            if trigger is Trigger.CREDIT:
+                await self._ask_credit(number)
+                return
             question = _QUESTIONS[trigger]
             verb, happens = question.verb, question.happens
             if trigger is Trigger.CONFIRM and found.status is OrderStatus.SUCCEED:
                 verb, happens = "Record", "It is paid already: second money is recorded and waits."
             if trigger is Trigger.DELETE and found.status is OrderStatus.PROCESSING:
                 happens = "It is cancelled, then hidden. {undo} undoes, as Cancel; is:deleted shows it."
+            if trigger is Trigger.REFUND:
+                money = await self.backend.latest("ask", money_to_pay_back, number)
+                if not self.is_current:
+                    return
+                happens = happens.format(money=" and ".join(map(display.money, money)))
             if has_open_link(found):
                 happens = f"Its payment link, which is open, is ended first. {happens}"
             said: str | PayAnswer | None
@@ -208,13 +229,25 @@ class OrderActions(BaseScreen):
 
         self.question(ask)
 
+    async def _ask_credit(self, number: str) -> None:
+        from smartsub_tui.billing import credits
+        from smartsub_tui.screens.credit import CreditScreen
+
+        proposal = await self.backend.latest("ask", credits.propose, number)
+        if not self.is_current:
+            return
+        said = await self.answer(CreditScreen(proposal, self.smartsub.who), keep=True)
+        if said is not None:
+            self.answered()
+            self.smartsub.write(lambda: self._do_or_drop(Trigger.CREDIT, proposal.order, said))
+
     def _watch(self, found: OrderDetails, opens: BuyerReferences | None = None) -> None:
         """Show the payment link of an order, or have one opened, and what becomes of it."""
         from smartsub_tui.screens.pay_link import PayLinkScreen
 
         self.app.push_screen(PayLinkScreen(found, opens=opens))
 
-    async def _do_or_drop(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
+    async def _do_or_drop(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer | CreditAnswer) -> None:
         """Do it; what was typed behind the Yes was meant for what comes of it, and goes where it is refused."""
         try:
             await self._do(trigger, found, said)
@@ -228,8 +261,9 @@ class OrderActions(BaseScreen):
     def answered(self) -> None:
         """Yes was said; it is done from now on."""
 
-    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
-        from smartsub_tui.billing import links, orders
+    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer | CreditAnswer) -> None:
+        from smartsub_tui.billing import credits, links, orders, refunds
+        from smartsub_tui.screens.credit import CreditAnswer
         from smartsub_tui.screens.pay import ByLink, PayAnswer
 
         number, version = found.number, found.version
@@ -270,6 +304,15 @@ class OrderActions(BaseScreen):
                 if self.is_current:
                     self.order_changed(made.order.number, made=True)
                 return
+            case Trigger.REFUND, str(reason):
+                changed = await self.backend.talk(refunds.refund, number, reason, version=version)
+                self._tell_money(found, changed)
+            case Trigger.CREDIT, CreditAnswer():
+                done = await self.backend.talk(
+                    credits.credit, number, said.reason, users=said.users, reference=said.reference, version=version
+                )
+                note = f"took back {done.credit_note.total}, credit note {done.credit_note.number}"
+                self.smartsub.tell(f"{note}: {done.told_of_money()}", wrong=not done.is_paid_back)
             case Trigger.RESTORE, _:
                 changed = await call(payments.restore, number, version=version)
                 self._moved(trigger, found, changed)
@@ -291,6 +334,12 @@ class OrderActions(BaseScreen):
             self._may_undo(*bulk.undoing(trigger, [bulk.Outcome(item, version=changed.version)]))
             undoes = f": {COMMANDS['undo'].shown} undoes"
         self.smartsub.tell(f"{_DONE[trigger]} {found.number}{undoes}")
+
+    def _tell_money(self, found: OrderDetails, changed: OrderDetails) -> None:
+        """Tell what became of money that was to be paid back, in the words of the timeline."""
+        told = [each for each in changed.events[len(found.events) :] if each.action != "begin_refund"]
+        wrong = any(each.action not in ("refund", "refund_under_way") for each in told)
+        self.smartsub.tell("; ".join(map(sentence, told)), wrong=wrong)
 
     # Many orders
 
@@ -416,6 +465,13 @@ def offered(session: Session, number: str, now: datetime | None = None) -> tuple
 
     admin = access.check(session.admin, access.Permission.READ)
     return payments.offers(number, admin.role, now or session.clock.now())
+
+
+def money_to_pay_back(session: Session, number: str) -> tuple[Money, ...]:
+    """What a refund of the order would pay back: the money that waits, and what credit notes still owe."""
+    order = queries.find_order(number)
+    facts = payments.facts_of([order], session.clock.now())[order.id]
+    return (*facts.unapplied, *facts.owed)
 
 
 def offered_of(session: Session, numbers: Collection[str]) -> dict[str, tuple[Trigger, ...]]:

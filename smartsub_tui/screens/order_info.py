@@ -207,6 +207,8 @@ class OrderInfoScreen(OrderActions):
             pairs.append(("Until", display.service_date(found.until)))
         if found.invoice is not None:
             pairs.append(("Invoice", found.invoice.number))
+        if found.credit_notes:
+            pairs.append(("Credit notes", ", ".join(each.number for each in found.credit_notes)))
         if found.po_number is not None:
             pairs.append(("PO number", found.po_number))
         if found.buyer_reference is not None:
@@ -241,9 +243,10 @@ class OrderInfoScreen(OrderActions):
                     line.name,
                     line.service.label if wide else line.service.value,
                     display.service_date(line.previous_expiry),
-                    display.service_date(line.new_expiry),
+                    "taken back" if line.credited is not None else display.service_date(line.new_expiry),
                     display.money(line.amount, with_currency=False),
-                )
+                ),
+                "quiet" if line.credited is not None else "",
             )
 
         yield display.cell(row("User", "Service", "Was until", became, "Price"), "bold")

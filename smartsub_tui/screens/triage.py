@@ -28,9 +28,10 @@ from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.data.triage import FILTERS, ItemKey, Queue, QueuedOffice, QueuedOrder, read_queue
-from smartsub_tui.data.vocabulary import PaymentState, Rank, Trigger
+from smartsub_tui.data.vocabulary import PaymentState, ProviderName, Rank, Trigger
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import BaseScreen
+from smartsub_tui.screens.credit import CreditAnswer
 from smartsub_tui.screens.order_actions import OrderActions, look
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.pay import PayAnswer
@@ -286,7 +287,7 @@ class TriageScreen(OrderActions):
         """What is typed from here on is meant for the next item: it waits for a look behind the change."""
         self._begun += 1
 
-    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer) -> None:
+    async def _do(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer | CreditAnswer) -> None:
         try:
             await super()._do(trigger, found, said)
         except SmartsubError:
@@ -318,8 +319,12 @@ def _outcomes(found: OrderDetails, possible: Sequence[Trigger]) -> Iterator[str]
         yield f"{OF_TRIGGER[Trigger.APPLY].shown}: {display.fit(first.name, 24).rstrip()} {dates}{others}; paid, late"
     if Trigger.REFUND in possible and found.unapplied:
         waiting = [each for each in found.payments if each.state is PaymentState.SUCCEEDED and not each.applied]
-        back = ", ".join(f"{display.money(each.amount)} through {each.provider.label}" for each in waiting)
-        yield f"{OF_TRIGGER[Trigger.REFUND].shown}: {back} goes back; no date moves"
+        by_hand = (ProviderName.MANUAL, ProviderName.BANK)
+        back = ", ".join(
+            f"{display.money(each.amount)} by {'hand' if each.provider in by_hand else each.provider.label}"
+            for each in waiting
+        )
+        yield f"{OF_TRIGGER[Trigger.REFUND].shown}: paid back {back}; no date moves"
 
 
 def _way(key: str, label: str) -> Text:

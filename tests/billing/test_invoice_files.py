@@ -10,17 +10,29 @@ import pytest
 from msgspec.structs import replace
 from pypdf import PdfReader
 
-from smartsub_tui.billing import invoice_files, invoices, orders, payments
+from smartsub_tui.billing import credits, invoice_files, invoices, orders, payments
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.imports import import_files
 from smartsub_tui.billing.payments import Manual
+from smartsub_tui.billing.providers import hold
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.config import InvoiceSettings
 from smartsub_tui.data.models import Office, Order
 from smartsub_tui.data.vocabulary import OrderStatus, Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused
-from tests.support import NOW, SETTINGS, TODAY, add_office, add_order, add_people, add_prices, as_role, fonts_for
+from tests.support import (
+    NOW,
+    SETTINGS,
+    TODAY,
+    add_office,
+    add_order,
+    add_people,
+    add_person,
+    add_prices,
+    as_role,
+    fonts_for,
+)
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 
@@ -120,3 +132,41 @@ def test_every_office_of_the_samples_gets_an_invoice(session: Session) -> None:
         assert paid.invoice.number == document.invoice
         for said in (document.invoice, order.number, str(paid.total), *(line.user_id for line in paid.lines)):
             assert said in text
+
+
+# Credit notes
+
+
+def taken_back(session: Session, number: str, *users: str) -> str:
+    talk = credits.credit(session, number, "a mistake", users=users or None)
+    return hold(session.database, session.providers, talk).credit_note.number
+
+
+def test_a_credit_note_is_found_by_its_own_number_and_the_order_s_is_its_invoice(session: Session, number: str) -> None:
+    invoice = invoice_files.draw(session, number)
+    note = invoice_files.draw(session, taken_back(session, number))
+    assert (note.invoice, note.order, note.file_name) == ("CN-2026-000001", number, "CN-2026-000001.pdf")
+    assert note == invoice_files.draw(session, "CN-2026-000001")
+    assert invoice_files.draw(session, number) == invoice
+
+
+def test_all_credit_notes_of_an_order_are_saved_each_under_its_number(session: Session, tmp_path: Path) -> None:
+    add_prices()
+    add_people(add_office(), "u1", "u2", expires_on=TODAY)
+    made = orders.renew(session, "Oak House", ["u1", "u2"], Months(1), paying=Manual("R")).order.number
+    with pytest.raises(Refused, match=f"order {made} has no credit note: nothing of it was taken back"):
+        invoice_files.save_credit_notes(session, made, folder=tmp_path)
+    notes = [taken_back(session, made, key) for key in ("u2", "u1")]
+    for found_by in (made, "INV-2026-000001", notes[0]):
+        saved = invoice_files.save_credit_notes(session, found_by, folder=tmp_path)
+        assert [each.invoice for each in saved] == notes
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{note}.pdf" for note in notes]
+
+
+def test_a_character_without_a_font_is_told_of_the_credit_note(session: Session) -> None:
+    add_prices()
+    add_person(add_office(), "u1", name="\ue000", expires_on=TODAY)
+    made = orders.renew(session, "Oak House", ["u1"], Months(1), paying=Manual("R")).order.number
+    note = taken_back(session, made)
+    with pytest.raises(Refused, match=f"credit note {note} cannot be drawn"):
+        invoice_files.draw(session, note)

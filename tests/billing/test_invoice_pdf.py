@@ -21,16 +21,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from pypdf import PdfReader
 
-from smartsub_tui.billing import orders, payments
+from smartsub_tui.billing import credits, orders, payments
 from smartsub_tui.billing.fonts import clusters
 from smartsub_tui.billing.invoice_pdf import BOTTOM, NEXT_TOP, TOP, Band, Paper, Style, paged, render
 from smartsub_tui.billing.invoices import BuyerReferences
 from smartsub_tui.billing.orders import EVERYONE
 from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.providers import hold
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import Seller
-from smartsub_tui.data.models import Department, Invoice, Office, Order, OrderLine, Subscription, User
+from smartsub_tui.data.models import Department, Invoice, Office, Order, OrderLine, Price, Subscription, User
 from smartsub_tui.data.vocabulary import LineAction, OfficeKind, OrderType, Service, UserKind
 from smartsub_tui.errors import Refused
 from tests.support import (
@@ -296,7 +297,8 @@ from datetime import datetime
 from types import SimpleNamespace
 import time_machine
 from smartsub_tui.billing.invoice_pdf import render
-row = json.load(sys.stdin)
+from smartsub_tui.data.vocabulary import InvoiceKind
+row = json.load(sys.stdin) | {"kind": InvoiceKind.INVOICE}
 row["issued_at"] = datetime.fromisoformat(row["issued_at"])
 row["issued_on"] = row["issued_at"].date()
 with time_machine.travel(datetime(2031, 5, 17)):
@@ -498,3 +500,74 @@ def test_a_character_without_a_font_is_refused_by_name_never_a_box(session: Sess
 def test_a_place_that_the_setting_names_and_is_missing_is_told(session: Session, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"missing\.ttf is not there"):
         render(an_invoice(session, "Ann"), str(tmp_path / "missing.ttf"))
+
+
+# Credit notes
+
+
+def a_credit_note(session: Session, *users: str, reference: str | None = None) -> Invoice:
+    """Over these people of an order for two, one activated by it and one renewed before."""
+    add_prices()
+    office = add_office()
+    for key in ("u1", "u2"):
+        add_person(office, key, name=f"Name of {key}", apartment="12B" if key == "u1" else None)
+    number = orders.activate(session, "Oak House", ["Sales"], paying=Manual("R 7")).order.number
+    talk = credits.credit(session, number, "not for the buyer", users=users or None, reference=reference)
+    note = hold(session.database, session.providers, talk).credit_note.number
+    return Invoice.get(Invoice.number == note)
+
+
+def said_on(note: Invoice) -> str:
+    return "".join(inner for inner, _ in page_texts(render(note)))
+
+
+def test_a_credit_note_names_its_invoice_and_has_positive_amounts(session: Session) -> None:
+    said = said_on(a_credit_note(session, "u1"))
+    for part in (
+        "Credit note CN-2026-000001",
+        "Credit note date Credits invoice Order number Ordered",
+        "2026-11-22 INV-2026-000001 of 2026-11-22 20261122090000000000",
+        "Name of u1 u1",
+        "2026-11-22 to 2026-12-22 then inactive 19 % 18.00",
+        "Net 18.00 Tax 19 % of 18.00 3.42 Total credited EUR 21.42",
+        "This credit note takes back lines of invoice INV-2026-000001 of 2026-11-22; its amounts are credited.",
+        "EUR 21.42 is paid back.",
+    ):
+        assert squeezed(part) in said, part
+    for part in ("Name of u2", "not for the buyer", "-18.00", "Paid in full"):
+        assert squeezed(part) not in said
+
+
+def test_a_credit_note_says_until_when_the_service_runs_and_how_the_money_goes_back(session: Session) -> None:
+    add_prices()
+    add_person(add_office(), "u1", expires_on=date(2026, 12, 22))
+    made = orders.renew(session, "Oak House", ["u1"], Months(2), paying=BankTransfer()).order.number
+    payments.pay(session, made, Manual("R"))
+    hold(session.database, session.providers, credits.credit(session, made, "x"))
+    said = said_on(Invoice.get(Invoice.number == "CN-2026-000001"))
+    assert squeezed("2026-12-23 to 2027-02-22 then until 2026-12-22") in said
+    assert squeezed("EUR 11.90 is paid back by bank transfer.") in said
+
+
+def test_what_was_paid_back_by_hand_says_what_says_so(session: Session) -> None:
+    assert squeezed("EUR 42.84 is paid back, reference till 4.") in said_on(a_credit_note(session, reference="till 4"))
+
+
+def test_a_credit_note_over_nothing_says_so(session: Session) -> None:
+    add_prices()
+    Price.update(amount=0).execute()
+    add_person(add_office(), "u1")
+    made = orders.activate(session, "Oak House", ["Sales"]).order.number
+    hold(session.database, session.providers, credits.credit(session, made, "x"))
+    said = said_on(Invoice.get(Invoice.number == "CN-2026-000001"))
+    assert squeezed("Total credited EUR 0.00") in said
+    assert squeezed("There was nothing to pay back.") in said
+
+
+def test_a_credit_note_is_the_same_bytes_again_and_says_what_it_is(session: Session) -> None:
+    note = a_credit_note(session)
+    content = render(note)
+    assert content == render(Invoice.get_by_id(note.id))
+    metadata = PdfReader(BytesIO(content)).xmp_metadata
+    assert metadata is not None
+    assert metadata.dc_title == {"x-default": "Credit note CN-2026-000001"}

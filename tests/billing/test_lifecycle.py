@@ -319,7 +319,9 @@ GUARDS: list[tuple[Trigger, tuple[OrderStatus, ...], dict[str, Any], Outcome | s
     (Trigger.CREDIT, (SUCCEED,), {"deleted": True}, DELETED),
     (Trigger.CREDIT, (SUCCEED,), {"lines": 2, "credited": 1}, (STAYS, Effect.CREDIT)),
     (Trigger.CREDIT, (SUCCEED,), {"lines": 2, "credited": 2}, "all of it was taken back"),
-    (Trigger.CREDIT, (SUCCEED,), {"held_by": ("77",)}, HELD),
+    (Trigger.CREDIT, (SUCCEED,), {"lines": 2, "held_by": ("77",), "held": 2}, HELD),
+    (Trigger.CREDIT, (SUCCEED,), {"lines": 2, "held_by": ("77",), "held": 1}, (STAYS, Effect.CREDIT)),
+    (Trigger.CREDIT, (SUCCEED,), {"lines": 2, "credited": 1, "held_by": ("77",), "held": 1}, HELD),
     (Trigger.CREDIT, (SUCCEED,), {"refunding": True}, GOING_BACK),
     # Deleting and restoring.
     (Trigger.DELETE, (PROCESSING,), {"live": STRIPE_UNKNOWN}, UNKNOWN),

@@ -100,7 +100,7 @@ def test_import_renew_pay_find_and_open(tmp_path: Path) -> None:
     assert [each["number"] for each in found] == [number]
     assert set(found[0]) == _LISTED
     details = smartsub_json(env, "order", number)
-    assert set(details) == set(found[0]) | {"lines", "payments", "events"}
+    assert set(details) == set(found[0]) | {"lines", "payments", "events", "credit_notes"}
     assert {line["user_id"]: line["new_expiry"] for line in details["lines"]} == {
         key: day.isoformat() for key, day in expected.expiries.items()
     }

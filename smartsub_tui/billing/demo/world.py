@@ -377,7 +377,7 @@ _LINE_COLUMNS: Final = (
 )
 _PAYMENT_COLUMNS: Final = (
     "order provider state idempotency_key reference amount currency link expires_at created_at changed_at created_by"
-    " applied"
+    " applied asked contested"
 )
 _INVOICE_COLUMNS: Final = "order kind number series year sequence issued_at issued_on currency net tax total snapshot"
 _EVENT_COLUMNS: Final = "at admin source action order subject before after reason"
@@ -469,6 +469,8 @@ def _payment_row(payment: Payment) -> tuple[Any, ...]:
         to_microseconds(payment.changed_at),
         payment.created_by,
         payment.applied,
+        0,
+        False,
     )
 
 

@@ -284,15 +284,23 @@ class Stripe:
     def _connect(self) -> Any:
         # Its import may write hints for other programs to standard error.
         with contextlib.redirect_stderr(io.StringIO()):
+            import requests
             import stripe
         stripe.enable_telemetry = False  # which would write a file into the home folder
+        session = requests.Session()
+        session.auth = _as_it_is
         addresses: Any = {"api": self._settings.stripe_url.rstrip("/")} if self._settings.stripe_url else {}
         return stripe.StripeClient(
             self._key,
             base_addresses=addresses,
             max_network_retries=1,
-            http_client=stripe.RequestsClient(timeout=self._seconds),
+            http_client=stripe.RequestsClient(timeout=self._seconds, session=session),
         )
+
+
+def _as_it_is(request: T) -> T:
+    """Leaves the key where the library put it: without this, a .netrc of this user would be taken in its place."""
+    return request
 
 
 _NOT_UNDERSTOOD: Final = Unknown("Stripe answered in a way that is not understood")
