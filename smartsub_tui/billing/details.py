@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cache
 from typing import Final
@@ -15,9 +16,9 @@ from smartsub_tui.clock import local_date
 from smartsub_tui.config import Settings
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import rows
-from smartsub_tui.data.models import Invoice, Order, OrderLine, Payment, Subscription, User
+from smartsub_tui.data.models import Invoice, Order, OrderLine, Payment, Refund, Subscription, User
 from smartsub_tui.data.money import Money
-from smartsub_tui.data.order_records import LineRecord, OrderDetails, PaymentRecord
+from smartsub_tui.data.order_records import LineRecord, OrderDetails, PaymentRecord, RefundRecord
 from smartsub_tui.data.records import InvoiceRecord
 from smartsub_tui.data.vocabulary import InvoiceKind, LineAction, OrderStatus, PaymentState
 
@@ -47,7 +48,7 @@ def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
     payment_rows = list(Payment.select().where(Payment.order == order).order_by(Payment.id))
     return OrderDetails(
         **queries.order_summary(order.id, now),
-        lines=_lines(order, now, settings),
+        lines=_lines(order, now, settings, waits=_money_waits(payment_rows)),
         payments=tuple(
             PaymentRecord(
                 provider=row.provider,
@@ -77,15 +78,35 @@ def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
             for row in payment_rows
             if row.state is PaymentState.SUCCEEDED and not row.applied
         ),
+        refunds=_refunds(order) if payment_rows else (),
     )
+
+
+def _refunds(order: Order) -> tuple[RefundRecord, ...]:
+    stored = Refund.select(Refund, Payment).join(Payment).where(Payment.order == order).order_by(Refund.id)
+    return tuple(
+        RefundRecord(
+            provider=row.payment.provider,
+            state=row.state,
+            amount=Money(row.amount, row.currency),
+            reference=row.reference,
+            created_at=row.created_at,
+        )
+        for row in stored
+    )
+
+
+def _money_waits(payments: Iterable[Payment]) -> bool:
+    return any(row.state is PaymentState.SUCCEEDED and not row.applied for row in payments)
 
 
 _PAYABLE: Final = (OrderStatus.PROCESSING, OrderStatus.SYSTEM_PROCESSING, OrderStatus.FAILED)
 
 
-def _lines(order: Order, now: datetime, settings: Settings) -> tuple[LineRecord, ...]:
+def _lines(order: Order, now: datetime, settings: Settings, *, waits: bool) -> tuple[LineRecord, ...]:
     today = local_date(now, order.office.timezone)
-    projected = order.status in _PAYABLE and not order.history
+    by_waiting = waits and order.status is not OrderStatus.SUCCEED
+    projected = (order.status in _PAYABLE or by_waiting) and not order.history
     stored = (
         OrderLine.select(
             User.key,

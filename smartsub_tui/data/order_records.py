@@ -8,11 +8,14 @@ from msgspec import Struct
 
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import Hidden, InvoiceRecord, Json, OrderSummary
-from smartsub_tui.data.vocabulary import PaymentState, ProviderName, Service
+from smartsub_tui.data.vocabulary import PaymentState, ProviderName, RefundState, Service
 
 
 class LineRecord(Struct, frozen=True, kw_only=True, gc=False):
-    """`previous_expiry` and `new_expiry`: as applied; in an order that can still be paid, as if paid today."""
+    """`previous_expiry` and `new_expiry`: as applied; in an order that can still be paid, as if paid today.
+
+    An order whose money waits to be applied can be paid, by that.
+    """
 
     user_id: str
     name: str
@@ -32,6 +35,16 @@ class PaymentRecord(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     created_at: datetime
     applied: Hidden[bool] = False
+
+
+class RefundRecord(Struct, frozen=True, kw_only=True):
+    """Money that is paid back, by whom it once came."""
+
+    provider: ProviderName
+    state: RefundState
+    amount: Money
+    reference: str | None
+    created_at: datetime
 
 
 class EventRecord(Struct, frozen=True, kw_only=True):
@@ -56,6 +69,7 @@ class OrderDetails(OrderSummary, frozen=True, kw_only=True):
     status_since: Hidden[datetime]
     unapplied: Hidden[tuple[Money, ...]] = ()
     bank_chosen_at: Hidden[datetime | None] = None
+    refunds: Hidden[tuple[RefundRecord, ...]] = ()
 
     @property
     def live_payment(self) -> PaymentRecord | None:

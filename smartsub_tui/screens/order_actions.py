@@ -168,7 +168,7 @@ class OrderActions(BaseScreen):
             no_link = await self.backend.latest("link", why_no_link) if trigger is Trigger.PAY else None
             if not self.is_current:  # it was left meanwhile: nothing asks over another screen
                 return
-            if trigger is Trigger.PAY and found.live_payment is not None:
+            if trigger is Trigger.PAY and found.status is OrderStatus.PROCESSING and found.live_payment is not None:
                 self._watch(found)
                 return
             offer = next(each for each in offered if each.trigger is trigger)
@@ -271,6 +271,8 @@ class OrderActions(BaseScreen):
 
         async def free(act: Callable[[Session, int | None], T]) -> T:
             """What `act` gives, done to the order as it was seen, once no link of it is open."""
+            if found.live_payment is None:
+                return await call(act, version)
             return await self.backend.talk(links.act_without_link, trigger, number, version, act)
 
         match trigger, said:

@@ -158,6 +158,18 @@ class OrderInfoScreen(OrderActions):
                     f"  {each.provider.label}  {display.money(each.amount)}  {state}"
                     f"  {each.reference or ''}"
                 )
+                if each.state is PaymentState.SENT and each.link is not None:
+                    until = f"until {self._when(each.expires_at)}: {COMMANDS['pay'].shown} shows it"
+                    yield display.cell(f"{_EVENT_INDENT[:15]}{until}", "quiet")
+                    link = Text(_EVENT_INDENT[:15])
+                    link.append_text(display.cell(display.fit(each.link, room - 15), "quiet"))
+                    yield link
+            for back in found.refunds:
+                yield display.cell(
+                    f" {display.fit(self._when(back.created_at), 12)}"
+                    f"  {back.provider.label}  {display.money(back.amount)}  back: {back.state.label}"
+                    f"  {back.reference or ''}"
+                )
         if found.events or found.history:
             yield _rule(room)
         for event in found.events:

@@ -28,7 +28,7 @@ from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.records import OfficeRecord
 from smartsub_tui.data.triage import FILTERS, ItemKey, Queue, QueuedOffice, QueuedOrder, read_queue
-from smartsub_tui.data.vocabulary import PaymentState, Rank, Trigger
+from smartsub_tui.data.vocabulary import PaymentState, ProviderName, Rank, Trigger
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.credit import CreditAnswer
@@ -192,10 +192,13 @@ class TriageScreen(OrderActions):
             if each.reason and each.trigger is not Trigger.RESTORE and each.reason != f"it is {found.status.label}"
         ]
         greyed = list(_flowed(reasons, room))
+        outcomes = [display.cell(f" {display.fit(each, room)}") for each in _outcomes(found, _possible(offers))]
         # What happened last has two lines, and those that nothing else needs.
-        happened = list(self._happened(found))[-max(_HAPPENED, height - 1 - len(ways) - len(greyed)) :]
+        needed = 1 + len(ways) + len(outcomes) + len(greyed)
+        happened = list(self._happened(found))[-max(_HAPPENED, height - needed) :]
         yield from (display.cell(f" {display.fit(each, room)}") for each in happened)
         yield from ways or [display.cell(" Nothing can be done with it here but looking.", "quiet")]
+        yield from outcomes
         yield from greyed
 
     def _happened(self, found: OrderDetails) -> Iterator[str]:
@@ -291,6 +294,7 @@ class TriageScreen(OrderActions):
             self.forget_waiting()
             raise
         finally:
+            self._begun += 1  # a look that began meanwhile may not have seen it
             if self.is_current:  # else it is read again when it is come back to
                 self.load()
 
@@ -304,6 +308,23 @@ _HAPPENED: Final = 2  # lines
 def _possible(offers: Sequence[Offered]) -> list[Trigger]:
     """What may be done; before all else what settles money that is here."""
     return sorted((each.trigger for each in offers if each.possible), key=lambda each: each is not Trigger.APPLY)
+
+
+def _outcomes(found: OrderDetails, possible: Sequence[Trigger]) -> Iterator[str]:
+    """What the ways of money that waits would do: to dates the one, with the money the other."""
+    if Trigger.APPLY in possible and found.lines:
+        first, more = found.lines[0], len(found.lines) - 1
+        dates = f"{display.service_date(first.previous_expiry)} -> {display.service_date(first.new_expiry)}"
+        others = f", and {more:,} more" if more else ""
+        yield f"{OF_TRIGGER[Trigger.APPLY].shown}: {display.fit(first.name, 24).rstrip()} {dates}{others}; paid, late"
+    if Trigger.REFUND in possible and found.unapplied:
+        waiting = [each for each in found.payments if each.state is PaymentState.SUCCEEDED and not each.applied]
+        by_hand = (ProviderName.MANUAL, ProviderName.BANK)
+        back = ", ".join(
+            f"{display.money(each.amount)} by {'hand' if each.provider in by_hand else each.provider.label}"
+            for each in waiting
+        )
+        yield f"{OF_TRIGGER[Trigger.REFUND].shown}: paid back {back}; no date moves"
 
 
 def _way(key: str, label: str) -> Text:

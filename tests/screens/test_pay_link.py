@@ -7,6 +7,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ from tests.providers import CARD_NUMBER, Call, Fault, StripeServer, pay, running
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
 from tests.screens.test_billing_system import cells, offered, written
 from tests.screens.test_journey import expires_on, look, status_of
+from tests.screens.test_triage import elsewhere
 from tests.support import SETTINGS, FixedClock, add_office, add_order, add_people, session_on
 from tests.widgets.camera import scan
 
@@ -354,6 +356,34 @@ async def until_drawn(app: SmartSubApp, pilot: Pilot[None], text: str) -> None:
 # Another way
 
 
+async def test_a_bank_transfer_in_euros_has_a_code_of_its_own(stage: Stage) -> None:
+    async def scanned(size: tuple[int, int], *keys: str) -> tuple[list[str], str]:
+        async with stage(size=size) as (app, pilot):
+            await press(pilot, "p")
+            await until(pilot, lambda: isinstance(app.screen, PayScreen))
+            await press(pilot, "down", "down")
+            said = drawn(app)
+            await press(pilot, *keys)
+            return scan(cells(app)), said
+
+    transfer = "BCD\n002\n1\nSCT\n\nSeller GmbH\nDE02120300000000202051\nEUR5.95\n\n\n" + NUMBER
+    assert await scanned((120, 40)) == ([transfer], ANY)
+    codes, said = await scanned((80, 24))
+    assert codes == []
+    assert "This QR needs 41x21, here are 36x7. f shows it on the whole screen." in said
+    assert await scanned((80, 24), "f") == ([transfer], ANY)
+    assert await scanned((80, 24), "f", "x") == ([], ANY)
+    assert "This QR needs 41x21, the terminal has 60x18." in (await scanned((60, 18)))[1]
+
+
+async def test_where_a_transfer_has_no_code_it_is_said_why(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "p")
+        await until(pilot, lambda: isinstance(app.screen, PayScreen))
+        await press(pilot, "down")
+        assert "No QR code: [seller] iban is no IBAN, or has a digit wrong." in drawn(app)
+
+
 @pytest.mark.usefixtures("never")
 async def test_bank_transfer_instead_ends_the_link_first(stage: Stage, path: Path, stripe: StripeServer) -> None:
     async with stage() as (app, pilot):
@@ -410,6 +440,27 @@ async def test_what_closes_an_order_ends_its_link_first(
         await until(pilot, lambda: status_of(path, NUMBER) == status)
         assert [each.status for each in stripe.books.sessions.values()] == ["expired"]
         assert look(path, "SELECT count(*) FROM payment WHERE state = 'expired'") == 1
+
+
+@pytest.mark.usefixtures("never")
+async def test_info_shows_the_link_and_money_that_went_back(stage: Stage, path: Path) -> None:
+    async with stage(size=(120, 40)) as (app, pilot):
+        await open_link(app, pilot)
+        url = url_of(path)
+        await press(pilot, "escape", "enter")
+        await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen) and "link open" in drawn(app))
+        assert "until 23 Nov 08:59: p shows it" in drawn(app)
+        assert f"{url[:90]}" in drawn(app)
+        elsewhere(path, "UPDATE payment SET state = 'succeeded'")
+        elsewhere(
+            path,
+            "INSERT INTO refund (payment_id, state, idempotency_key, amount, currency, reason, created_at, changed_at,"
+            " created_by, asked) SELECT id, 'pending', 'back', 595, 'EUR', 'late', created_at, created_at, 'm', 0"
+            " FROM payment",
+        )
+        await press(pilot, "f5")
+        await until(pilot, lambda: "Stripe  EUR 5.95  back: under way" in drawn(app))
+        assert "p shows it" not in drawn(app)
 
 
 @pytest.mark.usefixtures("never")

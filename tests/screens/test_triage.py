@@ -286,6 +286,18 @@ async def test_money_that_is_here_is_applied_before_all_else(path: Path) -> None
         assert "EUR 5.95  succeeded, waits to be applied, reference tran" in drawn(app)
 
 
+async def test_what_the_waiting_money_would_do_is_said(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "T", "j", "j")
+        assert here(app) == WAITS
+        assert "A: Name of of 202611190800… 2027-06-10 -> 2027-07-10; paid, late" in drawn(app)
+        assert "R: paid back EUR 5.95 by hand; no date moves" in drawn(app)
+        await press(pilot, "j")
+        assert here(app) == LESS
+        assert "A:" not in drawn(app)
+        assert "R: paid back EUR 1.00 by hand; no date moves" in drawn(app)
+
+
 async def test_what_is_not_possible_says_why_as_everywhere(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await press(pilot, "T", "p")
