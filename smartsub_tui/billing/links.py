@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
@@ -188,7 +189,9 @@ def _begin(change: Change, order: Order, provider: ProviderName) -> int:
         order=order,
         provider=provider,
         state=PaymentState.CREATED,
-        idempotency_key=f"smartsub-{order.number}-{attempt}",
+        # Another database of the same account may have an order of this number: under its key Stripe would answer with
+        # the link of that one.
+        idempotency_key=f"smartsub-{order.number}-{attempt}-{token_hex(8)}",
         amount=order.total,
         currency=order.currency,
         expires_at=ends_at,

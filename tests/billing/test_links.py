@@ -23,7 +23,18 @@ from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
 from tests.billing.paying import check, check_settled, held, paying_by, settle_all, swept
 from tests.providers import Call, Fault, StripeServer, pay, running
-from tests.support import NOW, FixedClock, add_office, add_people, add_prices, as_role, claimed, dump, expiry
+from tests.support import (
+    NOW,
+    FixedClock,
+    add_office,
+    add_people,
+    add_prices,
+    as_role,
+    claimed,
+    dump,
+    expiry,
+    memory_session,
+)
 
 PROCESSING, SYSTEM, SUCCEED, FAILED, TIME_OUT, CANCEL = OrderStatus
 SOON, LATER = date(2026, 12, 22), date(2027, 1, 22)
@@ -126,6 +137,18 @@ def test_of_two_who_open_a_link_at_once_the_second_gets_that_of_the_first(
     monkeypatch.setattr(links, "_open_already", lambda *_: None)
     assert link_of(opened(paying, number)) == first
     assert len(server.books.sessions) == 1
+
+
+def test_two_databases_with_an_order_of_the_same_number_do_not_get_each_other_s_link(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    first = link_of(opened(paying, number))
+    other = paying_by(memory_session(clock=clock), server)
+    add_prices()
+    add_people(add_office(), "u1", expires_on=SOON)
+    assert orders.renew(other, "Oak House", ["u1"], Months(1)).order.number == number
+    assert link_of(opened(other, number)) != first
+    other.database.close()
 
 
 @pytest.mark.parametrize(
