@@ -188,8 +188,12 @@ LINK = "https://checkout.example/c/pay/cs_test_a1" + "Zb3kQ0yX" * 12 + "#fid" + 
 def to_be_paid() -> None:
     """An order to be paid; the link of another is open."""
     oak = add_office("Oak House")
-    add_order(oak, add_people(oak, "u1", expires_on=date(2027, 1, 31)), OrderStatus.PROCESSING, number="20261122080000000000")
-    linked = add_order(oak, add_people(oak, "u2", expires_on=TODAY), OrderStatus.PROCESSING, number="20261122090000000000")
+    add_order(
+        oak, add_people(oak, "u1", expires_on=date(2027, 1, 31)), OrderStatus.PROCESSING, number="20261122080000000000"
+    )
+    linked = add_order(
+        oak, add_people(oak, "u2", expires_on=TODAY), OrderStatus.PROCESSING, number="20261122090000000000"
+    )
     payment = add_payment(linked, PaymentState.SENT)
     payment.link, payment.expires_at = LINK, linked.pay_by
     payment.save()
