@@ -29,6 +29,7 @@ from tests.providers import CARD_NUMBER, Call, Fault, StripeServer, pay, running
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
 from tests.screens.test_billing_system import cells, offered, written
 from tests.screens.test_journey import expires_on, look, status_of
+from tests.screens.test_sizes import SIZES, assert_inside
 from tests.screens.test_triage import elsewhere
 from tests.support import SETTINGS, FixedClock, add_office, add_order, add_people, session_on
 from tests.widgets.camera import scan
@@ -175,6 +176,35 @@ async def test_at_home_size_the_address_and_the_size_of_its_code_are_shown(stage
         await press(pilot, "y")
         assert toasts(app)[-1] == "sent the link to the terminal's clipboard"
         assert app.clipboard == url
+
+
+@pytest.mark.usefixtures("never")
+async def test_it_fits_every_size_and_its_help_names_its_keys(stage: Stage, path: Path) -> None:
+    async with stage() as (app, pilot):
+        await open_link(app, pilot)
+        url = url_of(path)
+        for size in (*SIZES, (200, 38), (112, 60), (40, 10), (5, 3), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+            if size[0] < 60:  # does no harm
+                continue
+            assert_inside(app)
+            assert "EUR 5.95 by 23 Nov 08:59" in drawn(app)
+            assert "waiting" in drawn(app)
+            assert url in written_beside(app)
+            code = needs(url)
+            beside = size[0] >= code.width + 40 and size[1] >= code.height + 2
+            assert scan(cells(app)) == ([url] if beside else []), size
+        await press(pilot, "question_mark")
+        for text in ("Keys of Payment link", "bank transfer instead; the link is ended first. Asks first."):
+            assert text in " ".join(drawn(app).split())
+
+
+def written_beside(app: SmartSubApp) -> str:
+    """What is written of the screen beside its code, without what wraps it."""
+    region = app.screen.query_one("#link-beside").region
+    lines = drawn(app).split("\n")[region.y : region.bottom]
+    return "".join("".join(line[region.x : region.right].split()) for line in lines)
 
 
 @pytest.mark.parametrize(("name", "value"), [("LC_ALL", "C"), ("TERM", "linux")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,12 +13,14 @@ from textual.pilot import Pilot
 from smartsub_tui.app import SmartSubApp
 from smartsub_tui.config import BillingSystem, InterfaceSettings, Seller, Settings
 from smartsub_tui.data.database import url_of
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
+from smartsub_tui.screens.pay_link import PayLinkScreen
 from smartsub_tui.screens.question import Question
 from tests.screens import stage
 from tests.screens.stage import drawn, make_database, press, until, write
 from tests.screens.test_journey import fill
 from tests.screens.test_triage import fill as everything_that_needs_someone
-from tests.support import FixedClock
+from tests.support import TODAY, FixedClock, add_office, add_order, add_payment, add_people
 
 pytestmark = pytest.mark.once
 
@@ -177,3 +180,45 @@ def test_narrow(path: Path, snap_compare: Compare) -> None:
 @pytest.mark.parametrize("theme", ["light", "contrast"])
 def test_theme(path: Path, theme: str, snap_compare: Compare) -> None:
     assert picture(snap_compare, path, SCREENS["payments"], theme=theme)
+
+
+LINK = "https://checkout.example/c/pay/cs_test_a1" + "Zb3kQ0yX" * 12 + "#fid" + "kdWxOYHwnPyd1b" * 17
+
+
+def to_be_paid() -> None:
+    """An order to be paid; the link of another is open."""
+    oak = add_office("Oak House")
+    add_order(
+        oak, add_people(oak, "u1", expires_on=date(2027, 1, 31)), OrderStatus.PROCESSING, number="20261122080000000000"
+    )
+    linked = add_order(
+        oak, add_people(oak, "u2", expires_on=TODAY), OrderStatus.PROCESSING, number="20261122090000000000"
+    )
+    payment = add_payment(linked, PaymentState.SENT)
+    payment.link, payment.expires_at = LINK, linked.pay_by
+    payment.save()
+
+
+@pytest.mark.parametrize("size", [HOME, WIDE], ids=["80x24", "120x40"])
+def test_a_payment_link(
+    tmp_path: Path, size: tuple[int, int], snap_compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PayLinkScreen, "ASK_AFTER", (3600.0,))
+
+    async def go(pilot: Pilot[None]) -> None:
+        app: Any = pilot.app
+        await Way().go(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: "m bank transfer" in drawn(app))
+
+    app = app_over(make_database(tmp_path, to_be_paid), "payments")
+    assert snap_compare(app, terminal_size=size, run_before=go)
+
+
+def test_a_bank_transfer(tmp_path: Path, snap_compare: Compare) -> None:
+    async def go(pilot: Pilot[None]) -> None:
+        await Way(("j",), asks="p").go(pilot)
+        await press(pilot, "down")
+
+    app = app_over(make_database(tmp_path, to_be_paid), "payments")
+    assert snap_compare(app, terminal_size=WIDE, run_before=go)
