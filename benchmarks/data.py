@@ -273,7 +273,7 @@ _COLUMNS: Final = {
     "claim": ("subscription_id", "order_id"),
     "payment": (
         *("order_id", "provider", "state", "idempotency_key", "reference", "amount", "currency", "created_at"),
-        *("changed_at", "created_by", "applied"),
+        *("changed_at", "created_by", "applied", "asked", "contested"),
     ),
     "invoice": (
         *("order_id", "kind", "number", "series", "year", "sequence", "issued_at", "issued_on", "currency", "net"),
@@ -440,7 +440,7 @@ class _History:
         rows["payment"].append(
             (
                 *(pk, ProviderName.MANUAL.value, PaymentState.SUCCEEDED.value, f"smartsub-{number}-1"),
-                *(f"transfer {sequence}", sums.total, _CURRENCY, paid_at, paid_at, ADMIN, True),
+                *(f"transfer {sequence}", sums.total, _CURRENCY, paid_at, paid_at, ADMIN, True, 0, False),
             )
         )
         rows["invoice"].append(
