@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from smartsub_tui.billing import bulk, links, payments
-from smartsub_tui.billing.bulk import Move
+from smartsub_tui.billing.bulk import Move, SaveInvoices
 from smartsub_tui.billing.providers import DEADLINE, Talk, hold, of_settings
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import PaymentSettings
@@ -134,6 +134,13 @@ def test_many_stop_where_the_provider_is_away(session: Session, stripe: StripeSe
     with pytest.raises(Unavailable):
         held(session, move.talk(session, items[0]))
     assert held(session, move.talk(session, items[3])).done
+
+
+def test_a_run_that_ends_no_links_asks_nobody(session: Session, stripe: StripeServer, tmp_path: Path) -> None:
+    (item,) = bulk.preview(session, Trigger.PAY, NUMBERS[:1]).items
+    asked = len(stripe.faults.seen)
+    assert "not paid" in held(session, SaveInvoices(tmp_path).talk(session, item)).refused
+    assert len(stripe.faults.seen) == asked
 
 
 # Watching
