@@ -15,7 +15,7 @@ from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.links import ASK_AFTER
 from smartsub_tui.billing.payments import decided, expected_order, move
-from smartsub_tui.billing.providers import DEADLINE, Back, BackAnswer, No, PaidBack, PayBack, Talk, Unknown
+from smartsub_tui.billing.providers import DEADLINE, Back, BackAnswer, No, PaidBack, PayBack, Talk
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import available
 from smartsub_tui.data.models import Order, Payment, Refund
@@ -191,7 +191,7 @@ def hear(session: Session, refund: int, answer: BackAnswer) -> None:
             case No(why):
                 _put(change, found, state=RefundState.DECLINED, ask_at=None)
                 change.record("refund_declined", order=found.payment.order.id, after=_what(found), reason=why)
-            case Unknown():
+            case _:
                 again = found.state is RefundState.UNKNOWN
                 state = found.state if found.state is RefundState.PENDING else RefundState.UNKNOWN
                 _put(change, found, state=state, **_next(change, found.asked))

@@ -6,12 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from smartsub_tui.billing import links, orders, payments, refunds
+from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.providers import step
@@ -19,6 +21,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
 from smartsub_tui.data.order_records import OrderDetails
+from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, RefundState, Role, Trigger
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
 from tests.billing.paying import check, check_settled, held, paying_by, settle_all, swept
@@ -246,7 +249,7 @@ def test_a_dry_run_stores_nothing_and_asks_nobody(paying: Session, number: str, 
     assert states(paid.order) == [PaymentState.CREATED]
     opened(paying, number)
     before = dump(paying.database)
-    cancel = lambda: payments.cancel(paying, number, "why", dry_run=True)  # noqa: E731
+    cancel = partial(payments.cancel, paying, number, "why", dry_run=True)
     assert ended(paying, Trigger.CANCEL, number, cancel, dry_run=True).status is CANCEL
     assert dump(paying.database) == before
     assert [call for call, _ in server.faults.seen] == [Call.CREATE]
@@ -708,6 +711,45 @@ def test_two_sweeps_at_once_ask_once(paying: Session, number: str, server: Strip
     answer = call.put_to(paying.providers(ProviderName.STRIPE))
     assert step(paying.database, one, answer)[0] is None
     assert now_is(paying, number).status is SUCCEED
+
+
+def test_what_another_sweep_has_taken_up_meanwhile_is_left(
+    paying: Session, server: StripeServer, clock: FixedClock
+) -> None:
+    from smartsub_tui.billing.sweep import sweep
+
+    numbers = [orders.renew(paying, "Oak House", [key], Months(1)).order.number for key in ("u1", "u2")]
+    for number in numbers:
+        pay(link_of(opened(paying, number)))
+    clock.advance(minutes=1)
+    one = sweep(paying)
+    call, _ = step(paying.database, one, None)
+    assert [each.number for each in swept(paying).payments] == numbers[1:]
+    assert call is not None
+    call, done = step(paying.database, one, call.put_to(paying.providers(ProviderName.STRIPE)))
+    assert call is None
+    assert done is not None
+    assert [each.number for each in done.payments] == numbers[:1]
+    check_settled(paying, server)
+
+
+def test_rows_that_changed_under_the_hand_are_not_overwritten(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    """The second fence, for engines where two transactions can have read the same row."""
+    admin = AdminRecord(name="manager", role=Role.MANAGER, created_at=NOW, disabled_at=None)
+    change = Change(NOW, admin, "cli", paying.settings, None)
+    waiting_money(paying, number)
+    server.books.refunds_wait = True
+    held(paying, refunds.refund(paying, number, "why"))
+    payment, refund = Payment.get(), Refund.get()
+    Payment.update(state=PaymentState.REFUNDED).execute()
+    Refund.update(state=RefundState.SUCCEEDED).execute()
+    with pytest.raises(Refused, match="changed by someone else"):
+        links._put(change, payment, state=PaymentState.EXPIRED)
+    with pytest.raises(Refused, match="changed by someone else"):
+        refunds._put(change, refund, state=RefundState.DECLINED)
+    assert (Payment.get().state, Refund.get().state) == (PaymentState.REFUNDED, RefundState.SUCCEEDED)
 
 
 def test_what_is_due_and_has_an_open_link_is_ended_then_timed_out(

@@ -18,10 +18,9 @@ import pytest
 from smartsub_tui.billing import links, orders, payments, refunds
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.providers import Talk, step
-from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.sweep import sweep
 from smartsub_tui.billing.terms import Months
-from smartsub_tui.data.models import Order, OrderLine, Payment, User
+from smartsub_tui.data.models import Order, OrderLine, Payment
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, Trigger
 from smartsub_tui.errors import SmartsubError
 from tests.billing.paying import check, check_settled, held, paying_by, settle_all, swept
@@ -199,19 +198,14 @@ def test_whatever_happens_money_is_taken_once_and_never_lost(server: StripeServe
 
 def test_the_states_of_payments_are_all_reached(server: StripeServer) -> None:
     """Else the sequences would prove less than they seem to."""
-    seen: Counter[PaymentState] = Counter()
+    missing = {PaymentState.SUCCEEDED, PaymentState.EXPIRED, PaymentState.NOT_SENT, PaymentState.DECLINED}
     for seed in range(80):
+        if not missing:
+            break
         world = World(seed, server)
         try:
             world.live()
-            seen.update(payment.state for payment in Payment.select())
+            missing -= {payment.state for payment in Payment.select()}
         finally:
             world.close()
-    assert {
-        PaymentState.SUCCEEDED,
-        PaymentState.EXPIRED,
-        PaymentState.NOT_SENT,
-        PaymentState.DECLINED,
-    } <= set(seen)
-    assert User.select().count() == len(PEOPLE)
-    assert isinstance(world.session, Session)
+    assert not missing

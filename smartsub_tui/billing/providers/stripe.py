@@ -279,6 +279,8 @@ class Stripe:
                 self._client = self._connect()
             return ask(self._client)
         except Exception as error:
+            # Whatever the library stumbles over, a page of HTML or an object of another shape, is no answer: what was
+            # asked for may have happened.
             return _failure(error)
 
     def _connect(self) -> Any:
