@@ -48,23 +48,49 @@ class LostTransaction(peewee.OperationalError):
     """SQLite itself rolled the transaction back (full disk, I/O error): nothing of it is stored."""
 
 
-class _Cursor(apsw.Cursor):
-    """Rows are stepped lazily, so an error of the second row must become Peewee's as one of the first does."""
+class _Cursor:
+    """What Peewee and we ask of a cursor. Rows are stepped lazily, so an error of the second row must become Peewee's as
+    one of the first does.
+
+    Around apsw's cursor, not a subclass of it: where one is dropped by another thread while its connection is at work
+    (a traceback that is collected is enough), apsw 3.54 counts its class down twice, and a class made in Python is gone
+    after a few of those, and the process with it. The class that apsw brings is not counted.
+    """
+
+    __slots__ = ("_cursor", "execute", "executemany")
+
+    def __init__(self, cursor: apsw.Cursor) -> None:
+        self._cursor = cursor
+        self.execute, self.executemany = cursor.execute, cursor.executemany
+
+    @property
+    def connection(self) -> apsw.Connection:
+        return self._cursor.connection
+
+    @property
+    def description(self) -> Any:
+        return self._cursor.description
 
     def fetchone(self) -> Any:
         with __exception_wrapper__:
-            return super().fetchone()
+            return self._cursor.fetchone()
 
     def fetchall(self) -> Any:
         with __exception_wrapper__:
-            return super().fetchall()
+            return self._cursor.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
 
     def __next__(self) -> Any:
         try:
-            return super().__next__()
+            return next(self._cursor)
         except apsw.Error:
             with __exception_wrapper__:
                 raise
+
+    def close(self) -> None:
+        self._cursor.close()
 
 
 def _bind(_cursor: apsw.Cursor, number: int, value: object) -> str:
@@ -104,7 +130,6 @@ class SqliteDatabase(APSWDatabase):
         try:
             connection.set_busy_handler(_wait_while_busy())
             connection.convert_binding = _bind
-            connection.cursor_factory = _Cursor
             self._add_conn_hooks(connection)
         except BaseException:
             connection.close(True)
@@ -113,6 +138,9 @@ class SqliteDatabase(APSWDatabase):
 
     def _close(self, connection: apsw.Connection) -> None:
         connection.close(True)
+
+    def cursor(self, named_cursor: None = None) -> _Cursor:
+        return _Cursor(super().cursor())
 
     def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
         state = self._state
@@ -183,7 +211,7 @@ class SqliteDatabase(APSWDatabase):
                     raise ValueError(f"{wrong} values for {len(fields)} columns")
                 yield from _converted(block, converters)
 
-        cursor: Any = self.cursor()
+        cursor = self.cursor()
         with __exception_wrapper__:
             cursor.executemany(sql, stored())
 

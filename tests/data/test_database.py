@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -992,6 +994,44 @@ def test_an_error_of_a_later_row_is_one_of_the_database_too(database: SqliteData
     ):
         with pytest.raises(peewee.DatabaseError):
             fetch(database.execute_sql(sql))
+
+
+DROPPED = """
+import threading, time
+from smartsub_tui.data.database import SqliteDatabase
+
+database, cursors, ready, over = SqliteDatabase(":memory:", autoconnect=False), [], threading.Event(), threading.Event()
+
+def work():
+    database.connect()
+    cursors.extend(database.execute_sql("SELECT 1 UNION SELECT 2") for _ in range(60))
+    for cursor in cursors:
+        cursor.fetchone()
+    del cursor
+    ready.set()
+    count = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 20000) SELECT count(*) FROM n"
+    while not over.is_set():
+        assert database.execute_sql(count).fetchall() == [(20000,)]
+    database.close()
+
+worker = threading.Thread(target=work)
+worker.start()
+ready.wait()
+while cursors:
+    cursors.pop()
+    time.sleep(0.001)  # the worker is let at its next statement
+over.set()
+worker.join()
+database.connect()
+assert database.execute_sql("SELECT 1").fetchall() == [(1,)]
+print("well")
+"""
+
+
+def test_cursors_may_be_dropped_by_another_thread_while_theirs_works() -> None:
+    """As a collected traceback does it. In a process of its own, which would be gone otherwise."""
+    ended = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "well\n", "")
 
 
 # Bindings and instants
