@@ -49,8 +49,8 @@ class LostTransaction(peewee.OperationalError):
 
 
 class _Cursor:
-    """What Peewee and we ask of a cursor. Rows are stepped lazily, so an error of the second row must become Peewee's as
-    one of the first does.
+    """What Peewee and we ask of a cursor. Rows are stepped lazily, so an error of the second row must become Peewee's
+    as one of the first does.
 
     Around apsw's cursor, not a subclass of it: where one is dropped by another thread while its connection is at work
     (a traceback that is collected is enough), apsw 3.54 counts its class down twice, and a class made in Python is gone
