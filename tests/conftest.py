@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from textual import _wait
 
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import SqliteDatabase
@@ -20,6 +21,10 @@ settings.register_profile("again", settings.get_profile("ci"), max_examples=12)
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick"))
 
+# A pilot looks every so often whether the process is idle, and goes on when it is. Textual's fiftieth of a second is
+# most of the time that a key takes; what a test waits for, it asks for by itself.
+_wait.SLEEP_GRANULARITY = 0.003
+_wait.SLEEP_IDLE = _wait.SLEEP_GRANULARITY / 20
 
 on_a_whole_terminal()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
+from textual.app import App
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
@@ -75,12 +76,22 @@ async def on_stage(
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Wait until every message is handled and every question to the database is answered."""
+    """Wait until every message is handled, every question to the database is answered, and all of it is laid out."""
     async with asyncio.timeout(_LONGEST):
         await pilot.pause()
-        while any(not worker.is_finished and worker.group not in _ASKING for worker in pilot.app.workers):
+        while _is_at_work(pilot.app):
             await pilot.pause()
         await pilot.pause()
+
+
+def _is_at_work(app: App[None]) -> bool:
+    if any(not worker.is_finished and worker.group not in _ASKING for worker in app.workers):
+        return True
+    screen = app.screen
+    # What is done after the next refresh, and the refresh itself, which Textual keeps to itself.
+    return bool(screen._callbacks or screen._layout_required or screen._dirty_widgets) or any(
+        each._message_queue.qsize() for each in (app, *screen.walk_children(with_self=True))
+    )
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
