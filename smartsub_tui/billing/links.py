@@ -403,6 +403,9 @@ def hear(session: Session, payment: int, answer: LinkAnswer, *, ended: bool = Fa
         match answer:
             case Unknown():
                 return _unanswered(change, order, found, ended=ended, scheduled=scheduled)
+            case No() if found.reference is not None:
+                # An answer from before another process found the link, which may be shown and paid.
+                return _ask_again(change, found, scheduled=scheduled)
             case No(why):
                 return _ended(change, order, found, PaymentState.NOT_SENT, why)
             case Link(state=LinkState.OPEN):

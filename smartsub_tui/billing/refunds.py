@@ -136,15 +136,15 @@ def begin(
     return made.id
 
 
-def pay_back(session: Session, refund: int, *, again: bool = True) -> Talk[None]:
-    """Have a refund that was begun paid back by its provider, or ask what became of it, and record the answer.
+def pay_back(session: Session, refund: int, *, again: bool = True) -> Talk[BackAnswer | None]:
+    """Have a refund that was begun paid back by its provider, or ask what became of it; record and return the answer.
 
-    Not `again`: it was begun just now, in this same talk.
+    Not `again`: it was begun just now, in this same talk. None: it is no longer under way, and nobody was asked.
     """
     with available():
         found = Refund.get_by_id(refund)
         if not found.state.is_live:
-            return
+            return None
         sent_before = found.state is not RefundState.CREATED or session.clock.now() >= found.created_at + DEADLINE
         payment = found.payment
         asked = PayBack(
@@ -165,6 +165,7 @@ def pay_back(session: Session, refund: int, *, again: bool = True) -> Talk[None]
     else:
         answer = yield asked
     hear(session, refund, answer)
+    return answer
 
 
 def hear(session: Session, refund: int, answer: BackAnswer) -> None:

@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from smartsub_tui.billing import access, changes, links, refunds
 from smartsub_tui.billing.access import Permission
-from smartsub_tui.billing.providers import DEADLINE, Talk
+from smartsub_tui.billing.providers import DEADLINE, Answer, Talk, Unknown
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import available, rows
 from smartsub_tui.data.models import Payment, Refund
-from smartsub_tui.data.vocabulary import PaymentState, ProviderName, RefundState
+from smartsub_tui.data.vocabulary import ProviderName
 from smartsub_tui.errors import Refused, WrongUsage
 
 # Of one provider, after so many calls in a row without an answer, the rest is left for the next sweep.
@@ -83,15 +83,15 @@ def _ask_all(
             continue
         try:
             if isinstance(row, Payment):
-                yield from links.ask(session, key, end=_is_over(row, now), scheduled=True)
+                answer: Answer | None = yield from links.ask(session, key, end=_is_over(row, now), scheduled=True)
             else:
-                yield from refunds.pay_back(session, key)
+                answer = yield from refunds.pay_back(session, key)
         except Refused:
             continue  # someone else has just heard it
         with available():
             after = kind.get_by_id(key).state
-        known = after not in (PaymentState.UNKNOWN, RefundState.UNKNOWN)
-        silent[provider] = 0 if known else silent[provider] + 1
+        # The state does not tell: an open link that is not answered about stays open.
+        silent[provider] = silent[provider] + 1 if isinstance(answer, Unknown) else 0
         heard.append(Heard(number=number, provider=provider, before=before.value, after=after.value))
     return tuple(heard)
 

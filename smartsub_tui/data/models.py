@@ -412,7 +412,11 @@ class Refund(Table):
 
 _LIVE_REFUND = ", ".join(f"'{state.value}'" for state in LIVE_REFUND_STATES)
 Refund.add_index(
-    SQL(f"CREATE UNIQUE INDEX IF NOT EXISTS refund_one_live ON refund (payment_id) WHERE state IN ({_LIVE_REFUND})")
+    # Several credit notes of an order may be owed at once: each of them is one live refund of the same payment.
+    SQL(
+        "CREATE UNIQUE INDEX IF NOT EXISTS refund_one_live ON refund (payment_id, coalesce(credit_note_id, 0))"
+        f" WHERE state IN ({_LIVE_REFUND})"
+    )
 )
 Refund.add_index(SQL("CREATE INDEX IF NOT EXISTS refund_ask_at ON refund (ask_at, id) WHERE ask_at IS NOT NULL"))
 Refund.add_index(SQL("CREATE INDEX IF NOT EXISTS refund_declined ON refund (payment_id) WHERE state = 'declined'"))

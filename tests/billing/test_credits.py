@@ -19,7 +19,7 @@ from smartsub_tui.billing.credits import Becomes, Credited
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.imports import import_files
 from smartsub_tui.billing.payments import Manual
-from smartsub_tui.billing.providers import PayBack, hold
+from smartsub_tui.billing.providers import BackAnswer, No, PaidBack, PayBack, hold, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import InvoiceSettings, OrderSettings
@@ -579,6 +579,32 @@ def test_what_was_paid_back_by_hand_and_declined_before_can_be_paid_back_later(
         (RefundState.DECLINED, None),
         (RefundState.SUCCEEDED, "till 4"),
     ]
+
+
+def test_what_several_credit_notes_owe_is_paid_back_at_once(session: Session, renewed: Callable[..., str]) -> None:
+    number = renewed("u1", "u2")
+    Payment.update(provider=ProviderName.STRIPE, charge="pi_1").execute()
+
+    def answered(talk: Any, *answers: BackAnswer) -> None:
+        """Each call of the talk gets its answer, and there are no more."""
+        given: BackAnswer | None = None
+        for answer in answers:
+            call, _ = step(session.database, talk, given)
+            assert isinstance(call, PayBack)
+            given = answer
+        assert step(session.database, talk, given)[0] is None
+
+    for user in ("u1", "u2"):
+        answered(credits.credit(session, number, "a mistake", users=[user]), No("too little is there"))
+    half = Money(gross(MONTH_PRICE), "EUR")
+    answered(
+        refunds.refund(session, number, "now there is enough"),
+        *(PaidBack(reference=f"re_{place}", amount=half) for place in (1, 2)),
+    )
+    done = Refund.select().where(Refund.state == RefundState.SUCCEEDED).order_by(Refund.id)
+    assert [(each.reference, each.amount) for each in done] == [("re_1", half.amount), ("re_2", half.amount)]
+    with pytest.raises(Refused, match="no money of it waits"):
+        hold(session.database, session.providers, refunds.refund(session, number, "again"))
 
 
 @pytest.mark.parametrize(

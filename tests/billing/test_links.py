@@ -16,7 +16,7 @@ from smartsub_tui.billing import links, orders, payments, refunds
 from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import step
+from smartsub_tui.billing.providers import No, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
@@ -381,6 +381,23 @@ def test_a_link_that_was_never_made_is_looked_for_once_more(
     check_settled(paying, server)
 
 
+def test_an_older_answer_that_there_is_no_link_does_not_take_back_one_that_was_found(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    server.faults.plan(Call.CREATE, Fault.RESET_AFTER)
+    server.faults.plan(Call.CREATE, Fault.RESET_AFTER, nth=2)
+    with pytest.raises(Unavailable):
+        opened(paying, number)
+    url = link_of(opened(paying, number))
+    links.hear(paying, Payment.get().id, No("Stripe has no such link"), scheduled=True)
+    order = now_is(paying, number)
+    assert (order.status, states(order)) == (PROCESSING, [PaymentState.SENT])
+    pay(url)
+    settle_all(paying, clock)
+    check_settled(paying, server)
+    assert now_is(paying, number).status is SUCCEED
+
+
 def test_an_unanswered_link_that_turns_up_late_is_ended(
     paying: Session, number: str, server: StripeServer, clock: FixedClock
 ) -> None:
@@ -681,6 +698,22 @@ def test_a_provider_that_does_not_answer_is_left_for_the_next_time(
     server.faults.clear()
     settle_all(paying, clock)
     check_settled(paying, server)
+
+
+def test_open_links_of_a_provider_that_does_not_answer_do_not_hold_the_sweep(
+    paying: Session, server: StripeServer, clock: FixedClock
+) -> None:
+    """Each call may take its whole deadline, and an open link that is not answered about stays as it is."""
+    add_people(add_office("Ash"), *(f"a{place}" for place in range(6)), expires_on=SOON)
+    numbers = [orders.renew(paying, "Ash", [f"a{place}"], Months(1)).order.number for place in range(6)]
+    for each in numbers:
+        opened(paying, each)
+    server.faults.always(Fault.REFUSED)
+    clock.advance(minutes=1)
+    first = swept(paying)
+    assert [(each.number, each.after) for each in first.payments] == [(each, "sent") for each in numbers[:3]]
+    assert first.waiting == {"Stripe does not answer": 3}
+    assert [each.number for each in swept(paying).payments] == numbers[3:]
 
 
 def test_without_a_key_the_sweep_goes_on_with_the_rest(
