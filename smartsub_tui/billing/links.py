@@ -49,11 +49,12 @@ from smartsub_tui.billing.providers import (
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import available, rows
-from smartsub_tui.data.models import Claim, Order, OrderLine, Payment, Subscription
+from smartsub_tui.data.models import Claim, Order, OrderLine, Payment, Refund, Subscription
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import (
     LIVE_PAYMENT_STATES,
+    LIVE_REFUND_STATES,
     LineAction,
     OrderStatus,
     PaymentState,
@@ -545,10 +546,17 @@ def _ended(change: Change, order: Order, payment: Payment, state: PaymentState, 
     return True
 
 
+def _goes_back(payment: Payment) -> bool:
+    """Whether money of it is being paid back: an order cannot be settled with that."""
+    live = Refund.state.in_([state.value for state in LIVE_REFUND_STATES])
+    return bool(Refund.select().where((Refund.payment == payment) & live).exists())
+
+
 def _paid(change: Change, order: Order, payment: Payment, link: Link) -> bool:
     """Money is there: it is applied where the order can take it, and else recorded to wait; it is never refused."""
     paid, known = link.paid or Money(payment.amount, payment.currency), Money(payment.amount, payment.currency)
-    if payment.state is PaymentState.REFUNDED or payment.applied or payment.confirmation is not None:
+    done_with = payment.state is PaymentState.REFUNDED or payment.applied or payment.confirmation is not None
+    if done_with or _goes_back(payment):
         # It is the same money, whoever said so first; only its amount can be news.
         _put(
             change,

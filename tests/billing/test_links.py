@@ -16,7 +16,7 @@ from smartsub_tui.billing import links, orders, payments, refunds
 from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import No, step
+from smartsub_tui.billing.providers import No, PaidBack, PayBack, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
@@ -540,6 +540,26 @@ def test_an_amount_that_was_told_wrong_once_is_put_right(
     order = now_is(paying, number)
     assert (order.status, order.unapplied, expiry("u1")) == (SUCCEED, (), LATER)
     check_settled(paying, server)
+
+
+def test_an_order_is_not_settled_by_money_that_is_going_back(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    """Its amount was told wrong, it was paid back as such, and before that is done the right one is told."""
+    pay(link_of(opened(paying, number)))
+    server.faults.plan(Call.RETRIEVE, Fault.WRONG_AMOUNT)
+    held(paying, links.ask_order(paying, number))
+    talk = refunds.refund(paying, number, "not what was asked for")
+    call, _ = step(paying.database, talk, None)
+    assert isinstance(call, PayBack)
+    back = PaidBack(reference="re_1", amount=call.back.amount, under_way=True)
+    assert step(paying.database, talk, back)[0] is None
+    held(paying, links.ask(paying, Payment.get().id, scheduled=True))
+    order = now_is(paying, number)
+    assert (order.status, order.invoice, expiry("u1")) == (PROCESSING, None, SOON)
+    refunds.hear(paying, Refund.get().id, replace(back, under_way=False))
+    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
+    assert Payment.get().contested  # a person has to look at the difference
 
 
 @pytest.mark.parametrize("fault", [Fault.WRONG_AMOUNT, Fault.WRONG_CURRENCY])

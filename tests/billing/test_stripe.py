@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName
 from smartsub_tui.errors import Refused, WrongUsage
 from tests.billing.paying import held, paying_by
 from tests.providers import Call, Fault, StripeServer, pay, running
+from tests.providers import server as server_module
 from tests.support import NOW, TODAY, FixedClock, add_community, add_people, add_prices
 
 SECONDS = (1.0, 0.25)
@@ -167,6 +170,12 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> Non
     with pytest.raises(WrongUsage, match="can be read by others: chmod 600"):
         read_key(replace(SET_UP, stripe_key_file=str(file)), {})
     assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("name", ["~nobody_of_this_name/stripe.key", "stripe\0key", "x" * 5000, "/", "/dev/zero"])
+def test_a_name_of_no_file_is_refused(name: str) -> None:
+    with pytest.raises(WrongUsage):
+        read_key(replace(SET_UP, stripe_key_file=name), {})
 
 
 def test_what_is_no_key_is_refused_without_being_told(tmp_path: Path) -> None:
@@ -311,6 +320,129 @@ def test_an_answer_that_is_none_is_not_understood(
     monkeypatch.setattr(module, "_read", misread)
     answer = stripe.refund(back(charge)) if call is Call.REFUND else stripe.look_up(checkout(), link.reference)
     assert answer == Unknown("Stripe answered in a way that is not understood")
+
+
+Falsify = Callable[[Any], None]
+
+
+@pytest.fixture
+def falsify(monkeypatch: pytest.MonkeyPatch) -> Falsify:
+    """From here on every good answer of the test provider is this one, or has these fields in each of its objects."""
+    send = server_module._Exchange._send
+
+    def plan(told: Any) -> None:
+        def falsified(exchange: Any, sent: Any) -> None:
+            body = json.loads(sent.body)
+            if isinstance(told, dict):
+                for each in body["data"] if body.get("object") == "list" else [body]:
+                    each.update(told)
+            send(exchange, sent._replace(body=json.dumps(body if isinstance(told, dict) else told).encode()))
+
+        monkeypatch.setattr(server_module._Exchange, "_send", falsified)
+
+    return plan
+
+
+@pytest.mark.parametrize(
+    "told", [[], [[]], None, 5, "text", {"id": ""}, {"id": "x\x1b[2J"}, {"id": 5}, {"metadata": 5}]
+)
+def test_an_answer_of_another_shape_is_unknown(stripe: Stripe, falsify: Falsify, told: Any) -> None:
+    charge = charged(stripe)
+    falsify(told)
+    for answer in (
+        stripe.create(checkout()),
+        stripe.look_up(checkout(), "cs_1"),
+        stripe.look_up(checkout(), None),
+        stripe.expire(checkout(), "cs_1"),
+        stripe.refund(back(charge)),
+    ):
+        assert isinstance(answer, (Unknown, No)), answer
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *({"expires_at": instant} for instant in (10**30, 253402300799, -1, None)),
+        *({"amount_total": amount} for amount in (10**30, 2**63, 0, -5, None)),
+        *({"url": url} for url in (None, "", "javascript:x", "https://x/\x1b]0;hi\x07", "https://x/" + "y" * 9000)),
+        {"payment_intent": "pi 1"},
+    ],
+)
+def test_a_link_that_can_be_neither_stored_nor_shown_is_none(stripe: Stripe, falsify: Falsify, told: Any) -> None:
+    falsify(told)
+    assert stripe.create(checkout()) == Unknown("Stripe answered in a way that is not understood")
+
+
+@pytest.mark.parametrize("amount", [10**30, 0, -5])
+def test_a_refund_of_no_amount_is_not_understood(stripe: Stripe, falsify: Falsify, amount: int) -> None:
+    charge = charged(stripe)
+    falsify({"amount": amount})
+    assert stripe.refund(back(charge)) == Unknown("Stripe answered in a way that is not understood")
+
+
+@pytest.mark.parametrize("fault", [Fault.WRONG_AMOUNT, Fault.WRONG_CURRENCY])
+def test_a_refund_of_another_amount_is_not_believed(server: StripeServer, stripe: Stripe, fault: Fault) -> None:
+    charge = charged(stripe)
+    server.faults.plan(Call.REFUND, fault)
+    assert stripe.refund(back(charge)) == Unknown("Stripe tells of another amount than was to be paid back")
+    assert isinstance(stripe.refund(back(charge, again=True)), PaidBack)
+
+
+def test_sessions_of_others_in_the_account_are_passed_over(
+    server: StripeServer, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program of the account may open sessions that move no money: they have no amount, and no metadata."""
+    link = opened(stripe)
+    opened(stripe, checkout(key="another-program"))
+    send = server_module._Exchange._send
+
+    def others(exchange: Any, sent: Any) -> None:
+        body = json.loads(sent.body)
+        for each in body.get("data", []):
+            if each["id"] != link.reference:
+                each.update(mode="setup", amount_total=None, currency=None, metadata=None)
+        send(exchange, sent._replace(body=json.dumps(body).encode()))
+
+    monkeypatch.setattr(server_module._Exchange, "_send", others)
+    found = stripe.look_up(checkout(), None)
+    assert isinstance(found, Link)
+    assert found.reference == link.reference
+
+
+def test_pages_without_end_are_not_read_for_ever(
+    server: StripeServer, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smartsub_tui.billing.providers import stripe as module
+
+    page = {
+        "object": "list",
+        "url": "/v1/checkout/sessions",
+        "has_more": True,
+        "data": [
+            {
+                "object": "checkout.session",
+                "id": "cs_1",
+                "status": "open",
+                "payment_status": "unpaid",
+                "expires_at": 1,
+                "currency": "eur",
+                "amount_total": 1190,
+                "metadata": {},
+            }
+        ],
+    }
+    send = server_module._Exchange._send
+
+    def endless(exchange: Any, sent: Any) -> None:
+        send(exchange, sent._replace(status=200, body=json.dumps(page).encode()))
+
+    monkeypatch.setattr(server_module._Exchange, "_send", endless)
+    monkeypatch.setattr(module, "DEADLINE", timedelta(seconds=0.3))
+    assert isinstance(stripe.look_up(checkout(), None), Unknown)
+    for thread in threading.enumerate():
+        if thread.name == "stripe":
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 def test_who_never_answers_is_not_waited_for(

@@ -13,13 +13,14 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from time import monotonic
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from smartsub_tui.billing.providers import (
     DEADLINE,
@@ -34,7 +35,7 @@ from smartsub_tui.billing.providers import (
     Unknown,
 )
 from smartsub_tui.config import PaymentSettings
-from smartsub_tui.data.money import DECIMALS, Money
+from smartsub_tui.data.money import DECIMALS, LARGEST, Money
 from smartsub_tui.errors import WrongUsage
 
 T = TypeVar("T")
@@ -65,31 +66,45 @@ _SENTENCES: Final = {
 _NO_SUCH: Final = "resource_missing"
 
 
+# What can be stored and shown: another answer is none. An instant leaves room to count on from it.
+_Id = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_]{1,255}\Z")]
+_Instant = Annotated[int, Meta(ge=0, le=int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()))]
+_Amount = Annotated[int, Meta(gt=0, le=LARGEST)]
+_ADDRESS = re.compile(r"https?://[!-~]{1,2000}")
+
+
 class _Metadata(Struct, frozen=True):
     smartsub_key: str = ""
 
 
+class _Named(Struct, frozen=True):
+    """What is read of an object to see whether it is ours: others of the account may have no amount, or no link."""
+
+    id: _Id
+    metadata: _Metadata | None = None
+
+
 class _Intent(Struct, frozen=True):
-    id: str
+    id: _Id
     status: str
 
 
 class _Session(Struct, frozen=True):
-    id: str
+    id: _Id
     status: str
     payment_status: str
-    expires_at: int
+    expires_at: _Instant
     currency: str
-    amount_total: int
+    amount_total: _Amount
     url: str | None = None
     metadata: _Metadata = _Metadata()
-    payment_intent: _Intent | str | None = None
+    payment_intent: _Intent | _Id | None = None
 
 
 class _Refund(Struct, frozen=True):
-    id: str
+    id: _Id
     status: str
-    amount: int
+    amount: _Amount
     currency: str
     metadata: _Metadata = _Metadata()
 
@@ -201,8 +216,7 @@ class Stripe:
 
         def search(client: Any) -> list[str]:
             listed = client.v1.checkout.sessions.list({"created": window, "limit": 100})
-            sessions = (_read(each, _Session) for each in listed.auto_paging_iter())
-            return [each.id for each in sessions if each.metadata.smartsub_key == checkout.key][:1]
+            return [_read(each, _Named).id for each in _of_key(listed, checkout.key)][:1]
 
         found = self._call(search)
         if isinstance(found, No):
@@ -218,7 +232,7 @@ class Stripe:
     @staticmethod
     def _refunds_of(client: Any, back: Back) -> list[Any]:
         listed = client.v1.refunds.list({"payment_intent": back.charge, "limit": 100})
-        return [each for each in listed.auto_paging_iter() if _read(each, _Refund).metadata.smartsub_key == back.key]
+        return list(_of_key(listed, back.key))
 
     def _link(self, checkout: Checkout, answer: Any) -> LinkAnswer:
         if isinstance(answer, (No, Unknown)):
@@ -235,6 +249,8 @@ class Stripe:
         state = _state(session)
         if state is LinkState.OPEN and paid != checkout.total:
             return Unknown("Stripe asks for another amount than the order's")
+        if state is LinkState.OPEN and not _ADDRESS.fullmatch(session.url or ""):
+            return _NOT_UNDERSTOOD  # a link that nobody can open
         return Link(
             state=state,
             reference=session.id,
@@ -255,6 +271,8 @@ class Stripe:
             return _NOT_UNDERSTOOD
         if refund.metadata.smartsub_key != back.key:
             return Unknown("Stripe answered about another refund")
+        if amount != back.amount:
+            return Unknown("Stripe tells of another amount than was to be paid back")
         if refund.status in ("failed", "canceled"):
             return No("Stripe could not pay it back: pay it back in another way")
         return PaidBack(reference=refund.id, amount=amount, under_way=refund.status != "succeeded")
@@ -310,7 +328,20 @@ _NOT_UNDERSTOOD: Final = Unknown("Stripe answered in a way that is not understoo
 
 def _read(answer: Any, kind: type[T]) -> T:
     """An object of the library as a value of ours; raises ValueError where it is no such thing."""
+    if not hasattr(answer, "to_dict"):
+        raise ValueError("a list, a text or nothing at all")
     return msgspec.convert(answer.to_dict(), kind, strict=False)
+
+
+def _of_key(listed: Any, key: str) -> Iterator[Any]:
+    """The objects under our key, over all pages of a list."""
+    until = monotonic() + DEADLINE.total_seconds()
+    for each in listed.auto_paging_iter():
+        if monotonic() > until:
+            raise TimeoutError  # nobody waits any more, and pages may go on for ever
+        metadata = _read(each, _Named).metadata
+        if metadata is not None and metadata.smartsub_key == key:
+            yield each
 
 
 def _state(session: _Session) -> LinkState:
@@ -386,7 +417,7 @@ def read_key(settings: PaymentSettings, environment: Mapping[str, str] | None = 
     where = KEY_VARIABLE
     if not key and settings.stripe_key_file:
         where = settings.stripe_key_file
-        key = _read_private(Path(settings.stripe_key_file).expanduser())
+        key = _read_private(Path(os.path.expanduser(settings.stripe_key_file)))
     if not key:
         raise WrongUsage(
             "Stripe is not set up: write its key into a file of mode 0600 and name that as [payments] stripe_key_file,"
@@ -412,3 +443,5 @@ def _read_private(path: Path) -> str:
             return file.read(1000)
     except OSError as error:
         raise WrongUsage(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a zero in it
+        raise WrongUsage("[payments] stripe_key_file is no name of a file") from error
