@@ -74,6 +74,8 @@ LONGEST: Final = timedelta(hours=24) - _LEEWAY
 # Whether money is under way or nothing is known: after how long it is asked again, the first time, the second ... After
 # the last one a person has to look: the order stands in the triage queue.
 ASK_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] * 5)
+# What is under way for sure, a bank debit or a refund to a bank, may take weeks.
+WAIT_AFTER: Final = (*ASK_AFTER, *[timedelta(days=1)] * 25)
 # An open link: soon after it was opened most are paid, later the sweep looks now and then.
 LOOK_AFTER: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 15))
 # A link that was never made, the provider says, is looked for once more when it would have ended.
@@ -468,7 +470,8 @@ def _ask_again(change: Change, payment: Payment, *, scheduled: bool) -> bool:
         if payment.state is PaymentState.SENT:
             ask_at: datetime | None = _next_look(change, payment.expires_at, asked)
         else:
-            ask_at = change.now + ASK_AFTER[payment.asked] if payment.asked < len(ASK_AFTER) else None
+            waits = WAIT_AFTER if payment.state is PaymentState.PENDING else ASK_AFTER
+            ask_at = change.now + waits[payment.asked] if payment.asked < len(waits) else None
         _put(change, payment, ask_at=ask_at, asked=asked)
     return False
 

@@ -6,6 +6,7 @@ answer is recorded in another (docs/payments.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.links import ASK_AFTER
+from smartsub_tui.billing.links import ASK_AFTER, WAIT_AFTER
 from smartsub_tui.billing.payments import decided, expected_order, move
 from smartsub_tui.billing.providers import DEADLINE, Back, BackAnswer, No, PaidBack, PayBack, Talk
 from smartsub_tui.billing.session import Session
@@ -185,7 +186,7 @@ def hear(session: Session, refund: int, answer: BackAnswer) -> None:
                     found,
                     state=RefundState.PENDING,
                     reference=answer.reference,
-                    **_next(change, found.asked if again else 0),
+                    **_next(change, found.asked if again else 0, WAIT_AFTER),
                 )
                 if not again:
                     change.record("refund_under_way", order=found.payment.order.id, after=_what(found))
@@ -195,7 +196,8 @@ def hear(session: Session, refund: int, answer: BackAnswer) -> None:
             case _:
                 again = found.state is RefundState.UNKNOWN
                 state = found.state if found.state is RefundState.PENDING else RefundState.UNKNOWN
-                _put(change, found, state=state, **_next(change, found.asked))
+                waits = WAIT_AFTER if state is RefundState.PENDING else ASK_AFTER
+                _put(change, found, state=state, **_next(change, found.asked, waits))
                 if not again and state is RefundState.UNKNOWN:
                     change.record("refund_unknown", order=found.payment.order.id, after=_what(found))
         return True
@@ -203,8 +205,8 @@ def hear(session: Session, refund: int, answer: BackAnswer) -> None:
     perform(session, Permission.SWEEP, {"refund": refund}, bool, work)
 
 
-def _next(change: Change, asked: int) -> dict[str, Any]:
-    ask_at = change.now + ASK_AFTER[asked] if asked < len(ASK_AFTER) else None
+def _next(change: Change, asked: int, waits: Sequence[timedelta]) -> dict[str, Any]:
+    ask_at = change.now + waits[asked] if asked < len(waits) else None
     return {"ask_at": ask_at, "asked": asked + 1}
 
 

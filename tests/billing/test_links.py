@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from smartsub_tui.billing import links, orders, payments, refunds
+from smartsub_tui.billing import credits, links, orders, payments, refunds
 from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
@@ -210,6 +210,29 @@ def test_delayed_money_is_waited_for_and_applied(paying: Session, number: str, s
     order = now_is(paying, number)
     assert (order.status, order.late) == (SUCCEED, False)
     check_settled(paying, server)
+
+
+def test_a_debit_and_a_refund_that_take_two_weeks_are_waited_for(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    def pass_days(days: int) -> None:
+        for _ in range(days):
+            clock.advance(days=1)
+            swept(paying)
+
+    pay(link_of(opened(paying, number)), card="delayed")
+    pass_days(14)
+    assert now_is(paying, number).status is SYSTEM
+    server.books.settle(next(iter(server.books.intents)), succeeded=True)
+    pass_days(1)
+    assert now_is(paying, number).status is SUCCEED
+    server.books.refunds_wait = True
+    held(paying, credits.credit(paying, number, "a mistake"))
+    pass_days(14)
+    assert state_of_refund() is RefundState.PENDING
+    server.books.settle(next(iter(server.books.refunds)), succeeded=True)
+    pass_days(1)
+    assert state_of_refund() is RefundState.SUCCEEDED
 
 
 def test_a_delayed_payment_that_was_declined_before_anyone_asked(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -388,6 +390,24 @@ def test_a_refund_of_another_amount_is_not_believed(server: StripeServer, stripe
     assert isinstance(stripe.refund(back(charge, again=True)), PaidBack)
 
 
+def test_the_library_prints_nothing_of_what_it_hears(server: StripeServer) -> None:
+    server.faults.always(Fault.ERROR_BEFORE)
+    asks = (
+        "import sys\n"
+        "from smartsub_tui.billing.providers.stripe import Stripe\n"
+        "from smartsub_tui.config import PaymentSettings\n"
+        "from tests.billing.test_stripe import checkout\n"
+        "settings = PaymentSettings(return_url='https://example.com/paid', stripe_url=sys.argv[1])\n"
+        "print(Stripe(settings).create(checkout()))\n"
+    )
+    environment = {**os.environ, KEY_VARIABLE: server.key, "STRIPE_LOG": "debug"}
+    run = subprocess.run(
+        [sys.executable, "-c", asks, server.url], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "Unknown(why='Stripe has a fault (HTTP 500)')\n"
+    assert run.stderr == ""
+
+
 def test_sessions_of_others_in_the_account_are_passed_over(
     server: StripeServer, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -586,7 +606,7 @@ def test_a_refund_that_stays_unanswered_is_left_to_a_person(
     held(paying, refunds.refund(paying, number, "why"))
     assert Refund.get().state is RefundState.PENDING
     server.faults.always(Fault.REFUSED)
-    for _ in range(12):
+    for _ in range(35):
         clock.advance(days=1)
         held(paying, sweep(paying))
     assert (Refund.get().state, Refund.get().ask_at) == (RefundState.PENDING, None)

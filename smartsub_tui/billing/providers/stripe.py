@@ -302,6 +302,8 @@ class Stripe:
             return _failure(error)
 
     def _connect(self) -> Any:
+        # With this set it would print what Stripe says, card numbers and all, over the screen.
+        os.environ.pop("STRIPE_LOG", None)
         # Its import may write hints for other programs to standard error.
         with contextlib.redirect_stderr(io.StringIO()):
             import requests
