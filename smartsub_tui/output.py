@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from smartsub_tui import display
 from smartsub_tui.config import Settings
 from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, ViewRecord, to_json
-from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 
 if TYPE_CHECKING:
     from smartsub_tui.billing.credits import Credited
@@ -268,6 +268,11 @@ def order(found: OrderDetails, timezone: str) -> str:
                 right=(2,),
             )
         )
+    for each in found.payments:
+        if each.state is PaymentState.SENT and each.link is not None:
+            # Alone on its line: it is longer than a terminal is wide, and is copied from there.
+            until = "" if each.expires_at is None else f", until {display.instant_full(each.expires_at, timezone)}"
+            parts.append(f"Payment link{until}:\n{display.plain(each.link)}")
     if found.events:
         parts.append(
             table(

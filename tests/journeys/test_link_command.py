@@ -54,6 +54,8 @@ def test_an_order_is_paid_by_its_link_and_the_sweep_hears_of_it(env: Env, remote
     assert again["payments"] == made["payments"]
     shown = smartsub_json(env, "pay", made["number"], "--provider", "stripe")
     assert shown["payments"][0]["link"] == payment["link"]
+    for command in (("pay", made["number"], "--provider", "stripe"), ("order", made["number"])):
+        assert payment["link"] in smartsub(env, *command).stdout.splitlines()
     end = datetime.fromisoformat(payment["expires_at"])
     assert datetime.now(UTC) < end <= datetime.now(UTC) + timedelta(days=1)
     assert pay(payment["link"]).status == 200
@@ -61,6 +63,7 @@ def test_an_order_is_paid_by_its_link_and_the_sweep_hears_of_it(env: Env, remote
     assert "it is already paid" in said.stderr
     order = smartsub_json(env, "order", made["number"])
     assert (order["status"], order["invoice"]["number"][:3]) == ("succeed", "INV")
+    assert payment["link"] not in smartsub(env, "order", made["number"]).stdout
     assert len(remote.paid()) == before + 1
     assert smartsub_json(env, "sweep") == {"timed_out": 0, "payments": [], "refunds": [], "waiting": {}}
 
