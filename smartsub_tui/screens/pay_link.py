@@ -60,6 +60,14 @@ _SAID: Final = {
     PaymentState.EXPIRED: ("link ended", "warning", "Nothing was taken, and by this link nothing will be."),
     PaymentState.REFUNDED: ("paid back", "quiet", "The money that came went back."),
 }
+# Whoever pays needs the address, and nobody was told it.
+_OPENING_UNKNOWN: Final = (
+    "outcome unknown",
+    "danger",
+    "Stripe gave no answer: there may be a link, but nobody has it, so nothing was taken. It is asked again after"
+    " 1 minute, 5 minutes, 1 hour, then daily for 5 days; found, it is shown here, and not there, the order can be paid"
+    " again. Take no other money for it until then.",
+)
 _WAITS_TO_BE_APPLIED: Final = (
     "money waits",
     "warning",
@@ -138,6 +146,8 @@ class PayLinkScreen(BaseScreen):
             return _SAID[PaymentState.CREATED] if self._opening else _SAID[PaymentState.NOT_SENT]
         if payment.state is PaymentState.SUCCEEDED:
             return _WAITS_TO_BE_APPLIED
+        if payment.state is PaymentState.UNKNOWN and payment.link is None:
+            return _OPENING_UNKNOWN
         return _SAID[payment.state]
 
     # What is shown
