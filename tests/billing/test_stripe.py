@@ -186,6 +186,10 @@ def test_what_is_no_key_is_refused_without_being_told(tmp_path: Path) -> None:
         with pytest.raises(WrongUsage, match="holds no key") as caught:
             read_key(SET_UP, environment)
         assert typed not in caught.value.message
+    empty = tmp_path / "empty"
+    empty.touch(mode=0o600)
+    with pytest.raises(WrongUsage, match=f"{empty} holds no key"):
+        read_key(replace(SET_UP, stripe_key_file=str(empty)), {})
     with pytest.raises(WrongUsage, match="cannot be read"):
         read_key(replace(SET_UP, stripe_key_file=str(tmp_path / "nothing")), {})
     with pytest.raises(WrongUsage, match="no file of this user"):

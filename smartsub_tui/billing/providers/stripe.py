@@ -420,7 +420,7 @@ def read_key(settings: PaymentSettings, environment: Mapping[str, str] | None = 
     if not key and settings.stripe_key_file:
         where = settings.stripe_key_file
         key = _read_private(Path(os.path.expanduser(settings.stripe_key_file)))
-    if not key:
+    elif not key:
         raise WrongUsage(
             "Stripe is not set up: write its key into a file of mode 0600 and name that as [payments] stripe_key_file,"
             f" or set {KEY_VARIABLE}"
