@@ -137,7 +137,8 @@ def _money_waits(order: OrderFacts) -> str | None:
 
 
 def _money_to_pay_back(order: OrderFacts) -> str | None:
-    return None if order.unapplied or order.owed else "no money of it waits"
+    # What is on its way back is said by the guard behind this one: nothing waits then, and nothing is done with either.
+    return None if order.unapplied or order.owed or order.refunding else "no money of it waits"
 
 
 def _no_refund_under_way(order: OrderFacts) -> str | None:

@@ -314,6 +314,7 @@ GUARDS: list[tuple[Trigger, tuple[OrderStatus, ...], dict[str, Any], Outcome | s
     (Trigger.REFUND, ANY, {"unapplied": (eur(1),)}, (STAYS, Effect.PAY_BACK)),
     (Trigger.REFUND, ANY, {"owed": (eur(1),), "deleted": True}, (STAYS, Effect.PAY_BACK)),
     (Trigger.REFUND, ANY, {"unapplied": (eur(1),), "refunding": True}, GOING_BACK),
+    (Trigger.REFUND, ANY, {"refunding": True}, GOING_BACK),
     # Taking back.
     (Trigger.CREDIT, (SUCCEED,), {"history": True}, "it is imported history, which has no invoice of ours"),
     (Trigger.CREDIT, (SUCCEED,), {"deleted": True}, DELETED),
