@@ -116,7 +116,8 @@ class CreditScreen(Question[CreditAnswer]):
     def _sum(self) -> Iterator[str]:
         proposal = self._proposal
         of = len(proposal.lines)
-        yield f" {len(self.marked):,} of {of:,} {'line' if of == 1 else 'lines'} taken back; the others stay."
+        rest = "" if len(self.marked) == of else "; the others stay"
+        yield f" {len(self.marked):,} of {of:,} {'line' if of == 1 else 'lines'} taken back{rest}."
         total = proposal.total_of(self.marked)
         if not total.amount:
             yield " There is nothing to pay back."
