@@ -67,6 +67,8 @@ class Credited(Struct, frozen=True, kw_only=True):
         """What became of the money, as a person reads it."""
         money = self.credit_note.total
         match self.paid_back:
+            case None if money.amount:
+                return f"no money came, so nothing of {money} is paid back"
             case None:
                 return "there is nothing to pay back"
             case _ if dry_run:
@@ -145,6 +147,8 @@ def credit(
         note = invoices.issue_credit_note(change, order, invoice, total, _as_invoiced(invoice, chosen, dates), by_hand)
         _take_back(order, note, taking)
         _put(order, dates)
+        payment: Any = Payment.get_or_none((Payment.order == order) & Payment.applied)
+        never_came = by_hand is None and payment is not None and payment.never_came
         if len(chosen) == len(lines):
             _settle_contest(change, order)
         became = tuple(
@@ -171,8 +175,7 @@ def credit(
             reason=said,
         )
         refund = None
-        if total.total:
-            payment = Payment.get((Payment.order == order) & Payment.applied)
+        if total.total and not never_came:
             refund = refunds.begin(change, payment, total.total, said, credit_note=note.id, reference=by_hand)
         return Credited(
             order=read_order(number, change.now, change.settings),

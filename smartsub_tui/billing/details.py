@@ -59,6 +59,7 @@ def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
                 expires_at=row.expires_at,
                 created_at=row.created_at,
                 applied=row.applied,
+                never_came=row.never_came,
             )
             for row in payment_rows
         ),

@@ -534,7 +534,7 @@ def _ended(change: Change, order: Order, payment: Payment, state: PaymentState, 
     """The provider says that nothing was taken, and that nothing will be."""
     if payment.state is PaymentState.SUCCEEDED and payment.ask_at is not None:
         # Someone confirmed the money; now there is none. A person has to look at it.
-        _put(change, payment, contested=True, ask_at=None)
+        _put(change, payment, contested=True, charge=None, ask_at=None)
         change.record("contested", order=order.id, after={"provider": payment.provider, "payment": state})
         return True
     if not payment.state.is_live:

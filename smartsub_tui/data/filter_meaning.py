@@ -85,7 +85,7 @@ class OrderFacts(Struct, frozen=True, kw_only=True):
     people: tuple[PersonFacts, ...]
     payments: tuple[PaymentFacts, ...]
     owed: bool = False  # what a credit note took back could not be paid back
-    refund_unknown: bool = False  # nobody knows whether money was paid back
+    refund_unsure: bool = False  # whether money was paid back nobody knows, or nobody asks any more
 
 
 class UserFacts(Struct, frozen=True, kw_only=True):
@@ -173,7 +173,7 @@ def has_mark(mark: OrderMark, order: OrderFacts, moment: Moment) -> bool:
         case OrderMark.STUCK:
             under_way = order.status is OrderStatus.SYSTEM_PROCESSING
             contested = any(each.contested for each in order.payments)
-            return (under_way and order.status_since < moment.now - STUCK_AFTER) or contested or order.refund_unknown
+            return (under_way and order.status_since < moment.now - STUCK_AFTER) or contested or order.refund_unsure
         case OrderMark.DUE:
             passed = order.pay_by is not None and order.pay_by <= moment.now
             return order.status is OrderStatus.PROCESSING and passed and not live

@@ -185,10 +185,11 @@ def _mark(mark: Word, now: int) -> Condition:
         case OrderMark.STUCK:
             since = Order.status_since < now - STUCK_AFTER // _MICROSECOND
             contested = Payment.select(Payment.order).where(_all([Payment.contested]))
-            asked = _all([_is(Refund.state, RefundState.UNKNOWN)])
-            unknown = Refund.select(Payment.order).join(Payment).where(asked)
+            given_up = _all([_is(Refund.state, RefundState.PENDING), Refund.ask_at.is_null()])
+            asked = _any([_is(Refund.state, RefundState.UNKNOWN), given_up])
+            unsure = Refund.select(Payment.order).join(Payment).where(asked)
             under_way = _all([_is(Order.status, OrderStatus.SYSTEM_PROCESSING), since])
-            return _any([under_way, _in(Order.id, contested), _in(Order.id, unknown)])
+            return _any([under_way, _in(Order.id, contested), _in(Order.id, unsure)])
         case OrderMark.DUE:
             live = _has_payment(_among(Payment.state, LIVE_PAYMENT_STATES))
             passed = _all([Order.pay_by.is_null(False), Order.pay_by <= now])

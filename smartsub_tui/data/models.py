@@ -255,7 +255,7 @@ class Payment(Table):
     `reference` is the provider's name of what was opened, `charge` that of the money, which a refund names;
     `confirmation` is what someone knew the money by who did not wait for the provider. At `ask_at`
     the provider is to be asked again; so often it was `asked` since the state is what it is. `contested`: someone
-    confirmed the money, and the provider says that there is none.
+    confirmed the money, and the provider says that there is none, or, where there is a charge, that it is not as much.
     """
 
     order = ForeignKeyField(Order, backref="payments", on_delete="RESTRICT")
@@ -285,6 +285,11 @@ class Payment(Table):
             Check("length(currency) = 3"),
             Check("NOT applied OR state = 'succeeded'"),
         ]
+
+    @property
+    def never_came(self) -> bool:
+        """Whether someone confirmed the money, and the provider says that there is none."""
+        return self.contested and self.charge is None
 
 
 _LIVE = ", ".join(f"'{state.value}'" for state in LIVE_PAYMENT_STATES)

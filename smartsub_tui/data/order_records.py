@@ -35,6 +35,7 @@ class PaymentRecord(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     created_at: datetime
     applied: Hidden[bool] = False
+    never_came: Hidden[bool] = False
 
 
 class RefundRecord(Struct, frozen=True, kw_only=True):

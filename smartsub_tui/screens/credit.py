@@ -123,6 +123,9 @@ class CreditScreen(Question[CreditAnswer]):
             yield " There is nothing to pay back."
             return
         payment = next((each for each in proposal.order.payments if each.applied), None)
+        if payment is not None and payment.never_came:
+            yield " No money came, its provider says: nothing is paid back, unless by hand."
+            return
         by_hand = payment is None or payment.provider in (ProviderName.MANUAL, ProviderName.BANK)
         way = (
             "is noted as paid back by hand" if by_hand or payment is None else f"goes back by {payment.provider.label}"

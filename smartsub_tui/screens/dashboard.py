@@ -93,8 +93,9 @@ class DashboardScreen(BaseScreen):
         async def load() -> None:
             self._seen = await self.backend.latest("dashboard", _read, moment)
             seen_at = display.instant_full(self.backend.clock.now(), self.timezone)[11:19]
+            word = "office" if len(self._seen.offices) == 1 else "offices"
             self.query_one("#updated", Static).update(
-                display.content(f"{display.count(len(self._seen.offices))} offices, updated {seen_at}")
+                display.content(f"{display.count(len(self._seen.offices))} {word}, updated {seen_at}")
             )
             self._arrange()
             self._paint()

@@ -610,7 +610,7 @@ def test_what_several_credit_notes_owe_is_paid_back_at_once(session: Session, re
 @pytest.mark.parametrize(
     ("state", "told", "is_done"),
     [
-        (None, "there is nothing to pay back", True),
+        (None, "no money came, so nothing of EUR 5.95 is paid back", True),
         (RefundState.SUCCEEDED, "EUR 5.95 was paid back", True),
         (RefundState.PENDING, "EUR 5.95 is on its way back", True),
         (RefundState.DECLINED, "EUR 5.95 could not be paid back: smartsub refund {number}", False),
@@ -624,5 +624,7 @@ def test_what_became_of_the_money_is_said(
     done = replace(credit(session, number), paid_back=state)
     assert done.told_of_money() == told.format(number=number)
     assert done.is_paid_back is is_done
-    dry = "there is nothing to pay back" if state is None else "EUR 5.95 would be paid back"
+    dry = told if state is None else "EUR 5.95 would be paid back"
     assert done.told_of_money(dry_run=True) == dry
+    free = replace(done.credit_note, total=Money(0, "EUR"))
+    assert replace(done, credit_note=free, paid_back=None).told_of_money() == "there is nothing to pay back"

@@ -630,6 +630,15 @@ def test_what_someone_confirmed_and_the_provider_denies_needs_a_person(
     found = search_orders(parse_orders("is:stuck"), Moment(clock.now(), "UTC"))
     assert [order.number for order in found.rows] == [number]
 
+    # Nobody pays out what never came.
+    rehearsed = held(paying, credits.credit(paying, number, "denied", dry_run=True))
+    assert rehearsed.told_of_money(dry_run=True) == "no money came, so nothing of EUR 5.95 is paid back"
+    taken = held(paying, credits.credit(paying, number, "denied"))
+    assert (taken.paid_back, taken.is_paid_back, Refund.select().count()) == (None, True, 0)
+    assert (now_is(paying, number).status, expiry("u1")) == (SUCCEED, SOON)
+    assert not Payment.get().contested
+    assert search_orders(parse_orders("is:unapplied"), Moment(clock.now(), "UTC")).rows == ()
+
 
 # Paying back
 

@@ -173,7 +173,7 @@ def make_world(seed: str, now: datetime) -> World:
                 people=tuple(PersonFacts(id=each.id, name=each.name, department=each.department) for each in people),
                 payments=(payments := make_payments(random)),
                 owed=bool(payments) and random.random() < 0.15,
-                refund_unknown=bool(payments) and random.random() < 0.15,
+                refund_unsure=bool(payments) and random.random() < 0.15,
             )
         )
     return World(seed, Moment(now, random.choice(ZONES)), users, orders)
@@ -200,7 +200,7 @@ def add_refunds(row: Order, order: OrderFacts) -> None:
     payment, now = Payment.select().order_by(Payment.id.desc()).get(), row.created_at
     count = Refund.select().count()
 
-    def refund(state: RefundState, credit_note: Invoice | None) -> None:
+    def refund(state: RefundState, credit_note: Invoice | None, ask_at: datetime | None = None) -> None:
         Refund.create(
             payment=payment,
             credit_note=credit_note,
@@ -212,6 +212,7 @@ def add_refunds(row: Order, order: OrderFacts) -> None:
             created_at=now,
             changed_at=now,
             created_by="alice",
+            ask_at=ask_at,
         )
 
     def credit_note() -> Invoice:
@@ -241,8 +242,11 @@ def add_refunds(row: Order, order: OrderFacts) -> None:
         refund(RefundState.DECLINED, note)
         refund(RefundState.SUCCEEDED, note)
         refund(RefundState.DECLINED, None)
-    if order.refund_unknown:
-        refund(RefundState.UNKNOWN, None)
+    if order.refund_unsure:
+        # Nobody asks about it any more, or nobody knew the last time it was asked.
+        refund(RefundState.PENDING if count % 2 else RefundState.UNKNOWN, None)
+    elif count % 5 == 0 and order.payments:
+        refund(RefundState.PENDING, None, ask_at=now)
 
 
 @st.composite

@@ -74,6 +74,19 @@ async def asked(path: Path, key: str = "C", **options: Any) -> AsyncIterator[tup
         yield app, pilot
 
 
+async def test_money_that_never_came_is_not_said_to_go_back(path: Path) -> None:
+    session = on(path)
+    Payment.update(contested=True).execute()
+    session.database.close()
+    async with asked(path) as (app, pilot):
+        assert "No money came, its provider says: nothing is paid back, unless by hand." in drawn(app)
+        await write(pilot, "denied")
+        await press(pilot, "enter", "y")
+        await until(pilot, lambda: notes(path))
+        await until(pilot, lambda: toasts(app) and "no money came" in toasts(app)[-1])
+        assert look(path, "SELECT count(*) FROM refund") == [0]
+
+
 async def test_an_order_is_taken_back_after_a_look_at_dates_and_money(path: Path) -> None:
     async with asked(path) as (app, pilot):
         seen = drawn(app)
