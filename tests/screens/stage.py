@@ -76,7 +76,7 @@ async def on_stage(
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Wait until every message is handled, every question to the database is answered, and all of it is laid out."""
+    """Wait until every message is handled and every question to the database is answered."""
     async with asyncio.timeout(_LONGEST):
         await pilot.pause()
         while _is_at_work(pilot.app):
@@ -87,9 +87,11 @@ async def settle(pilot: Pilot[None]) -> None:
 def _is_at_work(app: App[None]) -> bool:
     if any(not worker.is_finished and worker.group not in _ASKING for worker in app.workers):
         return True
+    if app._exit:
+        return False
+    # What waits for the next refresh, or for its turn, Textual keeps to itself.
     screen = app.screen
-    # What is done after the next refresh, and the refresh itself, which Textual keeps to itself.
-    return bool(screen._callbacks or screen._layout_required or screen._dirty_widgets) or any(
+    return bool(screen._callbacks) or any(
         each._message_queue.qsize() for each in (app, *screen.walk_children(with_self=True))
     )
 
