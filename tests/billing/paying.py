@@ -27,6 +27,10 @@ SECONDS = (1.0, 0.25)  # what is held by the test provider is given up after so 
 
 def paying_by(session: Session, server: StripeServer) -> Session:
     """The same session, with the test provider for Stripe."""
+    from stripe._http_client import HTTPClient
+
+    # The library waits half a second before it tries again; the test provider needs no rest.
+    HTTPClient.INITIAL_DELAY = 0.01
     payments = PaymentSettings(return_url="https://example.com/paid", stripe_url=server.url)
     stripe = Stripe(payments, seconds=SECONDS, environment={KEY_VARIABLE: server.key})
     by_hand = ByHand()
