@@ -30,7 +30,7 @@ from tests.screens.test_journey import look
 from tests.screens.test_typed_ahead import at_once
 from tests.support import MONTH_PRICE, TODAY, add_department, add_office, add_order, gross
 
-WALKS: Final = range(int(os.environ.get("SMARTSUB_WALKS", "2")))
+WALKS: Final = range(int(os.environ.get("SMARTSUB_WALKS", "1")))
 STEPS: Final = 30
 PEOPLE: Final = 1300
 HELD: Final = 7

@@ -139,21 +139,21 @@ async def test_all_counts_of_an_office_are_seen(path: Path, size: tuple[int, int
         assert ("…" in cut) is (size[0] < 150)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 3), (20, 5), (40, 10), (59, 17), (300, 2), (3, 100)])
 @pytest.mark.parametrize("name", WAYS)
-async def test_too_small_a_terminal_does_no_harm(path: Path, name: str, size: tuple[int, int]) -> None:
+async def test_too_small_a_terminal_does_no_harm(path: Path, name: str) -> None:
     async with on_stage(path) as (app, pilot):
         await go(app, pilot, WAYS[name])
-        await pilot.resize_terminal(*size)
-        await settle(pilot)
-        await press(pilot, "j", "k", "G", "g", "f5", "tab")
-        app.tell("a sentence that is longer than the terminal is wide", wrong=True)
-        await settle(pilot)
-        if size == (59, 17):
-            assert "59x17, needs 60x18" in drawn(app)
-        await pilot.resize_terminal(80, 24)
-        await settle(pilot)
-        assert_inside(app)
+        for size in ((1, 1), (2, 2), (5, 3), (20, 5), (40, 10), (59, 17), (300, 2), (3, 100)):
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+            await press(pilot, "j", "k", "G", "g", "f5", "tab")
+            app.tell("a sentence that is longer than the terminal is wide", wrong=True)
+            await settle(pilot)
+            if size == (59, 17):
+                assert "59x17, needs 60x18" in drawn(app)
+            await pilot.resize_terminal(80, 24)
+            await settle(pilot)
+            assert_inside(app)
 
 
 @pytest.mark.parametrize("size", [(20, 5), (60, 18)])

@@ -156,7 +156,7 @@ async def test_a_queue_of_all_ranks_is_worked_off_by_keys(tmp_path: Path) -> Non
             await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
             await press(pilot, "1")
             assert here(app) == left
-        assert "Nothing needs you: everything is settled, as of 09:00:00." in drawn(app)
+        await until(pilot, lambda: "Nothing needs you: everything is settled, as of 09:00:00." in drawn(app))
         for rank in Rank:
             assert f"  .  {rank.label}" in drawn(app)
         assert place(app) == ""

@@ -22,7 +22,7 @@ from smartsub_tui.screens.payments import PaymentsScreen
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, until, write
 from tests.support import NOW, add_office, add_order
 
-WALKS: Final = range(int(os.environ.get("SMARTSUB_WALKS", "2")))
+WALKS: Final = range(int(os.environ.get("SMARTSUB_WALKS", "1")))
 STEPS: Final = 40
 ORDERS: Final = 900
 TIMES: Final = ("today", "1h", "3h", "2026-11-22", "2h")
