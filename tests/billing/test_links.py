@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from smartsub_tui.billing import credits, links, orders, payments, refunds
+from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
@@ -376,6 +377,7 @@ def test_a_link_whose_creation_was_not_answered_is_found_again(
         opened(paying, number)
     order = now_is(paying, number)
     assert (order.status, states(order)) == (SYSTEM, [PaymentState.UNKNOWN])
+    assert "no answer about the payment: it is asked for again" in sentence(order.events[-1])
     server.faults.clear()
     swept_later(paying, 1)
     order = now_is(paying, number)
