@@ -354,6 +354,24 @@ def doctor(run: Invocation) -> None:
         run.print(dict(facts), lambda: "\n".join(f"{name.ljust(width)}  {value}" for name, value in facts))
 
 
+@cli.command()
+@click.argument("words", nargs=-1, required=True, metavar="[verify] FILE")
+@_invocation
+def backup(run: Invocation, words: tuple[str, ...]) -> None:
+    """Copy the whole database into FILE while others work; backup verify FILE tells whether such a copy is whole."""
+    from smartsub_tui.billing import backups
+
+    match words:
+        case ["verify", name]:
+            made, told = backups.verify(Path(name)), "is whole"
+        case [name] if name != "verify":
+            with run.session() as session:
+                made, told = backups.back_up(session, Path(name)), "was made, and read again: it is whole"
+        case _:
+            raise click.UsageError("write smartsub backup FILE, or smartsub backup verify FILE")
+    run.print(made, lambda: output.backup(made, told, run.settings.ui.timezone))
+
+
 @cli.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--partial", is_flag=True, help="Take the good rows and report the others.")

@@ -15,6 +15,7 @@ from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, Vi
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 
 if TYPE_CHECKING:
+    from smartsub_tui.billing.backups import Backup
     from smartsub_tui.billing.credits import Credited
     from smartsub_tui.billing.sweep import Swept
     from smartsub_tui.data.order_records import OrderDetails, Skipped
@@ -314,6 +315,16 @@ def credited(done: Credited, *, dry_run: bool) -> str:
     if len(done.dates) > _DATES_SHOWN:
         lines.append(f"and {len(done.dates) - _DATES_SHOWN:,} more, --json lists them")
     return "\n".join(display.plain(line) for line in lines)
+
+
+def backup(made: Backup, told: str, timezone: str) -> str:
+    """What a backup holds, and how far it was looked at."""
+    lines = [f"{display.plain(made.file)} {told}"]
+    newest = "" if made.newest is None else f", the newest of {display.instant_full(made.newest, timezone)}"
+    lines.append(f"{made.orders:,} orders, {made.users:,} users{newest}; {made.bytes:,} bytes")
+    if not made.checked:
+        lines.append(f"{display.plain(made.file)}.sha256 is missing: damage inside of a text cannot be seen without it")
+    return "\n".join(lines)
 
 
 def swept(found: Swept) -> str:

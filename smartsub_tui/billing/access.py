@@ -22,6 +22,7 @@ class Permission(Word):
     CREATE = "create", "order activations and renewals"
     SWEEP = "sweep", "time out what is due, and ask providers again"
     IMPORT = "import", "import prices, users and orders"
+    BACK_UP = "back_up", "back up the database"
     KEEP = "keep", "save filters for themselves"
     SHARE = "share", "save filters for everyone"
 
@@ -54,6 +55,7 @@ PERMISSIONS: Final[dict[Role, _Rights]] = {
         Trigger.REFUND,
         Trigger.CREDIT,
         Permission.IMPORT,
+        Permission.BACK_UP,
         Permission.SHARE,
     },
     Role.AUDITOR: _VIEWER | {Permission.EXPORT_ALL},

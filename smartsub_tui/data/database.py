@@ -19,10 +19,12 @@ from typing import Any, Final
 
 import apsw
 import peewee
+from msgspec import Struct
 from peewee import __exception_wrapper__  # type: ignore[attr-defined]
 from playhouse.apsw_ext import APSWDatabase
 
 from smartsub_tui.data import models
+from smartsub_tui.data.fields import from_microseconds
 from smartsub_tui.errors import Unavailable, WrongUsage
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -226,6 +228,22 @@ class SqliteDatabase(APSWDatabase):
         (first,) = self.execute_sql("PRAGMA quick_check(1)").fetchone()
         return "usable" if first == "ok" else f"damaged: {first}"
 
+    def copy_to(self, path: Path) -> None:
+        """All of the database, of one moment, into an empty file, whatever others write meanwhile.
+
+        In one step: a copy in several begins anew with every write beside it, and never ends beside a busy one.
+        """
+        with __exception_wrapper__:
+            copy = apsw.Connection(str(path))
+            try:
+                # Half a copy is thrown away: it needs no journal, which would stay behind where the process is killed.
+                copy.pragma("journal_mode", "off")
+                copy.pragma("synchronous", "off")
+                with copy.backup("main", self.connection(), "main") as pages:
+                    pages.step(-1)
+            finally:
+                copy.close(True)
+
     def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
         """While set, statements stop soon after `unwanted()` is true; None takes it away."""
         self.connection().set_progress_handler(unwanted, steps)
@@ -381,20 +399,63 @@ def was_interrupted(error: BaseException) -> bool:
     return isinstance(_reason(error), apsw.InterruptError)
 
 
+class Contents(Struct, frozen=True):
+    """What a whole database file holds. `newest`: when what its audit trail tells of last was done."""
+
+    orders: int
+    users: int
+    newest: datetime | None
+
+
+def look_into(path: Path) -> Contents:
+    """Read a file that nobody writes from its first to its last page; what is in it.
+
+    Raises Unavailable where it is no database of smartsub, damaged, or made by a newer version. The file and its
+    folder stay as they are.
+    """
+    try:
+        with __exception_wrapper__:
+            return _contents(path)
+    except peewee.DatabaseError as error:
+        raise Unavailable(f"{path} cannot be read as a database ({error}): take another backup") from error
+
+
+def _contents(path: Path) -> Contents:
+    # As a file that does not change it is read without a lock, and without the files that a log needs beside it.
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    database = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
+    try:
+
+        def first(sql: str) -> Any:
+            return next(iter(database.execute(sql)), (None,))[0]
+
+        if not first("SELECT count(*) FROM sqlite_master WHERE name = 'schema_migration'"):
+            raise Unavailable(f"{path} is not a database of smartsub: name another file")
+        _refuse_newer(str(path), {str(name) for (name,) in database.execute("SELECT name FROM schema_migration")})
+        if (wrong := first("PRAGMA integrity_check(1)")) != "ok":
+            raise Unavailable(f"{path} is damaged ({wrong}): take another backup")
+        if (table := first("PRAGMA foreign_key_check")) is not None:
+            raise Unavailable(f"{path} is damaged (a row of {table} leads nowhere): take another backup")
+        newest = first("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1")
+        return Contents(
+            orders=first("SELECT count(*) FROM orders"),
+            users=first("SELECT count(*) FROM users"),
+            newest=None if newest is None else from_microseconds(newest),
+        )
+    finally:
+        database.close(True)
+
+
 def migrate(database: SqliteDatabase, *, create: bool = True) -> list[str]:
     """Run what is not yet applied of `migrations/`, in order; the names of what was run.
 
     Several processes may start at once: the one that gets the write lock does it, the others find it done. Foreign
     keys are off while tables are rebuilt, and checked before the end.
     """
-    known = {name.removesuffix(".py") for name in os.listdir(MIGRATIONS) if name[0].isdigit()}
     applied = _applied(database)
     if applied is None and not create:
         raise Unavailable(f"{database.database} is not a database of smartsub: name another with --database")
-    newer = sorted((applied or set()) - known)
-    if newer:
-        raise Unavailable(f"{database.database} was made by a newer smartsub (it has {newer[-1]}): update smartsub")
-    if applied == known:
+    if applied == _refuse_newer(database.database, applied or set()):
         return []
     from playhouse.migrations import Runner
 
@@ -408,6 +469,14 @@ def migrate(database: SqliteDatabase, *, create: bool = True) -> list[str]:
     finally:
         database.execute_sql("PRAGMA foreign_keys = ON")
     return done
+
+
+def _refuse_newer(what: str, applied: set[str]) -> set[str]:
+    """The names of the migrations that this version knows; raises Unavailable where others were applied too."""
+    known = {name.removesuffix(".py") for name in os.listdir(MIGRATIONS) if name[0].isdigit()}
+    if newer := sorted(applied - known):
+        raise Unavailable(f"{what} was made by a newer smartsub (it has {newer[-1]}): update smartsub")
+    return known
 
 
 def _keep_a_log(database: SqliteDatabase) -> None:

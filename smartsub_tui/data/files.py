@@ -51,6 +51,11 @@ class NewFile:
         with self._told():
             self._file.write(data)
 
+    @property
+    def unfinished(self) -> Path:
+        """Where it stands until it is kept, for what writes a file by its name."""
+        return self._temporary
+
     def keep(self) -> None:
         """Put the file in its place, all of it on the disk; raises FileExists where one has come there meanwhile."""
         try:

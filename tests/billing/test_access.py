@@ -31,6 +31,7 @@ MAY: dict[Permission | Trigger, set[Role]] = {
     Permission.CREATE: {OPERATOR, MANAGER},
     Permission.SWEEP: {OPERATOR, MANAGER},
     Permission.IMPORT: {MANAGER},
+    Permission.BACK_UP: {MANAGER},
     Permission.KEEP: {VIEWER, OPERATOR, MANAGER, AUDITOR},
     Permission.SHARE: {MANAGER},
     Trigger.PAY: {OPERATOR, MANAGER},
