@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
 from smartsub_tui.billing.opening import open_session
-from smartsub_tui.billing.providers import Answer, Call, Talk, step
+from smartsub_tui.billing.providers import Answer, Call, Ended, Talk, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
@@ -58,14 +58,13 @@ class Backend:
         """
         talk = await self.call(function, *args, **options)
 
-        def go_on(session: Session, answer: Answer | None) -> tuple[Call | None, T | None]:
+        def go_on(session: Session, answer: Answer | None) -> Call | Ended[T]:
             return step(session.database, talk, answer)
 
-        call, result = await self.call(go_on, None)
-        while call is not None:
-            answer = await self._outside(call)
-            call, result = await self.call(go_on, answer)
-        return result  # type: ignore[return-value] # what a talk without a next call returned
+        next_ = await self.call(go_on, None)
+        while not isinstance(next_, Ended):
+            next_ = await self.call(go_on, await self._outside(next_))
+        return next_.result
 
     async def _outside(self, call: Call) -> Answer:
         """What a provider answers. The application ends without waiting for it."""

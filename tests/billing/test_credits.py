@@ -19,7 +19,7 @@ from smartsub_tui.billing.credits import Becomes, Credited
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.imports import import_files
 from smartsub_tui.billing.payments import Manual
-from smartsub_tui.billing.providers import BackAnswer, No, PaidBack, PayBack, hold, step
+from smartsub_tui.billing.providers import BackAnswer, Ended, No, PaidBack, PayBack, hold, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import InvoiceSettings, OrderSettings
@@ -589,10 +589,9 @@ def test_what_several_credit_notes_owe_is_paid_back_at_once(session: Session, re
         """Each call of the talk gets its answer, and there are no more."""
         given: BackAnswer | None = None
         for answer in answers:
-            call, _ = step(session.database, talk, given)
-            assert isinstance(call, PayBack)
+            assert isinstance(step(session.database, talk, given), PayBack)
             given = answer
-        assert step(session.database, talk, given)[0] is None
+        assert isinstance(step(session.database, talk, given), Ended)
 
     for user in ("u1", "u2"):
         answered(credits.credit(session, number, "a mistake", users=[user]), No("too little is there"))

@@ -17,7 +17,7 @@ from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import No, PaidBack, PayBack, step
+from smartsub_tui.billing.providers import Ended, No, PaidBack, PayBack, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
@@ -575,10 +575,10 @@ def test_an_order_is_not_settled_by_money_that_is_going_back(
     server.faults.plan(Call.RETRIEVE, Fault.WRONG_AMOUNT)
     held(paying, links.ask_order(paying, number))
     talk = refunds.refund(paying, number, "not what was asked for")
-    call, _ = step(paying.database, talk, None)
+    call = step(paying.database, talk, None)
     assert isinstance(call, PayBack)
     back = PaidBack(reference="re_1", amount=call.back.amount, under_way=True)
-    assert step(paying.database, talk, back)[0] is None
+    assert isinstance(step(paying.database, talk, back), Ended)
     held(paying, links.ask(paying, Payment.get().id, scheduled=True))
     order = now_is(paying, number)
     assert (order.status, order.invoice, expiry("u1")) == (PROCESSING, None, SOON)
@@ -790,13 +790,13 @@ def test_two_sweeps_at_once_ask_once(paying: Session, number: str, server: Strip
     pay(link_of(opened(paying, number)))
     clock.advance(minutes=1)
     one = sweep(paying)
-    call, _ = step(paying.database, one, None)
-    assert call is not None
+    call = step(paying.database, one, None)
+    assert not isinstance(call, Ended)
     before = len(server.faults.seen)
     assert swept(paying).payments == ()
     assert len(server.faults.seen) == before
     answer = call.put_to(paying.providers(ProviderName.STRIPE))
-    assert step(paying.database, one, answer)[0] is None
+    assert isinstance(step(paying.database, one, answer), Ended)
     assert now_is(paying, number).status is SUCCEED
 
 
@@ -810,13 +810,12 @@ def test_what_another_sweep_has_taken_up_meanwhile_is_left(
         pay(link_of(opened(paying, number)))
     clock.advance(minutes=1)
     one = sweep(paying)
-    call, _ = step(paying.database, one, None)
+    call = step(paying.database, one, None)
     assert [each.number for each in swept(paying).payments] == numbers[1:]
-    assert call is not None
-    call, done = step(paying.database, one, call.put_to(paying.providers(ProviderName.STRIPE)))
-    assert call is None
-    assert done is not None
-    assert [each.number for each in done.payments] == numbers[:1]
+    assert not isinstance(call, Ended)
+    done = step(paying.database, one, call.put_to(paying.providers(ProviderName.STRIPE)))
+    assert isinstance(done, Ended)
+    assert [each.number for each in done.result.payments] == numbers[:1]
     check_settled(paying, server)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from smartsub_tui.billing import links, orders, payments, refunds
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import Talk, step
+from smartsub_tui.billing.providers import Ended, Talk, step
 from smartsub_tui.billing.sweep import sweep
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.models import Order, OrderLine, Payment
@@ -169,8 +169,8 @@ class World:
         ]
         talk, answer = self.random.choice(talks), None
         for _ in range(self.random.choice([1, 1, 2, 3])):
-            call, _ = step(self.session.database, talk, answer)
-            if call is None:
+            call = step(self.session.database, talk, answer)
+            if isinstance(call, Ended):
                 return
             if self.random.random() < 0.3:
                 break

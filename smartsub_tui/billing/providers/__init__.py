@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -190,24 +190,28 @@ def of_settings(settings: Settings) -> Providers:
     return provider
 
 
-def step(database: SqliteDatabase, talk: Talk[T], answer: Answer | None) -> tuple[Call | None, T | None]:
-    """Go on with a talk: the call that it makes next, or None and what came out of it."""
+class Ended(Struct, Generic[T], frozen=True):
+    """A talk is over, and this came out of it."""
+
+    result: T
+
+
+def step(database: SqliteDatabase, talk: Talk[T], answer: Answer | None) -> Call | Ended[T]:
+    """Go on with a talk: the call that it makes next, or its end."""
     try:
         call = talk.send(answer)
     except StopIteration as ended:
-        return None, ended.value
+        return Ended(ended.value)
     # A provider may take seconds, and its answer cannot be rolled back.
     if database.in_transaction():
         talk.close()
         raise AssertionError(f"{type(call).__name__} was called in a transaction")
-    return call, None
+    return call
 
 
 def hold(database: SqliteDatabase, providers: Providers, talk: Talk[T]) -> T:
     """Hold a talk to its end, making its calls here."""
-    answer: Answer | None = None
-    while True:
-        call, result = step(database, talk, answer)
-        if call is None:
-            return result  # type: ignore[return-value] # what a talk without a next call returned
-        answer = call.put_to(providers(call.provider))
+    next_ = step(database, talk, None)
+    while not isinstance(next_, Ended):
+        next_ = step(database, talk, next_.put_to(providers(next_.provider)))
+    return next_.result
