@@ -76,6 +76,7 @@ LONGEST: Final = timedelta(hours=24) - _LEEWAY
 ASK_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] * 5)
 # What is under way for sure, a bank debit or a refund to a bank, may take weeks.
 WAIT_AFTER: Final = (*ASK_AFTER, *[timedelta(days=1)] * 25)
+_WHILE_IT_GOES_BACK: Final = timedelta(hours=1)
 # An open link: soon after it was opened most are paid, later the sweep looks now and then.
 LOOK_AFTER: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 15))
 # A link that was never made, the provider says, is looked for once more when it would have ended.
@@ -558,8 +559,7 @@ def _goes_back(payment: Payment) -> bool:
 def _paid(change: Change, order: Order, payment: Payment, link: Link) -> bool:
     """Money is there: it is applied where the order can take it, and else recorded to wait; it is never refused."""
     paid, known = link.paid or Money(payment.amount, payment.currency), Money(payment.amount, payment.currency)
-    done_with = payment.state is PaymentState.REFUNDED or payment.applied or payment.confirmation is not None
-    if done_with or _goes_back(payment):
+    if payment.state is PaymentState.REFUNDED or payment.applied or payment.confirmation is not None:
         # It is the same money, whoever said so first; only its amount can be news.
         _put(
             change,
@@ -572,6 +572,13 @@ def _paid(change: Change, order: Order, payment: Payment, link: Link) -> bool:
         if paid != known:
             change.record("contested", order=order.id, after={"provider": payment.provider, "amount": paid})
         return paid != known
+    if _goes_back(payment):
+        # Whether it can pay its order shows when that is over: until then it is asked now and then.
+        differs = paid != known and not payment.contested
+        _put(change, payment, ask_at=change.now + _WHILE_IT_GOES_BACK, contested=payment.contested or differs)
+        if differs:
+            change.record("contested", order=order.id, after={"provider": payment.provider, "amount": paid})
+        return differs
     if payment.state is PaymentState.SUCCEEDED and paid == known:
         _put(change, payment, ask_at=None)
         return False
@@ -585,6 +592,7 @@ def _paid(change: Change, order: Order, payment: Payment, link: Link) -> bool:
         charge=link.charge,
         amount=paid.amount,
         currency=paid.currency,
+        contested=False,
         # Another amount than was asked for is not believed at once: it is asked for a second time.
         ask_at=change.now + ASK_AFTER[0] if first and paid != total else None,
     )

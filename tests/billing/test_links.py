@@ -567,8 +567,9 @@ def test_an_amount_that_was_told_wrong_once_is_put_right(
     check_settled(paying, server)
 
 
+@pytest.mark.parametrize("declined", [False, True])
 def test_an_order_is_not_settled_by_money_that_is_going_back(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock
+    paying: Session, number: str, server: StripeServer, declined: bool
 ) -> None:
     """Its amount was told wrong, it was paid back as such, and before that is done the right one is told."""
     pay(link_of(opened(paying, number)))
@@ -582,9 +583,23 @@ def test_an_order_is_not_settled_by_money_that_is_going_back(
     held(paying, links.ask(paying, Payment.get().id, scheduled=True))
     order = now_is(paying, number)
     assert (order.status, order.invoice, expiry("u1")) == (PROCESSING, None, SOON)
+    assert Payment.get().contested  # a person has to look at the difference
+    held(paying, links.ask(paying, Payment.get().id, scheduled=True))
+    assert AuditEvent.select().where(AuditEvent.action == "contested").count() == 1
+    if declined:
+        # It was never to be had, so much: the money that is there pays the order.
+        refunds.hear(paying, Refund.get().id, No("not so much"))
+        swept_later(paying, 61)
+        order = now_is(paying, number)
+        assert (order.status, states(order), expiry("u1")) == (SUCCEED, [PaymentState.SUCCEEDED], LATER)
+        assert order.payments[0].amount == order.total
+        assert not Payment.get().contested
+        check_settled(paying, server)
+        return
     refunds.hear(paying, Refund.get().id, replace(back, under_way=False))
     assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
-    assert Payment.get().contested  # a person has to look at the difference
+    swept_later(paying, 61)
+    assert Payment.get().contested
 
 
 @pytest.mark.parametrize("fault", [Fault.WRONG_AMOUNT, Fault.WRONG_CURRENCY])
