@@ -95,7 +95,7 @@ def _read(where: Path, path: Path, expected: str | None) -> Backup:
         raise Unavailable(f"{shown_name(path)} cannot be read: {error.strerror}") from error
     if expected not in (None, digest):
         raise Unavailable(f"{shown_name(path)} is damaged, it has not the bytes that were written: take another backup")
-    found = look_into(where)
+    found = look_into(where, shown_name(path))
     return Backup(
         file=str(path),
         bytes=size,

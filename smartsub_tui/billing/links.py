@@ -559,23 +559,19 @@ def _goes_back(payment: Payment) -> bool:
 def _paid(change: Change, order: Order, payment: Payment, link: Link) -> bool:
     """Money is there: it is applied where the order can take it, and else recorded to wait; it is never refused."""
     paid, known = link.paid or Money(payment.amount, payment.currency), Money(payment.amount, payment.currency)
-    if payment.state is PaymentState.REFUNDED or payment.applied or payment.confirmation is not None:
-        # It is the same money, whoever said so first; only its amount can be news.
+    done_with = payment.state is PaymentState.REFUNDED or payment.applied or payment.confirmation is not None
+    if done_with or _goes_back(payment):
+        # It is the same money, whoever said so first; only its amount can be news. Whether money that is going back
+        # can pay its order shows when that is over: until then it is asked now and then.
+        differs = paid != known and not payment.contested
         _put(
             change,
             payment,
             charge=payment.charge or link.charge,
             reference=payment.reference or link.reference,
-            ask_at=None,
-            contested=payment.contested or paid != known,
+            ask_at=None if done_with else change.now + _WHILE_IT_GOES_BACK,
+            contested=payment.contested or differs,
         )
-        if paid != known:
-            change.record("contested", order=order.id, after={"provider": payment.provider, "amount": paid})
-        return paid != known
-    if _goes_back(payment):
-        # Whether it can pay its order shows when that is over: until then it is asked now and then.
-        differs = paid != known and not payment.contested
-        _put(change, payment, ask_at=change.now + _WHILE_IT_GOES_BACK, contested=payment.contested or differs)
         if differs:
             change.record("contested", order=order.id, after={"provider": payment.provider, "amount": paid})
         return differs

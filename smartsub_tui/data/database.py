@@ -407,20 +407,20 @@ class Contents(Struct, frozen=True):
     newest: datetime | None
 
 
-def look_into(path: Path) -> Contents:
-    """Read a file that nobody writes from its first to its last page; what is in it.
+def look_into(path: Path, what: str) -> Contents:
+    """Read a file that nobody writes, and that people know as `what`, from its first to its last page; what is in it.
 
     Raises Unavailable where it is no database of smartsub, damaged, or made by a newer version. The file and its
     folder stay as they are.
     """
     try:
         with __exception_wrapper__:
-            return _contents(path)
+            return _contents(path, what)
     except peewee.DatabaseError as error:
-        raise Unavailable(f"{path} cannot be read as a database ({error}): take another backup") from error
+        raise Unavailable(f"{what} cannot be read as a database ({error}): take another backup") from error
 
 
-def _contents(path: Path) -> Contents:
+def _contents(path: Path, what: str) -> Contents:
     # As a file that does not change it is read without a lock, and without the files that a log needs beside it.
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     database = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
@@ -430,12 +430,12 @@ def _contents(path: Path) -> Contents:
             return next(iter(database.execute(sql)), (None,))[0]
 
         if not first("SELECT count(*) FROM sqlite_master WHERE name = 'schema_migration'"):
-            raise Unavailable(f"{path} is not a database of smartsub: name another file")
-        _refuse_newer(str(path), {str(name) for (name,) in database.execute("SELECT name FROM schema_migration")})
+            raise Unavailable(f"{what} is not a database of smartsub: name another file")
+        _refuse_newer(what, {str(name) for (name,) in database.execute("SELECT name FROM schema_migration")})
         if (wrong := first("PRAGMA integrity_check(1)")) != "ok":
-            raise Unavailable(f"{path} is damaged ({wrong}): take another backup")
+            raise Unavailable(f"{what} is damaged ({wrong}): take another backup")
         if (table := first("PRAGMA foreign_key_check")) is not None:
-            raise Unavailable(f"{path} is damaged (a row of {table} leads nowhere): take another backup")
+            raise Unavailable(f"{what} is damaged (a row of {table} leads nowhere): take another backup")
         newest = first("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1")
         return Contents(
             orders=first("SELECT count(*) FROM orders"),

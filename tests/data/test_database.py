@@ -997,10 +997,11 @@ def test_an_error_of_a_later_row_is_one_of_the_database_too(database: SqliteData
 
 
 DROPPED = """
-import threading, time
+import threading
 from smartsub_tui.data.database import SqliteDatabase
 
-database, cursors, ready, over = SqliteDatabase(":memory:", autoconnect=False), [], threading.Event(), threading.Event()
+database, cursors = SqliteDatabase(":memory:", autoconnect=False), []
+begun, over = threading.Semaphore(0), threading.Event()
 
 def work():
     database.connect()
@@ -1008,18 +1009,18 @@ def work():
     for cursor in cursors:
         cursor.fetchone()
     del cursor
-    ready.set()
     count = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 20000) SELECT count(*) FROM n"
     while not over.is_set():
+        begun.release()
         assert database.execute_sql(count).fetchall() == [(20000,)]
     database.close()
 
 worker = threading.Thread(target=work)
 worker.start()
-ready.wait()
+begun.acquire()
 while cursors:
+    begun.acquire()
     cursors.pop()
-    time.sleep(0.001)  # the worker is let at its next statement
 over.set()
 worker.join()
 database.connect()

@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any, Final, TypeVar
@@ -216,7 +217,7 @@ class Stripe:
 
         def search(client: Any) -> list[str]:
             listed = client.v1.checkout.sessions.list({"created": window, "limit": 100})
-            return [_read(each, _Named).id for each in _of_key(listed, checkout.key)][:1]
+            return [_read(each, _Named).id for each in islice(_of_key(listed, checkout.key), 1)]
 
         found = self._call(search)
         if isinstance(found, No):
