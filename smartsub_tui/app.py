@@ -115,7 +115,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
         self.said: list[str] = []  # behind `:`, in this session
         self._held: list[Key] | None = None  # what is typed while a line is looked at
         self._handing = False  # what was held is just being handed on
-        self._stop: Callable[[], None] = self.drop
+        self._stop: Callable[[], None] | None = None
+        self._goes_to: Screen[Any] | None = None  # the one whose first picture they wait for
         self._kept = opened.last
         self._waiting: list[Callable[[], None]] | None = [self._collect]  # for the first frame
         self.animation_level = "none"
@@ -217,56 +218,87 @@ class SmartSubApp(App[None], inherit_bindings=False):
         await self._taken(event)
 
     def _keeps(self, event: Key) -> bool:
-        """Whether a key waits. One that is already on its way to a list comes back from there, and waits then: behind
-        it those that were typed later go the same way, so that they stay in their order.
-        """
+        """Whether a key waits; also one that a field had and gave back, unless it is just being handed on."""
         if self._held is None or (event.is_forwarded and self._handing):
             return False
         if event.is_forwarded:
             self._held.append(Key(event.key, event.character))
-        elif event.key == "escape":
+        elif event.key == "escape" and self._stop is not None:
             self._stop()
-        elif self._handing or isinstance(self.focused, Input):
-            self._held.append(event)
         else:
-            (self.focused or self.screen)._forward_event(event)
+            self._held.append(event)
+        if self._goes_to not in (None, self.screen):
+            self.let_go()  # a screen that has gone meanwhile does not tell that it was drawn
         return True
 
     async def _taken(self, event: Event) -> None:
-        """Any key, or the mouse, says that what was told was read."""
+        """Any key, or the mouse, says that what was told was read. Behind the key that leaves, none is taken."""
+        if self._exit and isinstance(event, Key):
+            return
         pressed = isinstance(event, Key | MouseDown) and not event.is_forwarded
         if pressed and self.told is not None and self.backend.clock.now() - self.told.at >= _READ_AFTER:
             self.told = None
             self._show_told()
-        await super().on_event(event)
+        if not isinstance(event, Key) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        shown = self.screen
+        if not await self._ran(event.key):
+            await super().on_event(event)
+        if self.screen is not shown and self._held is None and not self._exit:
+            # What is typed behind a key that leads to another screen is meant for that one: it waits until it is there.
+            self.hold()
+            self.let_go()
 
-    def hold(self, stop: Callable[[], None]) -> None:
-        """Keep what is typed from now on until `let_go` or `drop`; Esc calls `stop`, and drops it."""
+    async def _ran(self, key: str) -> bool:
+        """Whether the key is a command's, which is done then. Textual would send it to the widget that has the focus
+        first, and a key of `INTO_FIELDS` that was typed behind it would overtake it.
+        """
+        if isinstance(self.focused, Input) or getattr(self.screen, "ANY_KEY_LEAVES", False):
+            return False
+        return await self._check_bindings(key, priority=True) or await self._check_bindings(key)
+
+    def hold(self, stop: Callable[[], None] | None = None) -> None:
+        """Keep what is typed from now on, and what is held already, until `let_go` or `drop`.
+
+        Esc calls `stop`, and drops it; without `stop` it is kept as any other key.
+        """
 
         def end() -> None:
-            stop()
+            if stop is not None:
+                stop()
             self.drop()
 
-        self._held, self._stop = [], end
+        self._held = list(self._held or ())
+        self._handing, self._goes_to = False, None
+        self._stop = None if stop is None else end
 
     def drop(self) -> None:
         """Forget what was held: it was meant for what did not come."""
-        self._held = None
+        self._held, self._handing = None, False
 
     def let_go(self, *, at_once: bool = False) -> None:
         """Hand on what was held, in its order, to where the way leads that was just begun; `at_once`: it is there."""
         if at_once:
-            self.call_next(self._hand_on)
+            self.call_next(self._hand_on, self._held)
         else:
-            self.call_after_refresh(self._hand_on)
+            self._goes_to = self.screen
+            self.call_after_refresh(self._hand_on, self._held)
 
-    async def _hand_on(self) -> None:
-        self._handing = True
-        try:
-            while self._held:
-                await self._taken(self._held.pop(0))
-        finally:
-            self._held, self._handing = None, False
+    async def _hand_on(self, held: list[Key] | None) -> None:
+        if held is None or held is not self._held or self._handing:
+            return
+        self._handing, self._goes_to = True, None
+        while self._held is held and held and not self._exit:
+            shown = self.screen
+            await self._taken(held.pop(0))
+            if self._held is held and self.screen is not shown:
+                self._handing = False
+                self.let_go()
+                return
+        self._handing = False
+        if self._held is held:
+            self._held = None
 
     def shows(self, screen: Screen[None]) -> bool:
         """Whether a screen is still on the way to somewhere: shown, or behind what is shown."""

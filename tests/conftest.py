@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +27,16 @@ _wait.SLEEP_GRANULARITY = 0.003
 _wait.SLEEP_IDLE = _wait.SLEEP_GRANULARITY / 20
 
 on_a_whole_terminal()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What failed shows the log of the programs that it ran: their tracebacks stand nowhere else."""
+    report = yield
+    home = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and home is not None:
+        report.sections += [(str(log.name), log.read_text("utf-8", "replace")) for log in home.rglob("smartsub.log")]
+    return report
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ class BaseScreen(Screen[None]):
     """A whole screen. `COMMANDS_HERE` are its commands in the order of its help, `TITLE` is what it is called there."""
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = ()
+    ANY_KEY_LEAVES: ClassVar[bool] = False  # keys are no commands here
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         "back", "quit", "help", "messages", "refresh", "command", "palette"
     )

@@ -284,6 +284,7 @@ class BulkScreen(Question[str]):
             self.answer(None)
             return
         self._seen = Preview(tuple(items), tuple(left_out))
+        self.smartsub.drop()  # so many orders are not moved by what was typed before the question was there
         self._ask()
 
     def _ask(self) -> None:

@@ -12,6 +12,8 @@ from smartsub_tui.widgets.qr import QrCode
 class QrFullScreen(BaseScreen):
     """Shows the QR code of a text; where the terminal became too small for it, the text and why."""
 
+    ANY_KEY_LEAVES = True
+
     def __init__(self, text: str, error: str | None = None) -> None:
         super().__init__()
         self._text, self._error = text, error

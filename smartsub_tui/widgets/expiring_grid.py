@@ -9,6 +9,7 @@ from msgspec import Struct
 from rich.text import Text
 from textual.binding import BindingType
 from textual.coordinate import Coordinate
+from textual.message import Message
 from textual.widgets import DataTable
 
 from smartsub_tui import display
@@ -129,6 +130,12 @@ class ExpiringGrid(RowTable):
         super().__init__()
         self.cursor_type = "cell"
         self.grid: Grid | None = None
+
+    def selected(self) -> Message:
+        at = self.cursor_coordinate
+        return DataTable.CellSelected(
+            self, self.get_cell_at(at), coordinate=at, cell_key=self.coordinate_to_cell_key(at)
+        )
 
     @property
     def chosen(self) -> tuple[Line, Span, Cell] | None:

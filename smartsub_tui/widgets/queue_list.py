@@ -197,17 +197,18 @@ class QueueList(ScrollView, can_focus=True):
     def _page(self) -> int:
         return max(1, self.scrollable_content_region.height - 1)
 
-    def action_select(self) -> None:
+    async def action_select(self) -> None:
+        """Done before the next key is looked at: as a message, it could be overtaken."""
         if self.current is not None:
-            self.post_message(self.Selected())
+            await self.screen._dispatch_message(self.Selected())
 
-    def on_click(self, event: Click) -> None:
+    async def on_click(self, event: Click) -> None:
         """A click moves the cursor, a second one on the same line opens it."""
         row = int(event.y + self.scroll_offset.y)
         if row >= len(self._lines) or isinstance(self._lines[row], Part):
             return
         if row == self._row:
-            self.action_select()
+            await self.action_select()
         else:
             self._to(row)
 

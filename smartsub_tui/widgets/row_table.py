@@ -6,7 +6,9 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import BindingType
+from textual.coordinate import Coordinate
 from textual.events import Click
+from textual.message import Message
 from textual.widgets import DataTable
 
 from smartsub_tui.commands import bindings
@@ -30,6 +32,16 @@ class RowTable(DataTable[Text]):
         meta = event.style.meta
         if self.cursor_type == "row" and meta.get("row") == self.cursor_row:
             self.move_cursor(column=meta.get("column", 0))
+
+    async def action_select_cursor(self) -> None:  # type: ignore[override]  # an action may be either
+        """Enter is done before the next key is looked at: as a message, it could be overtaken."""
+        if self.show_cursor and self.is_valid_row_index(self.cursor_row):
+            await self.screen._dispatch_message(self.selected())
+
+    def selected(self) -> Message:
+        """What is said of the row under the cursor when it is chosen."""
+        row = self.cursor_row
+        return DataTable.RowSelected(self, row, self.coordinate_to_cell_key(Coordinate(row, 0)).row_key)
 
     def action_down(self) -> None:
         self.action_cursor_down()

@@ -58,6 +58,28 @@ async def test_what_is_typed_behind_a_filter_or_a_sort_is_about_what_it_finds(pa
         assert f"Payments > {OLD} > Pay" in drawn(app)
 
 
+async def test_what_is_typed_behind_a_key_that_leads_elsewhere_is_meant_for_there(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        at_once(app, "3", ":", "q", "enter", "j", "3", "/", *OLD, "enter")
+        await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
+        assert f"Payments > {OLD}" in drawn(app)
+        at_once(app, "q", "escape", "2", "3", "enter", "p")
+        await until(pilot, lambda: isinstance(app.screen, PayScreen))
+        assert f"Payments > {OLD} > Pay" in drawn(app)
+        assert [type(each) for each in app.screen_stack] == [PaymentsScreen, OrderInfoScreen, PayScreen]
+
+
+async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        at_once(app, *"3qq:q", "enter", "3", "p", *":q", "enter")
+        await pilot._wait_for_screen()
+        assert app.return_code == 0
+    async with on_stage(path) as (app, pilot):
+        at_once(app, *":q", "enter", *":q", "enter", "p", *":q", "enter")
+        await until(pilot, lambda: app._exit)
+    assert app.return_code == 0
+
+
 async def test_enter_behind_a_filter_opens_what_it_finds(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await settle(pilot)
