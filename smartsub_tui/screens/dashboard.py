@@ -114,9 +114,9 @@ class DashboardScreen(BaseScreen):
         line.display = filled and not (table.display and panels.display)
         self.query_one("#panels-rule").display = filled
         offices = self.query_one(OfficeTable)
-        if filled and not offices.display:  # the first ones: hidden, their table had given the focus away
-            self.call_after_refresh(self.set_focus, offices)
-        offices.display = filled
+        first, offices.display = filled and not offices.display, filled
+        if first:  # hidden, their table had given the focus away
+            self.set_focus(offices)
         self.query_one("#empty").display = not filled
 
     def _paint(self) -> None:

@@ -65,7 +65,7 @@ def settle_all(session: Session, clock: FixedClock) -> None:
 
 
 # Of the database alone: each of these finds a row that must not be.
-_WRONG: Final = (
+WRONG: Final = (
     "SELECT 1 FROM payment WHERE state IN ('created', 'sent', 'pending', 'unknown') GROUP BY order_id"
     " HAVING count(*) > 1",
     "SELECT id FROM orders o WHERE (status = 'succeed') <> (SELECT count(*) FROM invoice i WHERE i.order_id = o.id"
@@ -83,7 +83,7 @@ _WRONG: Final = (
 
 def check(session: Session, server: StripeServer) -> None:
     """What holds between any two steps, whatever failed: of the database by itself, and of what the provider took."""
-    for wrong in _WRONG:
+    for wrong in WRONG:
         assert session.database.execute_sql(wrong).fetchall() == [], wrong
     # A session takes money once.
     charges = server.books.paid()
