@@ -216,6 +216,10 @@ TABLE: Final = (
     Transition(Trigger.CONFIRM, (PROCESSING, FAILED), SUCCEED, Effect.SETTLE, (*_PAYABLE, _not_second)),
     Transition(Trigger.CONFIRM, (SYSTEM_PROCESSING,), SUCCEED, Effect.SETTLE, _PAYABLE_LATE),
     Transition(Trigger.CONFIRM, (TIME_OUT, FAILED), SUCCEED, Effect.SETTLE_LATE, _PAYABLE_LATE),
+    # The money that was under way is here, and cannot be applied: nothing is waited for any more, as above.
+    Transition(
+        Trigger.CONFIRM, (SYSTEM_PROCESSING,), PROCESSING, Effect.RECORD, (_not_history, _not_second, _right_amount)
+    ),
     Transition(
         Trigger.CONFIRM,
         (PROCESSING, SYSTEM_PROCESSING, *_UNPAID_AND_CLOSED),

@@ -462,11 +462,18 @@ def _take(
         settle(change, order, found, payment)
     else:
         assert payment is not None  # noqa: S101 - for the type: money without a reference is only taken for nothing
-        move(order, change)
+        before, target = order.status, found.transition.target or order.status
+        move(order, change, status=target)
         change.record(
             trigger,
             order=order.id,
-            after={"amount": Money(amount, order.currency), "reference": reference, "recorded": waiting},
+            before=None if target is before else {"status": before},
+            after={
+                **({} if target is before else {"status": target}),
+                "amount": Money(amount, order.currency),
+                "reference": reference,
+                "recorded": waiting,
+            },
         )
     return waiting
 

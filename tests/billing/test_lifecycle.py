@@ -232,7 +232,8 @@ GUARDS: list[tuple[Trigger, tuple[OrderStatus, ...], dict[str, Any], Outcome | s
     (Trigger.CONFIRM, (SYSTEM,), {"live": STRIPE_UNKNOWN}, SETTLED),
     (Trigger.CONFIRM, (PROCESSING,), {"live": STRIPE_UNKNOWN}, RECORDED),
     (Trigger.CONFIRM, (PROCESSING, SYSTEM, TIME_OUT, FAILED, CANCEL), {"money": eur(1)}, RECORDED),
-    (Trigger.CONFIRM, (PROCESSING, SYSTEM, TIME_OUT, FAILED, CANCEL), {"objections": ("u1 is away",)}, RECORDED),
+    (Trigger.CONFIRM, (PROCESSING, TIME_OUT, FAILED, CANCEL), {"objections": ("u1 is away",)}, RECORDED),
+    (Trigger.CONFIRM, (SYSTEM,), {"objections": ("u1 is away",)}, (PROCESSING, Effect.RECORD)),
     (Trigger.CONFIRM, (TIME_OUT, FAILED, CANCEL), {"held_by": ("77",)}, RECORDED),
     (Trigger.CONFIRM, (TIME_OUT, FAILED, CANCEL), {"deleted": True}, RECORDED),
     (Trigger.CONFIRM, (SUCCEED,), {"second": True}, RECORDED),
@@ -374,6 +375,7 @@ def test_only_a_link_and_what_a_provider_says_lead_to_an_open_status() -> None:
         (Trigger.UNDER_WAY, SYSTEM),
         (Trigger.NOT_TAKEN, PROCESSING),
         (Trigger.ARRIVE, PROCESSING),  # beside money that can only be recorded
+        (Trigger.CONFIRM, PROCESSING),
     }
 
 

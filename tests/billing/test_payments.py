@@ -370,6 +370,19 @@ def test_money_for_a_cancelled_order_waits_until_it_is_applied(session: Session,
     payments.delete(session, number, "seen")
 
 
+def test_money_that_was_under_way_and_cannot_be_applied_leaves_nothing_to_wait_for(
+    session: Session, office: Office
+) -> None:
+    """The order waited for that payment: confirmed, it was over, and the order stayed System Processing for ever."""
+    number = under_way(office, "u1")
+    add_payment(order_of(number), PaymentState.PENDING)
+    remove("u1")
+    paid = payments.confirm(session, number, Manual("R"))
+    assert paid.waiting == "u1 was removed on 2026-11-22"
+    assert (paid.order.status, paid.order.unapplied) == (PROCESSING, (Money(TOTAL, "EUR"),))
+    assert paid.order.events[-1].before == {"status": "system_processing"}
+
+
 def test_money_for_a_removed_person_waits(session: Session, number: str) -> None:
     remove("u1")
     assert "u1 was removed on 2026-11-22" in refused(lambda: payments.pay(session, number, Manual("R")))

@@ -89,6 +89,8 @@ def _is_at_work(app: App[None]) -> bool:
         return True
     if app._exit:
         return False
+    if isinstance(app, SmartSubApp) and app._held is not None:
+        return True  # what is asked is on its way
     # What waits for the next refresh, or for its turn, Textual keeps to itself.
     screen = app.screen
     return bool(screen._callbacks) or any(
