@@ -1,0 +1,119 @@
+"""./run simulate: seeds for so many minutes, or these; one seed with its whole trace; and the planted bugs."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+
+from tests.simulation import planted
+from tests.simulation.flows import FLOWS, kill_everywhere
+from tests.simulation.ground import fast_folder
+from tests.simulation.lives import Found, commit, live, live_many, seeds_of
+from tests.simulation.world import TURNS
+
+_AT_A_TIME: Final = 10  # seeds, so that workers are asked seldom
+_SHOWN: Final = 40  # lines of a trace that failed
+
+
+def simulate(seeds: Iterator[int], jobs: int, turns: int, seconds: float | None) -> int:
+    """Live the seeds, tell what broke, and how many there were; the exit code."""
+    began, lived, failed = time.monotonic(), 0, 0
+    done: Counter[str] = Counter()
+    running: set[Future[list[Found]]] = set()
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("forkserver")) as workers:
+        while True:
+            over = seconds is not None and time.monotonic() - began > seconds
+            while len(running) < jobs + 1 and not over:
+                if not (some := list(itertools.islice(seeds, _AT_A_TIME))):
+                    break
+                running.add(workers.submit(live_many, some, turns))
+            if not running:
+                break
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for found in itertools.chain.from_iterable(each.result() for each in ended):
+                lived += 1
+                done.update(found.done)
+                if found.wrong:
+                    failed += 1
+                    _tell(found)
+            print(f"\r{lived} seeds, {failed} failed", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    took = time.monotonic() - began
+    print(f"{lived} seeds of {turns} turns in {took:.0f} s with {jobs} processes, {lived / took * 60:.0f} a minute:")
+    print(", ".join(f"{count} {what}" for what, count in sorted(done.items())))
+    print(f"{failed} violations" if failed else "no violation")
+    return 1 if failed else 0
+
+
+def _tell(found: Found) -> None:
+    print(f"\nseed {found.seed} at commit {commit()}: ./run simulate --seed {found.seed}")
+    for line in found.trace[-_SHOWN:]:
+        print(f"  {line}")
+    print(found.wrong)
+
+
+def _one(seed: int, turns: int) -> int:
+    found = live(seed, turns)
+    print("\n".join(found.trace))
+    print(found.wrong or f"seed {seed}: {found.digest}")
+    return 1 if found.wrong else 0
+
+
+def _kill() -> int:
+    kills = 0
+    with tempfile.TemporaryDirectory(prefix="smartsub-kills-", dir=fast_folder()) as folder:
+        for name in FLOWS:
+            killed = kill_everywhere(name, Path(folder))
+            print(f"{name:28} {killed:>4}", flush=True)
+            kills += killed
+    print(f"{kills} kills, no violation")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="./run simulate", description=__doc__)
+    parser.add_argument("--seed", type=int, help="this one, with all of its trace")
+    parser.add_argument("--seeds", metavar="FIRST-LAST", help="these")
+    parser.add_argument("--of-commit", type=int, metavar="N", help="so many, drawn from the hash of the commit")
+    parser.add_argument("--minutes", type=float, help="new ones, for so long")
+    parser.add_argument(
+        "--turns", type=int, default=TURNS, help=f"of each seed, until nothing fails any more ({TURNS})"
+    )
+    parser.add_argument("-j", type=int, default=2, metavar="N", help="processes")
+    commands = parser.add_subparsers(dest="command")
+    bugs = commands.add_parser("bugs", help="plant each bug, and see that a seed catches it")
+    bugs.add_argument("names", nargs="*", help="of files in tests/simulation/bugs, without .patch")
+    bugs.add_argument(
+        "--fresh", action="store_true", help="from new seeds, instead of those that are known to catch it"
+    )
+    bugs.add_argument("--keep", action="store_true", help="write down which seeds they were")
+    bugs.add_argument("-j", type=int, default=2, metavar="N", help="processes")
+    commands.add_parser("kills", help="kill each flow at every statement of it, and go on from what it leaves")
+    asked = parser.parse_args(arguments)
+    if asked.command == "kills":
+        return _kill()
+    if asked.command == "bugs":
+        return planted.show(asked.names, fresh=asked.fresh, keep=asked.keep, jobs=asked.j)
+    if asked.seed is not None:
+        return _one(asked.seed, asked.turns)
+    if asked.seeds is not None:
+        first, last = (int(each) for each in asked.seeds.split("-"))
+        return simulate(iter(range(first, last + 1)), asked.j, asked.turns, None)
+    if asked.of_commit is not None:
+        return simulate(iter(seeds_of(commit(), asked.of_commit)), asked.j, asked.turns, None)
+    begin = SystemRandom().randrange(10**9)
+    return simulate(itertools.count(begin), asked.j, asked.turns, 60 * (asked.minutes or 1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The database of a simulation: SQLite on a file, a connection for each actor, every statement a point.
+
+A lock that another actor holds is waited for by letting others go on. A failure is what SQLite itself would raise, in
+the state that it would leave: after a full disk or an I/O error the transaction is rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+from peewee import _ConnectionState, _NoopLock
+
+from smartsub_tui.data import database, models
+from smartsub_tui.data.database import SqliteDatabase, _Cursor
+from tests.simulation.scheduler import Actor, Fault
+
+# So often an actor is woken for a lock that another got before it, until it gives up as after the real ten seconds.
+_PATIENCE: Final = 400
+
+
+class Engine(SqliteDatabase):
+    """Bound to the models from when it is made. `acting` says who is at it; nobody is the one who checks."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            str(path),
+            pragmas={"synchronous": "off", "foreign_keys": 1, "recursive_triggers": 1},
+            autoconnect=False,
+            lock_type="IMMEDIATE",
+            thread_safe=False,
+        )
+        self._lock = _NoopLock()
+        self.actors: list[Actor] = []
+        self.commits = 0
+        self._acting: Actor | None = None
+        self._states: dict[Actor | None, _ConnectionState] = {}
+        self._at_once = False
+        # Nobody sleeps here: who meets a lock is set aside until it is let go.
+        database._wait_while_busy = lambda: None  # type: ignore[assignment,return-value]
+        models.proxy.initialize(self)
+
+    @property
+    def _state(self) -> Any:
+        acting = next((each for each in getattr(self, "actors", ()) if each.is_current), None)
+        return self._states.setdefault(acting, _ConnectionState())
+
+    @_state.setter
+    def _state(self, _: Any) -> None:
+        self._states = {}
+
+    def _actor(self) -> Actor | None:
+        return next((each for each in self.actors if each.is_current), None)
+
+    @property
+    def aside(self) -> apsw.Connection:
+        """The connection of nobody who acts."""
+        connection: apsw.Connection = self._states[None].conn
+        return connection
+
+    def leave(self, actor: Actor) -> None:
+        """The process of an actor is gone, and its connection with it: SQLite rolls back what it did not commit."""
+        state = self._states.pop(actor, None)
+        if state is not None and not state.closed:
+            state.conn.close(True)
+        self._wake()
+
+    def close_all(self) -> None:
+        for state in self._states.values():
+            if not state.closed:
+                state.conn.close(True)
+        self._states.clear()
+
+    @contextmanager
+    def writing_at_once(self) -> Iterator[None]:
+        self._at_once = True  # read before anyone else goes on
+        with super().writing_at_once():
+            yield
+
+    def cursor(self, named_cursor: None = None) -> _Cursor:
+        actor = self._actor()
+        if actor is not None and actor.dead:
+            actor.die()
+        made = super().cursor(named_cursor)
+        if actor is not None:
+            run, run_many = made.execute, made.executemany
+            made.execute = lambda sql, *rest: self._statement(actor, sql, lambda: run(sql, *rest))
+            made.executemany = lambda sql, *rest: self._statement(actor, sql, lambda: run_many(sql, *rest))
+        return made
+
+    def _statement(self, actor: Actor, sql: str, run: Callable[[], Any]) -> Any:
+        if sql.startswith("PRAGMA"):
+            return run()
+        word = sql.split(None, 1)[0].rstrip(";").upper()
+        if word == "ROLLBACK":
+            try:
+                return run()
+            finally:
+                self._wake()
+        at_once, self._at_once = self._at_once and word == "BEGIN", False
+        fault = actor.pause(word)
+        self._fail(fault, actor, word)
+        result = self._when_free(actor, run, _PATIENCE if word == "BEGIN" and not at_once else 0)
+        if word == "COMMIT":
+            self.commits += 1
+            self._wake()
+            if fault is Fault.KILL_AFTER:
+                actor.die()
+            if fault is Fault.CUT_AFTER:
+                raise apsw.IOError("disk I/O error")
+        return result
+
+    def _fail(self, fault: Fault | None, actor: Actor, word: str) -> None:
+        match fault:
+            case Fault.BUSY:
+                raise apsw.BusyError("database is locked")
+            case Fault.FULL:
+                self._roll_back()
+                raise apsw.FullError("database or disk is full")
+            case Fault.IO_ERROR | Fault.CUT_BEFORE:
+                self._roll_back()
+                raise apsw.IOError("disk I/O error")
+
+    def _roll_back(self) -> None:
+        connection = self._state.conn
+        if not connection.get_autocommit():
+            connection.execute("rollback")
+        self._wake()
+
+    def _when_free(self, actor: Actor, run: Callable[[], Any], patience: int) -> Any:
+        while True:
+            try:
+                return run()
+            except apsw.BusyError:
+                if patience == 0:
+                    raise
+                patience -= 1
+                actor.waits = True
+                actor.pause("LOCK")
+
+    def _wake(self) -> None:
+        for each in self.actors:
+            each.waits = False

@@ -1,0 +1,191 @@
+"""What must hold, whatever happened: after every commit, and when all has settled. The sums and dates are worked out
+here in another way than by the rules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any, Final
+
+from smartsub_tui.billing import access
+from smartsub_tui.billing.lifecycle import TABLE
+from smartsub_tui.billing.session import Session
+from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.models import Admin, AuditEvent, Invoice, Order, OrderLine, Payment, Subscription
+from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, OrderStatus, PaymentState, Role, Trigger
+from tests.billing.paying import WRONG
+from tests.support import months_later
+
+_WRONG: Final = (
+    *WRONG,
+    "SELECT 1 FROM invoice GROUP BY series, year HAVING max(sequence) <> count(*) OR min(sequence) <> 1",
+    "SELECT 1 FROM counter c WHERE last <> (SELECT count(*) FROM invoice i WHERE i.series = c.series"
+    " AND i.year = c.year)",
+    "SELECT id FROM orders o WHERE NOT history AND net <> (SELECT sum(amount) FROM order_line l"
+    " WHERE l.order_id = o.id)",
+    "SELECT id FROM orders WHERE net + tax <> total",
+    "SELECT p.id FROM payment p JOIN orders o ON o.id = p.order_id WHERE applied"
+    " AND (p.amount <> o.total OR p.currency <> o.currency OR o.status <> 'succeed')",
+    "SELECT o.id FROM orders o JOIN invoice i ON i.order_id = o.id AND i.kind = 'invoice'"
+    " WHERE i.net <> o.net OR i.tax <> o.tax OR i.total <> o.total",
+    "SELECT p.id FROM payment p JOIN orders o ON o.id = p.order_id WHERE p.state IN ('created', 'sent', 'pending',"
+    " 'unknown') AND o.status NOT IN ('processing', 'system_processing')",
+    "SELECT r.id FROM refund r JOIN payment p ON p.id = r.payment_id WHERE r.state <> 'declined' AND p.applied"
+    " AND r.credit_note_id IS NULL",
+    "SELECT p.id FROM payment p WHERE amount < (SELECT sum(amount) FROM refund r WHERE r.payment_id = p.id"
+    " AND r.state <> 'declined')",
+    "SELECT order_id FROM payment WHERE applied GROUP BY order_id HAVING count(*) > 1",
+    "SELECT request_id FROM audit_event WHERE request_id IS NOT NULL GROUP BY request_id, action, subject, order_id"
+    " HAVING count(*) > 1 AND action NOT IN ('begin_refund', 'refund', 'time_out')",
+)
+
+
+class Violation(AssertionError):
+    """Something that must never be was found."""
+
+
+def hold(true: object, what: str) -> None:
+    if not true:
+        raise Violation(what)
+
+
+def check_commit(database: SqliteDatabase) -> None:
+    """What holds after every commit, of the database by itself."""
+    connection = database.connection()
+    for sql in _WRONG:
+        found = connection.execute(sql).fetchall()
+        hold(not found, f"{found[:3]}: {sql}")
+
+
+def check_all(session: Session) -> None:
+    """What holds when nobody is in the middle of anything, though not all has settled."""
+    check_commit(session.database)
+    _check_dates()
+    _check_tax()
+    _check_trails()
+    _check_credits()
+
+
+def _check_dates() -> None:
+    """Every subscription stands where its opening state and its lines that stand lead."""
+    lines: dict[int, list[Any]] = defaultdict(list)
+    line: Any
+    for line in OrderLine.select().where(OrderLine.applied_on.is_null(False)).order_by(OrderLine.id):
+        if line.credit_note_id is None:
+            lines[line.subscription_id].append(line)
+    paid_order = {each.id: place for place, each in enumerate(_in_order_of_payment())}
+    for subscription in Subscription.select():
+        opening = subscription.opening_expires_on
+        now = None if opening is None else (opening, subscription.opening_anchor_day or 0)
+        for line in sorted(lines[subscription.id], key=lambda each: paid_order[each.order_id]):
+            now = _carried_on(now, line)
+        stands = subscription.expires_on and (subscription.expires_on, subscription.anchor_day)
+        hold(stands == now, f"subscription {subscription.id} stands at {stands}, its ledger leads to {now}")
+
+
+def _in_order_of_payment() -> list[Order]:
+    """Succeeded orders in the order in which they were paid: that of their invoices."""
+    found = Invoice.select().where(Invoice.kind == InvoiceKind.INVOICE).order_by(Invoice.id)
+    return [invoice.order for invoice in found]
+
+
+def _carried_on(now: tuple[date, int] | None, line: Any) -> tuple[date, int]:
+    order, today = line.order, line.applied_on
+    if line.action is LineAction.ACTIVATION:
+        hold(now is None, f"line {line.id} activates what is active")
+        return months_later(today, order.first_term_months, today.day), today.day
+    if now is None:
+        raise Violation(f"line {line.id} renews what is inactive")
+    start, anchor = now
+    if start < today and line.lapsed is not Lapsed.CONTINUOUS:
+        start, anchor = today, today.day
+    if line.action is LineAction.MONTH:
+        return months_later(start, order.months, anchor), anchor
+    # What it gave when it was applied counts, where that was more than was priced.
+    first = line.previous_expiry
+    given = first if first >= today or line.lapsed is Lapsed.CONTINUOUS else today
+    days = max(line.days, (order.until - given).days)
+    end = min(start + timedelta(days=days), order.until)
+    return (end, end.day) if end > now[0] else now
+
+
+def _check_tax() -> None:
+    order: Any
+    for order in Order.select().where(~Order.history):
+        by_rate: dict[int, int] = defaultdict(int)
+        for line in order.lines:
+            by_rate[line.tax_rate_ppm] += line.amount
+        tax = sum((2 * net * rate + 1_000_000) // 2_000_000 for rate, net in by_rate.items())
+        hold(order.tax == tax, f"tax of {order.number} is {order.tax}, not {tax}")
+
+
+_MOVES: Final = {(source, row.target) for row in TABLE if row.target is not None for source in row.sources}
+
+
+def _check_trails() -> None:
+    """The trail of each order leads, along the table, to where it is; whoever moved it was allowed to."""
+    roles: dict[str, Role] = {each.name: each.role for each in Admin.select()}
+    at: dict[int, str | None] = {}
+    event: Any
+    for event in AuditEvent.select().order_by(AuditEvent.id):
+        if event.action in set(Trigger):
+            may = access.may(roles[event.admin], Trigger(event.action))
+            hold(may, f"{event.admin} was not allowed to {event.action}")
+        if event.order_id is None:
+            continue
+        before, after = (json.loads(each) if each else {} for each in (event.before, event.after))
+        source, target = before.get("status"), after.get("status")
+        if target is None:
+            continue
+        known = at.get(event.order_id)
+        if source is not None:
+            hold(known == source, f"event {event.id} {event.action} is from {source}, where the order was {known}")
+        if known is not None and target != known:
+            moved = (OrderStatus(known), OrderStatus(target))
+            hold(moved in _MOVES, f"event {event.id} {event.action} moves along no row: {moved}")
+        at[event.order_id] = target
+    for order in Order.select():
+        hold(
+            at.get(order.id) == order.status.value,
+            f"{order.number} is {order.status}, its trail says {at.get(order.id)}",
+        )
+
+
+def _check_credits() -> None:
+    """What credit notes take back is never more than was invoiced, and all of it where no line stands."""
+    invoice: Any
+    for invoice in Invoice.select().where(Invoice.kind == InvoiceKind.INVOICE):
+        notes = list(
+            Invoice.select().where((Invoice.order == invoice.order) & (Invoice.kind == InvoiceKind.CREDIT_NOTE))
+        )
+        taken = sum(each.total for each in notes)
+        stands = any(line.credit_note_id is None for line in invoice.order.lines)
+        hold(taken <= invoice.total, f"more was taken back of {invoice.number} than it says")
+        hold(stands or taken == invoice.total, f"all of {invoice.number} was taken back, but {taken} is not its total")
+
+
+def check_acknowledged(acknowledged: dict[str, tuple[str, Callable[[], bool]]]) -> None:
+    """Nothing that someone was told is done is lost. By request id: what it was, and whether it is still there."""
+    for request, (what, is_there) in acknowledged.items():
+        hold(is_there(), f"{what} ({request}) was acknowledged, and is gone")
+
+
+def check_amounts(charges: dict[str, tuple[int, str]]) -> None:
+    """What the provider took stands here as it took it, or a person is asked to look at it. By charge: minor units."""
+    payment: Any
+    for payment in Payment.select().where(Payment.charge.is_null(False) & (Payment.state == PaymentState.SUCCEEDED)):
+        taken = charges.get(payment.charge)
+        known = (payment.amount, payment.currency.lower())
+        hold(payment.contested or taken in (None, known), f"{payment.charge} took {taken}, and stands here as {known}")
+
+
+def one_charge(session: Session) -> None:
+    """Of one order, at most one payment took money that neither waits to be paid back nor was paid back."""
+    kept: dict[int, int] = defaultdict(int)
+    payment: Any
+    for payment in Payment.select().where((Payment.state == PaymentState.SUCCEEDED) & Payment.applied):
+        kept[payment.order_id] += 1
+    hold(all(count == 1 for count in kept.values()), "an order was charged twice")

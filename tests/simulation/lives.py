@@ -1,0 +1,66 @@
+"""One seed from its beginning to its end, and what it came to."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import traceback
+from collections import Counter
+from pathlib import Path
+
+from msgspec import Struct
+
+from tests.simulation.ground import fast_folder
+from tests.simulation.world import TURNS, World
+
+
+class Found(Struct, frozen=True):
+    """What one seed came to: what broke, if something did, and the last of its trace."""
+
+    seed: int
+    digest: str
+    done: dict[str, int]
+    wrong: str = ""
+    trace: tuple[str, ...] = ()
+
+
+def live(seed: int, turns: int = TURNS) -> Found:
+    """One seed, in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="smartsub-simulation-", dir=fast_folder()))
+    try:
+        world = World(seed, folder)
+        try:
+            world.run(turns)
+        except Exception as error:
+            wrong = "".join(traceback.format_exception(error)[-3:])
+            return Found(seed, "", {}, wrong, tuple(world.trace))
+        else:
+            done = Counter(" ".join(line.split()[1:3]) for line in world.trace if line.endswith("is done"))
+            return Found(seed, world.digest(), dict(done), trace=tuple(world.trace))
+        finally:
+            world.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+def live_many(seeds: list[int], turns: int) -> list[Found]:
+    return [live(seed, turns) for seed in seeds]
+
+
+def commit() -> str:
+    """The commit of this clone; where there is none, says so."""
+    told = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return told.stdout.strip() or "no commit"
+
+
+def seeds_of(commit: str, count: int) -> range:
+    """As many seeds, drawn from a commit's hash."""
+    first = int(commit[:8], 16) if commit[:8].isalnum() and commit != "no commit" else 0
+    return range(first, first + count)

@@ -1,0 +1,264 @@
+"""What actors do: people give commands and try again what they had no answer to, the sweep runs, customers pay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec.structs import replace
+
+from smartsub_tui.billing import credits, imports, links, orders, payments, refunds, sweep
+from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.providers import Ended, Talk, step
+from smartsub_tui.billing.terms import Months, Until
+from smartsub_tui.data.vocabulary import Lapsed, Trigger
+from smartsub_tui.errors import SmartsubError, Unavailable
+from tests.simulation.ground import ELM, OAK
+from tests.simulation.invariants import Violation
+from tests.simulation.scheduler import Actor
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+T = TypeVar("T")
+Command = Callable[[str], Any]  # is given its request id
+
+_TRIES: Final = 4
+
+
+class Person:
+    """One admin in one process after the other. A command that was not answered is tried again as the same request."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self.name = world, name
+        self.pending: tuple[str, str, Command] | None = None
+        self._requests = 0
+        self.actor = Actor(name, self._live)
+        self._session = replace(world.session, admin=name)
+
+    def _live(self) -> None:
+        self._world.connect()
+        while True:
+            if self.pending is not None and (self._world.settling or self._world.random.random() < 0.8):
+                self._carry_out(*self.pending)
+            elif self._world.settling:
+                return
+            else:
+                self._begin()
+            self.pending = None
+            self.actor.pause("next")
+
+    def _begin(self) -> None:
+        world, drawn = self._world, self._world.random
+        what, weight = zip(*_DONE.items(), strict=True)
+        (made,) = drawn.choices(what, weight)
+        command = made(self)
+        if command is not None:
+            self._requests += 1
+            self.pending = (made.__name__.strip("_"), f"{self.name}-{self._requests}", command)
+            world.note(f"{self.name} {self.pending[0]}")
+            self._carry_out(*self.pending)
+
+    def _carry_out(self, what: str, request: str, command: Command) -> None:
+        world = self._world
+        for _ in range(_TRIES):
+            stored = world.is_stored(request)
+            try:
+                result = command(request)
+            except Unavailable as error:
+                world.note(f"{self.name} {what} is not answered: {error.message}")
+                if not world.settling and world.random.random() < 0.3:
+                    return  # and never asks again
+                self.actor.pause("again")
+            except SmartsubError as error:
+                world.note(f"{self.name} {what} is refused: {error.message}")
+                if stored:
+                    raise Violation(f"{what} {request} was done, and asked again it is refused: {error}") from error
+                return
+            else:
+                world.note(f"{self.name} {what} is done")
+                world.acknowledge(what, request, result)
+                return
+
+    # What is said to the rules
+
+    def _held(self, talk: Talk[T]) -> T:
+        """As `providers.hold`; before and behind each call others may go on, or this process dies."""
+        world, answer = self._world, None
+        while not isinstance(next_ := step(world.session.database, talk, answer), Ended):
+            self.actor.pause("CALL")
+            answer = next_.put_to(self._session.providers(next_.provider))
+            self.actor.pause("ANSWER")
+        return next_.result
+
+    def _number(self) -> str | None:
+        """Any order; more often one of the last ones, which others are at too."""
+        numbers = self._world.numbers()
+        drawn = self._world.random
+        if not numbers:
+            return None
+        return drawn.choice(numbers[-4:] if drawn.random() < 0.7 else numbers)
+
+    def _by(self) -> Any:
+        """A session by one or the other setting of what lapsed is renewed from."""
+        settings = self._session.settings
+        lapsed = self._world.random.choice([Lapsed.TODAY, Lapsed.TODAY, Lapsed.CONTINUOUS])
+        return replace(self._session, settings=replace(settings, orders=replace(settings.orders, lapsed=lapsed)))
+
+    def renew(self) -> Command:
+        drawn, session = self._world.random, self._by()
+        office, people = drawn.choice([("Oak House", OAK), ("Elm Court", ELM)])
+        chosen = drawn.sample(people, drawn.choice([1, 1, 2, 3]))
+        term: Months | Until = Months(drawn.choice([1, 1, 2, 12]))
+        if office == "Elm Court" and drawn.random() < 0.4:
+            term = Until((self._world.clock.now() + timedelta(days=drawn.choice([2, 40, 90]))).date())
+        paying = Manual(f"R{drawn.randrange(10**6)}") if drawn.random() < 0.2 else None
+        return lambda request: orders.renew(session, office, chosen, term, paying=paying, request_id=request)
+
+    def activate(self) -> Command:
+        session = self._session
+        return lambda request: orders.activate(session, "Oak House", ["New"], request_id=request)
+
+    def pay(self) -> Command | None:
+        drawn, session, number = self._world.random, self._by(), self._number()
+        if number is None:
+            return None
+        amount = drawn.choice([None, None, None, 100])
+        paying = BankTransfer() if drawn.random() < 0.1 else Manual(f"R{drawn.randrange(10**6)}", amount)
+        return lambda request: self._held(
+            links.without_link(
+                session,
+                Trigger.PAY,
+                number,
+                lambda: payments.pay(session, number, paying, request_id=request),
+            )
+        )
+
+    def confirm(self) -> Command | None:
+        drawn, session, number = self._world.random, self._by(), self._number()
+        if number is None:
+            return None
+        money, second = Manual(f"R{drawn.randrange(10**6)}", drawn.choice([None, None, 100])), drawn.random() < 0.3
+        return lambda request: self._held(
+            links.without_link(
+                session,
+                Trigger.CONFIRM,
+                number,
+                lambda: payments.confirm(session, number, money, second=second, request_id=request),
+            )
+        )
+
+    def link(self) -> Command | None:
+        session, number = self._session, self._number()
+        if number is None:
+            return None
+        return lambda request: self._held(links.open_link(session, number, request_id=request))
+
+    def look(self) -> Command | None:
+        session, number = self._session, self._number()
+        if number is None:
+            return None
+        return lambda _: self._held(links.ask_order(session, number))
+
+    def cancel(self) -> Command | None:
+        session, number = self._session, self._number()
+        if number is None:
+            return None
+        return lambda request: self._held(
+            links.without_link(
+                session,
+                Trigger.CANCEL,
+                number,
+                lambda: payments.cancel(session, number, "why", request_id=request),
+            )
+        )
+
+    def delete(self) -> Command | None:
+        session, number = self._session, self._number()
+        if number is None:
+            return None
+        return lambda request: self._held(
+            links.without_link(
+                session,
+                Trigger.DELETE,
+                number,
+                lambda: payments.delete(session, number, "why", request_id=request),
+            )
+        )
+
+    def move(self) -> Command | None:
+        """What moves an order without a word to the provider."""
+        session, number = self._by(), self._number()
+        if number is None:
+            return None
+        moves: list[Command] = [
+            lambda request: payments.restore(session, number, request_id=request),
+            lambda request: payments.fail(session, number, "why", request_id=request),
+            lambda request: payments.apply(session, number, request_id=request),
+            lambda request: orders.again(session, number, request_id=request),
+        ]
+        return self._world.random.choice(moves)
+
+    def refund(self) -> Command | None:
+        session, number, by_hand = self._session, self._number(), self._world.random.random() < 0.3
+        if number is None:
+            return None
+        reference = "paid out" if by_hand else None
+        return lambda request: self._held(
+            refunds.refund(session, number, "why", reference=reference, request_id=request)
+        )
+
+    def credit(self) -> Command | None:
+        drawn, session, number = self._world.random, self._session, self._number()
+        if number is None:
+            return None
+        users = None
+        if drawn.random() < 0.5:
+            users = drawn.sample(self._world.people_of(number), 1)
+        return lambda request: self._held(credits.credit(session, number, "why", users=users, request_id=request))
+
+    def import_(self) -> Command:
+        """People get other names, and one is new."""
+        drawn, session = self._world.random, self._session
+        key = drawn.choice([*OAK, *ELM])
+        file = self._world.users_file(key, f"Renamed {drawn.randrange(100)}", f"n{drawn.randrange(3)}")
+        return lambda request: imports.import_files(session, [file], request_id=request)
+
+
+_DONE: Final[dict[Callable[[Person], Command | None], int]] = {
+    Person.renew: 5,
+    Person.activate: 1,
+    Person.pay: 8,
+    Person.link: 8,
+    Person.look: 2,
+    Person.confirm: 3,
+    Person.cancel: 2,
+    Person.delete: 1,
+    Person.move: 4,
+    Person.refund: 3,
+    Person.credit: 4,
+    Person.import_: 1,
+}
+
+
+class Sweep:
+    """The timer: it sweeps, again and again, and never asks whether another does."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self.actor = world, Actor(name, self._live)
+        self._session = world.session
+
+    def _live(self) -> None:
+        self._world.connect()
+        while not self._world.settling:
+            try:
+                talk, answer = sweep.sweep(self._session), None
+                while not isinstance(next_ := step(self._session.database, talk, answer), Ended):
+                    self.actor.pause("CALL")
+                    answer = next_.put_to(self._session.providers(next_.provider))
+                    self.actor.pause("ANSWER")
+            except SmartsubError as error:
+                self._world.note(f"{self.actor.name} is not done: {error.message}")
+            for _ in range(8):  # a minute is long beside a statement
+                self.actor.pause("next")

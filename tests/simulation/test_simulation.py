@@ -1,0 +1,75 @@
+"""The simulation: seeds drawn from the commit, the seeds that once failed, and that it can fail.
+
+SMARTSUB_SIMULATED says how many seeds are lived, SMARTSUB_EVERY at which statements flows are killed: 1 is each.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.simulation import planted
+from tests.simulation.flows import FLOWS, kill_everywhere
+from tests.simulation.lives import commit, live, seeds_of
+
+SEEDS: Final = int(os.environ.get("SMARTSUB_SIMULATED", "40"))
+EVERY: Final = int(os.environ.get("SMARTSUB_EVERY", "7"))
+PARTS: Final = 4  # so that several workers share them
+HERE: Final = Path(__file__).parent
+FAILED: Final = tomllib.loads((HERE / "failed.toml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_seed_of_this_commit_breaks_anything(part: int) -> None:
+    for seed in seeds_of(commit(), SEEDS)[part::PARTS]:
+        found = live(seed)
+        assert not found.wrong, f"seed {seed}: {found.wrong}"
+
+
+@pytest.mark.parametrize("seed", FAILED)
+def test_what_failed_once_does_not_again(seed: str) -> None:
+    assert not live(int(seed)).wrong, FAILED[seed]
+
+
+@pytest.mark.once
+def test_the_same_seed_is_the_same_trace_whatever_the_hash_seed() -> None:
+    told = [
+        subprocess.run(
+            [sys.executable, "-m", "tests.simulation", "--seed", "12"],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            cwd=HERE.parents[1],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    assert len(told[0].splitlines()) > 20
+
+
+@pytest.mark.once
+def test_every_planted_bug_can_still_be_planted_and_has_a_seed_that_caught_it() -> None:
+    assert len(planted.names()) >= 16
+    assert planted.known().keys() == set(planted.names())
+    for name in planted.names():
+        planted.check(name)
+
+
+@pytest.mark.once
+def test_a_planted_bug_is_caught() -> None:
+    caught = planted.catch("separate-transactions", fresh=False)
+    assert caught.seed is not None
+    assert "Violation" in caught.said
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", FLOWS)
+def test_whoever_is_killed_leaves_nothing_half_done(name: str, tmp_path: Path) -> None:
+    assert kill_everywhere(name, tmp_path, EVERY) >= 3

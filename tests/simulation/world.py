@@ -1,0 +1,263 @@
+"""One seed: what is there, who acts, what fails, and how it must end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+from smartsub_tui.data.models import Order, Payment, Request
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
+from tests.billing.paying import check_settled, settle_all, swept
+from tests.providers.faults import Fault as LineFault
+from tests.simulation import invariants
+from tests.simulation.ground import OAK, Ground
+from tests.simulation.invariants import Violation
+from tests.simulation.people import Person, Sweep
+from tests.simulation.scheduler import Actor, Fault
+
+TURNS: Final = 1000
+_AT: Final = {
+    "BEGIN": (Fault.BUSY, Fault.IO_ERROR),
+    "COMMIT": (Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.FULL),
+    "INSERT": (Fault.FULL, Fault.IO_ERROR),
+    "UPDATE": (Fault.FULL, Fault.IO_ERROR),
+    "DELETE": (Fault.IO_ERROR,),
+    "SELECT": (Fault.IO_ERROR,),
+}
+_ENDINGS: Final = 30_000  # turns, in which all must have come to an end when nothing fails any more
+
+
+class World(Ground):
+    """A seed's ground, and who acts on it. `trace` is what happened, in a line each."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        super().__init__(seed, folder)
+        drawn = self.random
+        self.trace: list[str] = []
+        self.settling = False
+        self.acknowledged: dict[str, tuple[str, Callable[[], bool]]] = {}
+        # A swarm: each seed has some of what can go wrong, more or less of it.
+        self._db_rate = drawn.choice([0, 0, 0.003, 0.02])
+        self._kill_rate = drawn.choice([0, 0, 0.003, 0.015])
+        self._line_rate = drawn.choice([0, 0, 0.1, 0.5])
+        self._event_rate = drawn.choice([0.02, 0.05, 0.1])
+        self._forgets = drawn.random() < 0.2
+        # Who is told twice of another amount believes it, and a person has to look: that is let be.
+        self._lies = drawn.random() < 0.2
+        persons = [Person(self, f"a{place}") for place in range(drawn.choice([1, 2, 2, 3, 3, 4, 6]))]
+        sweeps = [Sweep(self, f"s{place}") for place in range(drawn.choice([0, 1, 1, 2]))]
+        self._persons = persons
+        self.actors: list[Actor] = [*(each.actor for each in persons), *(each.actor for each in sweeps)]
+        self.engine.actors = self.actors
+        self._fail_on_the_line()
+
+    # What actors ask
+
+    def note(self, what: str) -> None:
+        self.trace.append(what)
+
+    def connect(self) -> None:
+        """The connection of a new process."""
+        self.engine.connect()
+
+    def numbers(self) -> list[str]:
+        with self.aside() as connection:
+            return [number for (number,) in connection.execute("SELECT number FROM orders ORDER BY id")]
+
+    def is_stored(self, request: str) -> bool:
+        with self.aside() as connection:
+            return bool(connection.execute("SELECT 1 FROM request WHERE id = ?", (request,)).fetchall())
+
+    def people_of(self, number: str) -> list[str]:
+        sql = (
+            "SELECT key FROM users u JOIN subscription s ON s.user_id = u.id JOIN order_line l ON l.subscription_id ="
+            " s.id JOIN orders o ON o.id = l.order_id WHERE number = ? ORDER BY key"
+        )
+        with self.aside() as connection:
+            return [key for (key,) in connection.execute(sql, (number,))]
+
+    def users_file(self, key: str, name: str, new: str) -> Path:
+        """A file of one person who has another name, and one who may be new."""
+        file = self.folder / f"users-{self.random.randrange(10**9)}.csv"
+        head = (
+            "office,office_kind,timezone,currency,department,user_id,name,email,kind,apartment,service,"
+            "activated_on,expires_on"
+        )
+        if key in OAK:
+            place, kind, apartment = "Oak House,office,Europe/Berlin,EUR", "oak", ""
+        else:
+            place, kind, apartment = "Elm Court,community,America/New_York,EUR", "elm", "1"
+        department = "New" if key in OAK[4:] else "Sales"
+        rows = [
+            f"{place},{department},{key},{name},,user,{apartment},app,,",
+            f"{place},Sales,{new}-{kind},New {new},,user,{apartment},app,,",
+        ]
+        file.write_text("\n".join([head, *rows]) + "\n")
+        return file
+
+    def acknowledge(self, what: str, request: str, result: Any) -> None:
+        """Someone was told that it is done: what the rules store with a request must be there for ever."""
+        if what in ("look", "link"):
+            return
+        self.acknowledged[request] = (what, lambda: Request.get_or_none(Request.id == request) is not None)
+
+    # Turns
+
+    def run(self, turns: int = TURNS) -> None:
+        """Everything may fail; then nothing does, and all must settle. Raises Violation."""
+        for _ in range(turns):
+            self._turn()
+        self._settle()
+
+    def _turn(self) -> None:
+        if not self.settling and self.random.random() < self._event_rate:
+            self._happen()
+        able = [each for each in self.actors if not each.waits and not each.ended]
+        if not able:
+            for each in self.actors:
+                each.waits = False
+            able = [each for each in self.actors if not each.ended]
+            if not able:
+                return
+        actor = self.random.choice(able)
+        fault = None if self.settling else self._fault(actor.point)
+        if fault is not None:
+            self.note(f"{actor.name} {actor.point} {fault.name}")
+        commits = self.engine.commits
+        actor.turn(fault)
+        self.clock.advance(milliseconds=self.random.choice([0, 1, 20, 400]))
+        if actor.dead:
+            self.engine.leave(actor)
+            self.note(f"{actor.name} died")
+            actor.begin()
+        if self.engine.commits != commits:
+            invariants.check_commit(self.engine)
+
+    def _fault(self, point: str) -> Fault | None:
+        drawn = self.random.random()
+        if drawn < self._kill_rate:
+            return Fault.KILL_AFTER if point == "COMMIT" and drawn < self._kill_rate / 2 else Fault.KILL
+        if drawn > 1 - self._db_rate and point in _AT:
+            return self.random.choice(_AT[point])
+        # A commit is where most is at stake, and only one statement of many.
+        if point == "COMMIT" and drawn > 1 - 6 * self._db_rate:
+            return self.random.choice(_AT[point])
+        return None
+
+    def _happen(self) -> None:
+        """Something from outside: time goes by, customers pay, the provider fails otherwise."""
+        what = self.random.choice([self._wait, self._wait, self._pay, self._pay, self._clear, self._fail_on_the_line])
+        what()
+
+    def _wait(self) -> None:
+        # Clocks are put back, too: an hour at most, as in autumn.
+        hours = self.random.choice([-1, 0.02, 0.02, 0.1, 0.5, 1, 1, 5, 23, 24, 25, 24 * 15, 24 * 31])
+        self.clock.advance(hours=hours)
+        self.note(f"{hours} h go by: {self.clock.now():%Y-%m-%d %H:%M}")
+        if hours > 23 and self._forgets:
+            self.account.books.keys.forget_all()
+
+    def _pay(self) -> None:
+        """Whoever was ever shown a link pays by it."""
+        with self.aside() as connection:
+            shown = [link for (link,) in connection.execute("SELECT link FROM payment WHERE link <> '' ORDER BY id")]
+        if shown:
+            link = shown[-1] if self.random.random() < 0.7 else self.random.choice(shown)
+            card = self.random.choice(["ok", "ok", "declined", "delayed"])
+            wrong = [LineFault.WRONG_AMOUNT, LineFault.WRONG_CURRENCY, LineFault.RESET_AFTER]
+            fault = self.random.choice(wrong) if self.random.random() < 0.15 else None
+            self.note(f"the customer pays: {card}{'' if fault is None else f', {fault}'}")
+            self.account.pay(link, card, fault)
+
+    def _clear(self) -> None:
+        """What was delayed is there, or is not coming."""
+        for charge in list(self.account.books.charges.values()):
+            if charge.status == "pending":
+                self.account.books.settle(charge.payment_intent, succeeded=self.random.random() < 0.6)
+                self.note("delayed money is decided")
+
+    def _fail_on_the_line(self) -> None:
+        rate = self.random.choice([0, self._line_rate, 1.0 if self._line_rate else 0])
+        seed = self.random.randrange(10**6)
+        never = {LineFault.SLOW, LineFault.LATE}
+        never |= set() if self._forgets else {LineFault.FORGOTTEN_KEY}
+        never |= set() if self._lies else {LineFault.WRONG_AMOUNT, LineFault.WRONG_CURRENCY}
+        faults = [each for each in LineFault if each not in never]
+        self.account.faults.clear()
+        self.account.faults.at_random(seed, rate, faults=faults)
+        self.note(f"the line fails at {rate}")
+
+    # The end
+
+    def _settle(self) -> None:
+        """Nothing fails any more: everybody comes to an end, and the sweep settles what is open."""
+        self.settling = True
+        self.account.faults.clear()
+        self.note("nothing fails any more")
+        for _ in range(_ENDINGS):
+            if all(each.ended for each in self.actors):
+                break
+            self._turn()
+        else:
+            still = [f"{each.name} at {each.point}" for each in self.actors if not each.ended]
+            raise Violation(f"somebody never comes to an end: {still}")
+        for each in self.actors:
+            self.engine.leave(each)
+        invariants.check_all(self.session)
+        self._settle_around_one()
+        self._clear()
+        settle_all(self.session, self.clock)
+        check_settled(self.session, cast(Any, self.account))
+        invariants.check_all(self.session)
+        invariants.one_charge(self.session)
+        charges = self.account.books.paid()
+        if not self._lies:
+            invariants.check_amounts({each.payment_intent: (each.amount, each.currency) for each in charges})
+        invariants.check_acknowledged(self.acknowledged)
+        open_ones = Order.select().where(Order.status.in_([OrderStatus.PROCESSING, OrderStatus.SYSTEM_PROCESSING]))
+        stuck = [each.number for each in open_ones if not _is_left_to_people(each)]
+        invariants.hold(not stuck, f"never settled: {stuck}")
+
+    def _settle_around_one(self) -> None:
+        """The provider says nothing about one order for two days: all others settle."""
+        asked = sorted({each.order.number for each in Payment.select() if each.state.is_live})
+        if not asked:
+            return
+        silent = self.random.choice(asked)
+        self.account.silent = {silent}
+        self._clear()
+        for _ in range(8):
+            self.clock.advance(hours=7)
+            swept(self.session)
+        late = [
+            each.order.number
+            for each in Payment.select()
+            if each.state is PaymentState.CREATED and each.order.number != silent
+        ]
+        overdue = [
+            each.number
+            for each in Order.select().where(Order.status == OrderStatus.PROCESSING)
+            if each.number != silent and each.pay_by <= self.clock.now() - timedelta(hours=14)
+        ]
+        invariants.hold(not late and not overdue, f"{silent} kept others waiting: {late + overdue}")
+        self.account.silent = set()
+
+    def digest(self) -> str:
+        """What happened and what came of it, in few characters: the same for the same seed."""
+        told = hashlib.sha256("\n".join(self.trace).encode())
+        for table, row in self.rows():
+            told.update(f"{table} {row!r}\n".encode())
+        return told.hexdigest()[:16]
+
+    def close(self) -> None:
+        for each in self.actors:
+            each.dead = True
+        super().close()
+
+
+def _is_left_to_people(order: Any) -> bool:
+    """Whether nobody asks about an order any more by itself, so that it stands in the triage queue."""
+    return any(each.state is PaymentState.UNKNOWN and each.ask_at is None for each in order.payments)
