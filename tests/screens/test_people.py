@@ -147,10 +147,11 @@ async def check(app: SmartSubApp, pilot: Pilot[None], other: Other) -> None:
     screen = here(app)
     everyone = [user for user in other.read() if user.family == screen.additional and user.expires_on is not None]
     wanted = [user.key for user in everyone if FILTERS[screen.filter_bar.input.value](user)]
-    table, window = screen.table, screen.table.window
+    table = screen.table
     # It is counted after the rows are there; what is drawn may still be the count of the list before.
-    await until(pilot, lambda: window.total == len(wanted))
+    await until(pilot, lambda: table.window.total == len(wanted))
     await until(pilot, lambda: f"{len(wanted):,} of {len(everyone):,} " in drawn(app))
+    window = table.window
     assert [row.user.id for row in window.rows] == wanted[window.base : window.end]
     assert (window.total, table.row_count) == (len(wanted), len(wanted))
     assert len(window.rows) <= KEPT

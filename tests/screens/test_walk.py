@@ -121,10 +121,10 @@ async def check(app: SmartSubApp, pilot: Pilot[None], other: Other) -> None:
             reverse=sort.descending,
         )
     ]
-    window = table.window
     # It is counted after the rows are there; what is drawn may still be the count of the list before.
-    await until(pilot, lambda: window.total == len(wanted))
+    await until(pilot, lambda: table.window.total == len(wanted))
     await until(pilot, lambda: f"{len(wanted):,} of " in drawn(app))
+    window = table.window
     assert [row.number for row in window.rows] == wanted[window.base : window.end]
     assert (window.total, table.row_count) == (len(wanted), len(wanted))
     lines = drawn(app).splitlines()

@@ -19,6 +19,7 @@ from tests.simulation import planted
 from tests.simulation.flows import FLOWS, kill_everywhere
 from tests.simulation.ground import fast_folder
 from tests.simulation.lives import Found, commit, live, live_many, seeds_of
+from tests.simulation.processes import deaths, race
 from tests.simulation.world import TURNS
 
 _AT_A_TIME: Final = 10  # seeds, so that workers are asked seldom
@@ -80,6 +81,29 @@ def _kill() -> int:
     return 0
 
 
+def _die(kills: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="smartsub-deaths-") as folder:
+        counted = deaths(Path(folder, "deaths.sqlite3"), kills, SystemRandom().randrange(10**6))
+    print(
+        f"{counted.kills} killed, {counted.acknowledged} payments said to be done and there, {counted.unanswered} not"
+        " answered and asked again, no violation"
+    )
+    return 0
+
+
+def _race(processes: int, count: int) -> int:
+    """Once as quickly as it goes, once with a tenth of a second to think before each."""
+    for thinking in (0, 0.1):
+        with tempfile.TemporaryDirectory(prefix="smartsub-race-") as folder:
+            ran = race(Path(folder, "race.sqlite3"), processes, count, thinking)
+        outcomes = ", ".join(f"{number} {what}" for what, number in ran.outcomes.items())
+        print(
+            f"{processes} processes, {count} orders, {thinking} s of thinking: {outcomes}; half took less than"
+            f" {ran.median * 1000:.1f} ms, the longest {ran.longest * 1000:.1f} ms: {ran.longest / ran.median:.1f}x"
+        )
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./run simulate", description=__doc__)
     parser.add_argument("--seed", type=int, help="this one, with all of its trace")
@@ -99,7 +123,16 @@ def main(arguments: list[str] | None = None) -> int:
     bugs.add_argument("--keep", action="store_true", help="write down which seeds they were")
     bugs.add_argument("-j", type=int, default=2, metavar="N", help="processes")
     commands.add_parser("kills", help="kill each flow at every statement of it, and go on from what it leaves")
+    dying = commands.add_parser("deaths", help="kill processes with -9 while they order and pay")
+    dying.add_argument("--kills", type=int, default=1000)
+    racing = commands.add_parser("race", help="processes that want to pay the same orders")
+    racing.add_argument("--processes", type=int, default=50)
+    racing.add_argument("--orders", type=int, default=100)
     asked = parser.parse_args(arguments)
+    if asked.command == "deaths":
+        return _die(asked.kills)
+    if asked.command == "race":
+        return _race(asked.processes, asked.orders)
     if asked.command == "kills":
         return _kill()
     if asked.command == "bugs":

@@ -1,6 +1,7 @@
 """The simulation: seeds drawn from the commit, the seeds that once failed, and that it can fail.
 
-SMARTSUB_SIMULATED says how many seeds are lived, SMARTSUB_EVERY at which statements flows are killed: 1 is each.
+SMARTSUB_SIMULATED says how many seeds are lived, SMARTSUB_EVERY at which statements flows are killed (1: at each), and
+SMARTSUB_DEATHS how many processes are killed.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import pytest
 from tests.simulation import planted
 from tests.simulation.flows import FLOWS, kill_everywhere
 from tests.simulation.lives import commit, live, seeds_of
+from tests.simulation.processes import deaths, race
 
 SEEDS: Final = int(os.environ.get("SMARTSUB_SIMULATED", "40"))
 EVERY: Final = int(os.environ.get("SMARTSUB_EVERY", "7"))
+DEATHS: Final = int(os.environ.get("SMARTSUB_DEATHS", "20"))
 PARTS: Final = 4  # so that several workers share them
 HERE: Final = Path(__file__).parent
 FAILED: Final = tomllib.loads((HERE / "failed.toml").read_text("utf-8"))
@@ -73,3 +76,15 @@ def test_a_planted_bug_is_caught() -> None:
 @pytest.mark.parametrize("name", FLOWS)
 def test_whoever_is_killed_leaves_nothing_half_done(name: str, tmp_path: Path) -> None:
     assert kill_everywhere(name, tmp_path, EVERY) >= 3
+
+
+@pytest.mark.once
+def test_whoever_is_killed_with_minus_nine_loses_nothing_that_was_said(tmp_path: Path) -> None:
+    counted = deaths(tmp_path / "deaths.sqlite3", DEATHS, seed=1)
+    assert counted.kills == DEATHS
+
+
+@pytest.mark.once
+def test_many_that_want_the_same_orders_pay_each_once(tmp_path: Path) -> None:
+    ran = race(tmp_path / "race.sqlite3", 8, 12, 0)
+    assert ran.outcomes == {"paid": 12, "it is already paid": 7 * 12}

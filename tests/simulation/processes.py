@@ -1,0 +1,225 @@
+"""Real processes on one file: killed with -9 while they pay, and fifty that want the same hundred orders."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Final
+
+from msgspec import Struct
+
+from smartsub_tui.billing import orders, payments
+from smartsub_tui.billing.payments import Manual
+from smartsub_tui.billing.session import Session
+from smartsub_tui.billing.terms import Months
+from smartsub_tui.clock import SystemClock
+from smartsub_tui.data.database import open_database, url_of
+from smartsub_tui.data.models import Order, Request
+from smartsub_tui.data.vocabulary import OrderStatus, Role
+from smartsub_tui.errors import SmartsubError
+from tests.simulation import invariants
+from tests.support import SETTINGS, add_office, add_people, add_prices, at_once, file_database, session_on
+
+_PEOPLE: Final = tuple(f"p{place:03}" for place in range(200))
+_AT_A_TIME: Final = 2  # processes
+_LONGEST: Final = 0.15  # seconds until a process is killed, of which its start takes a part
+
+
+class Deaths(Struct, frozen=True):
+    """How many processes were killed, what they had said to be done, and how many had not said it."""
+
+    kills: int
+    acknowledged: int
+    unanswered: int
+
+
+def deaths(path: Path, kills: int, seed: int) -> Deaths:
+    """Kill so many processes with -9, each while it orders and pays one after the other. Raises Violation."""
+    drawn = Random(seed)
+    alive: dict[int, int] = {}  # by process id, where it says what it does
+    _people(path)
+    done: set[str] = set()
+    unanswered: list[tuple[str, int]] = []
+    for place in range(kills + _AT_A_TIME):
+        if len(alive) == _AT_A_TIME or place >= kills:
+            process, pipe = next(iter(alive.items()))
+            del alive[process]
+            # What it says is read meanwhile: a full pipe would hold it back.
+            said = _read_for(pipe, drawn.uniform(0, _LONGEST))
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            begun = _heard(said + _rest(pipe), done)
+            if begun is not None:
+                unanswered.append(begun)
+        if place < kills:
+            process, pipe = _start(path, seed * 100_000 + place)
+            alive[process] = pipe
+    _look(path, done, unanswered)
+    return Deaths(kills, len(done), len(unanswered))
+
+
+def _people(path: Path) -> None:
+    with closing(file_database(path)) as database:
+        session_on(database, Role.MANAGER)
+        add_prices()
+        add_people(add_office(), *_PEOPLE, expires_on=SystemClock().now().date())
+
+
+def _session(path: Path) -> Session:
+    database = open_database(url_of(path))
+    return session_on(database, clock=SystemClock(), settings=SETTINGS)  # type: ignore[arg-type]
+
+
+def _start(path: Path, seed: int) -> tuple[int, int]:
+    """A process that is busy until it is killed; its id, and where it says what it does."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            os.close(reading)
+            _work(path, seed, lambda line: os.write(writing, f"{line}\n".encode()))
+            code = 0
+        except BaseException as error:
+            os.write(writing, f"error {type(error).__name__}: {error}\n".encode())
+        finally:
+            os._exit(code)
+    os.close(writing)
+    return process, reading
+
+
+def _work(path: Path, seed: int, say: Callable[[str], object]) -> None:
+    drawn, session = Random(seed), _session(path)
+    for place in range(1_000_000):
+        request = f"{seed}-{place}"
+        person = drawn.randrange(len(_PEOPLE))
+        say(f"begin {request} {person}")
+        try:
+            _order_and_pay(session, request, person)
+        except SmartsubError as error:
+            say(f"refused {request} {error.message}")
+        else:
+            say(f"done {request}")
+
+
+def _order_and_pay(session: Session, request: str, person: int) -> None:
+    made = orders.renew(session, "Oak House", [_PEOPLE[person]], Months(1), request_id=f"{request}-order")
+    payments.pay(session, made.order.number, Manual(f"R-{request}"), request_id=request)
+
+
+def _read_for(pipe: int, seconds: float) -> bytes:
+    said, end = b"", time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        ready, _, _ = select.select([pipe], [], [], left)
+        if ready:
+            some = os.read(pipe, 65_536)
+            if not some:
+                break
+            said += some
+    return said
+
+
+def _rest(pipe: int) -> bytes:
+    said = b""
+    while some := os.read(pipe, 65_536):
+        said += some
+    os.close(pipe)
+    return said
+
+
+def _heard(said: bytes, done: set[str]) -> tuple[str, int] | None:
+    """Add what was said to be done; what was begun and not answered, by its request and person."""
+    begun: tuple[str, int] | None = None
+    for line in said.decode().splitlines():
+        word, request, *rest = line.split(" ", 2)
+        invariants.hold(word != "error", line)
+        if word == "begin" and rest:
+            begun = (request, int(rest[0]))
+        elif begun is not None:
+            begun = None
+            if word == "done":
+                done.add(request)
+    return begun
+
+
+def _look(path: Path, done: set[str], unanswered: list[tuple[str, int]]) -> None:
+    session = _session(path)
+    with closing(session.database):
+        connection = session.database.connection()
+        invariants.hold(connection.pragma("integrity_check") == "ok", "the file is damaged")
+        invariants.check_commit(session.database)
+        stored = {request for (request,) in connection.execute("SELECT id FROM request")}
+        invariants.hold(done <= stored, f"said to be done, and gone: {sorted(done - stored)[:5]}")
+        for request, person in unanswered:
+            was_stored = Request.get_or_none(Request.id == request) is not None
+            try:
+                _order_and_pay(session, request, person)
+            except SmartsubError as error:
+                invariants.hold(not was_stored, f"{request} was done, and asked again it is refused: {error}")
+        if unanswered:
+            invariants.check_all(session)
+            paid = {order.id for order in Order.select().where(Order.status == OrderStatus.SUCCEED)}
+            invariants.hold(len(paid) >= len(done), "fewer orders are paid than were said to be")
+
+
+# Fifty that want the same
+
+
+class Race(Struct, frozen=True):
+    """How often each outcome was, and how long a payment took, in seconds: the middle one, and the longest."""
+
+    outcomes: dict[str, int]
+    median: float
+    longest: float
+
+
+def race(path: Path, processes: int, count: int, thinking: float) -> Race:
+    """So many processes pay the same orders, each in an order of its own, thinking so many seconds before each.
+
+    Raises Violation where one is not paid exactly once, or an error is another than that it is paid already.
+    """
+    _people(path)
+    session = _session(path)
+    with closing(session.database):
+        numbers = [orders.renew(session, "Oak House", [key], Months(1)).order.number for key in _PEOPLE[:count]]
+    said = at_once(_race, [(str(path), numbers, place, thinking) for place in range(processes)], seconds=600)
+    wrong = [each for each in said if not each.startswith("paid ")]
+    invariants.hold(not wrong, f"{wrong[:2]}")
+    outcomes: Counter[str] = Counter()
+    took: list[float] = []
+    for each in said:
+        _, paid, refused, *seconds = each.split(" ")
+        outcomes["paid"] += int(paid)
+        outcomes["it is already paid"] += int(refused)
+        took += map(float, seconds)
+    session = _session(path)
+    with closing(session.database):
+        invariants.check_all(session)
+    invariants.hold(outcomes["paid"] == count, f"{outcomes['paid']} of {count} orders were paid")
+    return Race(dict(outcomes), median(took), max(took))
+
+
+def _race(path: str, numbers: list[str], place: int, thinking: float) -> str:
+    drawn, session = Random(place), _session(Path(path))
+    paid, refused, took = 0, 0, []
+    with closing(session.database):
+        for number in drawn.sample(numbers, len(numbers)):
+            time.sleep(thinking)  # a person, who is not waited for
+            began = time.monotonic()
+            try:
+                payments.pay(session, number, Manual(f"R-{place}"))
+            except SmartsubError as error:
+                invariants.hold("it is already paid" in error.message, error.message)
+                refused += 1
+            else:
+                paid += 1
+            took.append(f"{time.monotonic() - began:.6f}")
+    return " ".join(["paid", str(paid), str(refused), *took])
