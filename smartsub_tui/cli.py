@@ -30,11 +30,11 @@ from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import SystemClock
 from smartsub_tui.data import queries
-from smartsub_tui.data.database import available, path_of, sqlite_version, url_of
+from smartsub_tui.data.database import available, path_of, url_of
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.data.records import to_json
 from smartsub_tui.data.vocabulary import Trigger
-from smartsub_tui.errors import Refused, SmartsubError, WrongUsage
+from smartsub_tui.errors import Refused, SmartsubError, Unavailable, WrongUsage
 
 if TYPE_CHECKING:
     from smartsub_tui.billing import orders, payments
@@ -333,25 +333,31 @@ def migrate(run: Invocation) -> None:
 @cli.command()
 @_invocation
 def doctor(run: Invocation) -> None:
-    """Print what is in force: versions, database, admin, settings."""
+    """Print what is in force, and whether what the money stands on is whole: file, disk, audit trail, clock."""
+    from smartsub_tui.billing import health
+
     facts = [
         ("smartsub", __version__),
         ("python", sys.version.split()[0]),
-        ("sqlite", sqlite_version()),
         ("database", run.url),
         ("admin", run.admin),
         *config.in_force(run.settings),
     ]
+    wrong: list[str] = []
     try:
         with run.reading() as session:
             facts.append(("role", access.check(session.admin, Permission.READ).role.label))
-            facts.append(("state", session.database.quick_check()))
+            checks = health.examine(session, run.url)
+        facts += [(each.name, each.says if each.ok else f"WRONG: {each.says}") for each in checks]
+        wrong = [f"{each.name}: {each.says}" for each in checks if not each.ok]
     except SmartsubError as error:
         facts.append(("state", error.message))
         raise
     finally:
         width = max(len(name) for name, _ in facts)
         run.print(dict(facts), lambda: "\n".join(f"{name.ljust(width)}  {value}" for name, value in facts))
+    if wrong:
+        raise Unavailable("; ".join(wrong))
 
 
 @cli.command()
@@ -370,6 +376,34 @@ def backup(run: Invocation, words: tuple[str, ...]) -> None:
         case _:
             raise click.UsageError("write smartsub backup FILE, or smartsub backup verify FILE")
     run.print(made, lambda: output.backup(made, told, run.settings.ui.timezone))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--go-back", is_flag=True, help="Even where the database has changes that the backup has not.")
+@_invocation
+def recover(run: Invocation, file: Path, go_back: bool) -> None:
+    """Put a backup in the place of the database, which nobody may have open; the old file is kept beside it."""
+    from smartsub_tui.billing import backups
+
+    path = path_of(run.url)
+    if path is None:
+        raise click.UsageError("a database in memory has no file: name one with --database")
+    made = backups.recover(path, run.url, file, run.admin, SystemClock(), run.settings, go_back=go_back)
+    run.print(made, lambda: output.recovered(made, run.settings.ui.timezone))
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["verify"]))
+@click.option("--head", metavar="HASH", help="The last hash that was noted before: see that it still stands there.")
+@_invocation
+def audit(run: Invocation, what: str, head: str | None) -> None:
+    """See whether the audit trail is as it was written: each event carries a hash over itself and the one before."""
+    from smartsub_tui.billing import audit_chain
+
+    with run.reading() as session:
+        found = audit_chain.verify(session, head)
+    run.print(found, lambda: output.chain(found, head, run.settings.ui.timezone))
 
 
 @cli.command("import")

@@ -15,7 +15,8 @@ from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, Vi
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 
 if TYPE_CHECKING:
-    from smartsub_tui.billing.backups import Backup
+    from smartsub_tui.billing.audit_chain import Chain
+    from smartsub_tui.billing.backups import Backup, Recovered
     from smartsub_tui.billing.credits import Credited
     from smartsub_tui.billing.sweep import Swept
     from smartsub_tui.data.order_records import OrderDetails, Skipped
@@ -324,6 +325,29 @@ def backup(made: Backup, told: str, timezone: str) -> str:
     lines.append(f"{made.orders:,} orders, {made.users:,} users{newest}; {made.bytes:,} bytes")
     if not made.checked:
         lines.append(f"{display.plain(made.file)}.sha256 is missing: damage inside of a text cannot be seen without it")
+    return "\n".join(lines)
+
+
+def recovered(made: Recovered, timezone: str) -> str:
+    """What a database was gone back to, and where the old one is."""
+    lines = [f"{display.plain(made.database)} is now what {display.plain(made.backup.file)} was"]
+    newest = (
+        "" if made.backup.newest is None else f", the newest of {display.instant_full(made.backup.newest, timezone)}"
+    )
+    lines.append(f"{made.backup.orders:,} orders, {made.backup.users:,} users{newest}")
+    if made.kept is not None:
+        lines.append(f"the old file is {display.plain(made.kept)}")
+    return "\n".join(lines)
+
+
+def chain(found: Chain, known: str | None, timezone: str) -> str:
+    """An audit trail that is whole: how long, until when, and what to note."""
+    newest = "" if found.newest is None else f", the last of {display.instant_full(found.newest, timezone)}"
+    lines = [f"the audit trail is as it was written: {found.events:,} events{newest}"]
+    if known is not None:
+        lines.append("the head that was noted stands in it: nothing was cut off before")
+    if found.head:
+        lines.append(f"head {found.head}")
     return "\n".join(lines)
 
 

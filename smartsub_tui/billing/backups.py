@@ -1,12 +1,13 @@
 """Backups: a whole copy of the database in a file, made while others work, and looked at before it counts as one.
 
 Beside a backup stands FILE.sha256, as sha256sum writes it: damage inside of a text, which leaves the structure of a
-database whole, is only seen by that (docs/backups.md).
+database whole, is only seen by that (docs/backups.md). It notes the head of the audit trail, too (docs/audit.md).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,16 @@ from msgspec.structs import replace
 
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.changes import Change, perform
+from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.session import Session
+from smartsub_tui.clock import Clock
+from smartsub_tui.config import Settings
 from smartsub_tui.data.csv_files import shown_name
-from smartsub_tui.data.database import available, look_into
+from smartsub_tui.data.database import alone, available, look_into, role_in
 from smartsub_tui.data.files import FileExists, NewFile, write_file
-from smartsub_tui.errors import NotFound, Refused, Unavailable
+from smartsub_tui.data.vocabulary import Role
+from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
 
 _SUM: Final = re.compile(rb"([0-9a-f]{64}) [ *]")
 
@@ -36,6 +42,7 @@ class Backup(Struct, frozen=True):
     orders: int
     users: int
     newest: datetime | None
+    head: str  # of its audit trail
 
 
 def back_up(session: Session, path: Path) -> Backup:
@@ -57,7 +64,9 @@ def back_up(session: Session, path: Path) -> Backup:
         file.keep()
     finally:
         file.drop()
-    write_file(_sum_of(path), f"{made.sha256}  {path.name}\n".encode(), replace=True)
+    # sha256sum passes over the second line.
+    beside = f"{made.sha256}  {path.name}\n# audit head {made.head}\n"
+    write_file(_sum_of(path), beside.encode(), replace=True)
     return made
 
 
@@ -79,6 +88,86 @@ def verify(path: Path) -> Backup:
     except ValueError as error:  # no name at all
         raise NotFound(f"{shown_name(path)} is no name of a file: name a backup") from error
     return _read(path, path, None if found is None else found[1].decode())
+
+
+class Recovered(Struct, frozen=True):
+    """A database that was gone back to: what is in it, and where the one stands that was there before, if one was."""
+
+    database: str
+    backup: Backup
+    kept: str | None
+
+
+def recover(
+    path: Path, url: str, backup: Path, admin: str, clock: Clock, settings: Settings, *, go_back: bool
+) -> Recovered:
+    """Put a backup in the place of the database file `path`, whose URL is `url`; the old one stays beside it.
+
+    The backup is verified, and copied, before anything is touched. Raises what `verify` does; NotAllowed where `admin`
+    is not one of its managers; Refused where the database is in use, or, unless it is to `go_back`, has changes that
+    the backup has not.
+    """
+    found = verify(backup)
+    role = role_in(backup, admin)
+    if role is None or not access.may(Role(role), Permission.BACK_UP):
+        raise NotAllowed(f"{admin} is no manager in {shown_name(backup)}: ask one of them")
+    if path.exists() and path.samefile(backup):
+        raise Refused(f"{shown_name(path)} is the database itself: name a backup of it")
+    file = NewFile(path, replace=True)
+    try:
+        with available(f"the database {path}"):
+            file.take(backup)
+        _read(file.unfinished, backup, found.sha256)  # all of it, and as it was verified
+        kept = None
+        if path.exists() and path.stat().st_size:
+            with alone(path) as held:
+                if held and not go_back:
+                    _refuse_to_lose(path, found)
+                kept = _put_aside(path, clock.now())
+        file.keep()
+    finally:
+        file.drop()
+    session = open_session(url, admin, "cli", clock, settings)
+    try:
+        _note(session, backup, found, kept)
+    finally:
+        session.database.close()
+    return Recovered(str(path), found, kept)
+
+
+def _note(session: Session, backup: Path, found: Backup, kept: str | None) -> None:
+    def work(change: Change) -> bool:
+        after = {"sha256": found.sha256, "newest": found.newest, "kept": kept}
+        change.record("recover", subject=shown_name(backup), after=after)
+        return True
+
+    perform(session, Permission.BACK_UP, {}, bool, work)
+
+
+def _refuse_to_lose(path: Path, backup: Backup) -> None:
+    """Raise Refused where the database has an audit event that is newer than all of the backup."""
+    try:
+        now = look_into(path, str(path))
+    except Unavailable:
+        return  # damaged, which is what backups are for
+    if now.head != backup.head and now.newest is not None and (backup.newest is None or now.newest > backup.newest):
+        raise Refused(
+            f"the database has changes until {now.newest:%Y-%m-%d %H:%M} UTC that the backup has not:"
+            " --go-back leaves them behind, in the old file"
+        )
+
+
+def _put_aside(path: Path, now: datetime) -> str:
+    """Give the old file, and what stands beside it, another name."""
+    aside = path.with_name(f"{path.name}.{now:%Y%m%dT%H%M%S}Z.old")
+    try:
+        for ending in ("", "-wal", "-shm"):
+            old = path.with_name(f"{path.name}{ending}")
+            if old.exists() and old.stat().st_size:
+                os.rename(old, aside.with_name(f"{aside.name}{ending}"))
+    except OSError as error:
+        raise Unavailable(f"{shown_name(path)} cannot be put aside: {error.strerror}") from error
+    return str(aside)
 
 
 def _sum_of(path: Path) -> Path:
@@ -104,4 +193,5 @@ def _read(where: Path, path: Path, expected: str | None) -> Backup:
         orders=found.orders,
         users=found.users,
         newest=found.newest,
+        head=found.head,
     )

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 from peewee import fn
 
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, audit_chain
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import Settings
@@ -53,6 +53,8 @@ class Change(Struct, frozen=True):
         reason: str | None = None,
     ) -> None:
         """Append one audit event; `before` and `after` are what changed, as records or plain values."""
+        said = (_json(before), _json(after), reason, self.request_id)
+        values = (to_microseconds(self.now), self.admin.name, self.source, str(action), order, subject, *said)
         AuditEvent.insert(
             at=self.now,
             admin=self.admin.name,
@@ -60,10 +62,11 @@ class Change(Struct, frozen=True):
             action=action,
             order=order,
             subject=subject,
-            before=_json(before),
-            after=_json(after),
+            before=said[0],
+            after=said[1],
             reason=reason,
             request_id=self.request_id,
+            hash=audit_chain.linked(audit_chain.head(), values),
         ).execute()
 
 

@@ -291,7 +291,14 @@ def decide(trigger: Trigger, order: OrderFacts) -> Decision:
             if failed is None:
                 return Decision(row, "")
             reason = reason or failed
-    return Decision(None, reason or _NO_ROW.get((trigger, order.status)) or f"it is {order.status.label}")
+    return Decision(None, reason or why_never(trigger, order.status) or f"it is {order.status.label}")
+
+
+def why_never(trigger: Trigger, status: OrderStatus) -> str | None:
+    """Why no row of the table can hold for an order in this status, whatever else is known; None where one may."""
+    if any(row.trigger is trigger and status in row.sources for row in TABLE):
+        return None
+    return _NO_ROW.get((trigger, status)) or f"it is {status.label}"
 
 
 def why_not_settled(trigger: Trigger, order: OrderFacts) -> str:

@@ -16,19 +16,19 @@ from msgspec.structs import replace
 from peewee import fn
 
 from smartsub_tui.billing import invoices, terms
-from smartsub_tui.billing.access import may, with_article
+from smartsub_tui.billing.access import Permission, check, may, with_article
 from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.details import known_by, read_order, term_of
 from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
-from smartsub_tui.billing.lifecycle import Decision, Effect, OrderFacts, Transition, decide, why_not_settled
+from smartsub_tui.billing.lifecycle import Decision, Effect, OrderFacts, Transition, decide, why_never, why_not_settled
 from smartsub_tui.billing.pricing import totals
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates
 from smartsub_tui.clock import local_date
 from smartsub_tui.config import Settings
 from smartsub_tui.data import queries
-from smartsub_tui.data.database import rows
-from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Refund, Subscription, User
+from smartsub_tui.data.database import available, rows
+from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Refund, Request, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.records import OrderSummary
@@ -296,6 +296,22 @@ _VERBS = {
 }
 
 
+def _refuse_at_once(session: Session, trigger: Trigger, number: str, request_id: str | None) -> None:
+    """Raise Refused where an order in its status can never be moved so: to hear that, nobody waits for others to write.
+
+    What else may be against it is asked where it is decided, in the transaction of the change.
+    """
+    with available():
+        if request_id is not None and Request.get_or_none(Request.id == request_id) is not None:
+            return  # it was done, and is answered as it was then
+        if not may(check(session.admin, Permission.READ).role, trigger):
+            return  # which is said first
+        order = Order.get_or_none(Order.number == number)
+        reason = None if order is None else why_never(trigger, order.status)
+    if reason is not None:
+        raise refusal(trigger, number, reason)
+
+
 def move(order: Order, change: Change, **columns: Any) -> None:
     """Change the order's row where it still is as it was read; whoever is too late is refused as a whole."""
     if columns.get("status", order.status) is not order.status:
@@ -339,6 +355,8 @@ def pay(
             return _paid(change, order, None)
         return _paid(change, order, _take(Trigger.PAY, change, order, paying))
 
+    if version is None and not references:
+        _refuse_at_once(session, Trigger.PAY, number, request_id)
     arguments = {"number": number, "paying": paying, **references.arguments()}
     return perform(session, Trigger.PAY, arguments, Paid, work, request_id=request_id, dry_run=dry_run)
 

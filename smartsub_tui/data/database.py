@@ -25,11 +25,13 @@ from playhouse.apsw_ext import APSWDatabase
 
 from smartsub_tui.data import models
 from smartsub_tui.data.fields import from_microseconds
-from smartsub_tui.errors import Unavailable, WrongUsage
+from smartsub_tui.errors import Refused, Unavailable, WrongUsage
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 BUSY_SECONDS: Final = 10.0
-_WAIT_SECONDS: Final = (0.0005, 0.05)
+# Between two tries: at least, at most at first, and at most after waiting so many seconds.
+_WAIT_SECONDS: Final = (0.0005, 0.05, 0.002)
+_IMPATIENT_SECONDS: Final = 0.6
 # KiB of pages that a connection keeps. Reading walks indexes and needs few at a time; a write of many rows touches all
 # of them again and again, and would read them anew each time.
 _READING_KIB: Final = 500
@@ -48,6 +50,10 @@ peewee.EXCEPTIONS.update(  # type: ignore[attr-defined]
 
 class LostTransaction(peewee.OperationalError):
     """SQLite itself rolled the transaction back (full disk, I/O error): nothing of it is stored."""
+
+
+class UncertainCommit(peewee.OperationalError):
+    """The disk failed while a transaction was being committed: it is stored, or it is not."""
 
 
 class _Cursor:
@@ -107,18 +113,23 @@ def _bind(_cursor: apsw.Cursor, number: int, value: object) -> str:
 
 
 def _wait_while_busy() -> Callable[[int], bool]:
-    """Says, told how often it was asked before, whether to try again, and waits a little before it says yes."""
+    """Says, told how often it was asked before, whether to try again, and waits a little before it says yes.
+
+    The longer it waited, the sooner it tries again: else, among many, one may be passed over until it gives up.
+    """
     jitter = random.Random()  # noqa: S311 - spreads waiting processes; nothing depends on its values
-    deadline = 0.0
+    began = 0.0
 
     def busy(tries: int) -> bool:
-        nonlocal deadline
+        nonlocal began
         now = time.monotonic()
         if tries == 0:
-            deadline = now + BUSY_SECONDS
-        if now >= deadline:
+            began = now
+        waited = now - began
+        if waited >= BUSY_SECONDS:
             return False
-        time.sleep(jitter.uniform(*_WAIT_SECONDS))
+        shortest, longest, last = _WAIT_SECONDS
+        time.sleep(jitter.uniform(shortest, max(last, longest * (1 - waited / _IMPATIENT_SECONDS))))
         return True
 
     return busy
@@ -157,7 +168,13 @@ class SqliteDatabase(APSWDatabase):
         return super()._execute_cursor(sql, params, **options)
 
     def commit(self) -> bool:
-        if not super().commit():
+        try:
+            done = super().commit()
+        except peewee.OperationalError as error:
+            if isinstance(_reason(error), apsw.IOError):
+                raise UncertainCommit(str(error)) from error
+            raise
+        if not done:
             raise LostTransaction("the database rolled the transaction back; nothing of it is stored")
         return True
 
@@ -223,10 +240,17 @@ class SqliteDatabase(APSWDatabase):
         (version,) = self.execute_sql("PRAGMA data_version").fetchone()
         return int(version)
 
-    def quick_check(self) -> str:
-        """ "usable", or the first thing that is wrong with the file."""
-        (first,) = self.execute_sql("PRAGMA quick_check(1)").fetchone()
-        return "usable" if first == "ok" else f"damaged: {first}"
+    def whole_check(self) -> str | None:
+        """The first thing that is wrong with the file, read from its first to its last page; None where nothing is."""
+        (first,) = self.execute_sql("PRAGMA integrity_check(1)").fetchone()
+        if first != "ok":
+            return str(first)
+        broken = self.execute_sql("PRAGMA foreign_key_check").fetchone()
+        return None if broken is None else f"a row of {broken[0]} leads nowhere"
+
+    def schema(self) -> str:
+        """The name of the last migration that was run."""
+        return max(_applied(self) or {""})
 
     def copy_to(self, path: Path) -> None:
         """All of the database, of one moment, into an empty file, whatever others write meanwhile.
@@ -388,6 +412,11 @@ _SENTENCES: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
 
 
 def _sentence(what: str, cause: apsw.Error | None, error: Exception) -> str:
+    if isinstance(error, UncertainCommit):
+        return (
+            f"the disk reported an error while {what} was written: whether it was stored is not known; look, or give"
+            " the same command again with its --request-id"
+        )
     for kind, sentence in _SENTENCES:
         if isinstance(cause, kind):
             return sentence.format(what=what)
@@ -399,12 +428,52 @@ def was_interrupted(error: BaseException) -> bool:
     return isinstance(_reason(error), apsw.InterruptError)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Hold a database file so that no other process has it open; False where it is none that SQLite can hold.
+
+    All of it stands in the file itself then, and none in a log beside it. Raises Refused where another has it open.
+    """
+    connection = None
+    try:
+        try:
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+            connection.set_busy_timeout(0)
+            connection.pragma("locking_mode", "exclusive")
+            connection.execute("BEGIN EXCLUSIVE; COMMIT")
+            connection.pragma("wal_checkpoint", "truncate")
+            held = True
+        except apsw.BusyError as error:
+            raise Refused(f"the database {path} is in use: end every smartsub on it first") from error
+        except apsw.Error:
+            held = False
+        yield held
+    finally:
+        if connection is not None:
+            connection.close(True)
+
+
+def role_in(path: Path, admin: str) -> str | None:
+    """The role of an admin in a whole database file that nobody writes; None where it has no such admin, or no more."""
+    database = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=_ASIDE)
+    try:
+        found = database.execute("SELECT role FROM admin WHERE name = ? AND disabled_at IS NULL", (admin,))
+        return next((str(role) for (role,) in found), None)
+    finally:
+        database.close(True)
+
+
+# As a file that does not change it is read without a lock, and without the files that a log needs beside it.
+_ASIDE: Final = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+
+
 class Contents(Struct, frozen=True):
-    """What a whole database file holds. `newest`: when what its audit trail tells of last was done."""
+    """What a whole database file holds. `newest`: when what its audit trail tells of last was done; `head` its hash."""
 
     orders: int
     users: int
     newest: datetime | None
+    head: str
 
 
 def look_into(path: Path, what: str) -> Contents:
@@ -421,9 +490,7 @@ def look_into(path: Path, what: str) -> Contents:
 
 
 def _contents(path: Path, what: str) -> Contents:
-    # As a file that does not change it is read without a lock, and without the files that a log needs beside it.
-    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    database = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
+    database = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=_ASIDE)
     try:
 
         def first(sql: str) -> Any:
@@ -436,11 +503,14 @@ def _contents(path: Path, what: str) -> Contents:
             raise Unavailable(f"{what} is damaged ({wrong}): take another backup")
         if (table := first("PRAGMA foreign_key_check")) is not None:
             raise Unavailable(f"{what} is damaged (a row of {table} leads nowhere): take another backup")
-        newest = first("SELECT at FROM audit_event ORDER BY id DESC LIMIT 1")
+        newest, head = next(
+            iter(database.execute("SELECT at, hash FROM audit_event ORDER BY id DESC LIMIT 1")), (None, "")
+        )
         return Contents(
             orders=first("SELECT count(*) FROM orders"),
             users=first("SELECT count(*) FROM users"),
             newest=None if newest is None else from_microseconds(newest),
+            head=head,
         )
     finally:
         database.close(True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -50,6 +51,12 @@ class NewFile:
     def write(self, data: bytes) -> None:
         with self._told():
             self._file.write(data)
+
+    def take(self, other: Path) -> None:
+        """Write all that another file holds."""
+        with self._told(), other.open("rb") as source:
+            shutil.copyfileobj(source, self._file, 1 << 20)
+            self._file.flush()
 
     @property
     def unfinished(self) -> Path:

@@ -472,7 +472,10 @@ class LastState(Model):
 
 
 class AuditEvent(Table):
-    """One append-only row per change: who, from where, what, before, after. No code updates or deletes these rows."""
+    """One append-only row per change: who, from where, what, before, after. No code updates or deletes these rows.
+
+    `hash` is over the event and the hash of the one before (docs/audit.md).
+    """
 
     at = InstantField()
     admin = TextField()
@@ -484,6 +487,7 @@ class AuditEvent(Table):
     after = TextField(null=True)  # JSON
     reason = TextField(null=True)
     request_id = TextField(null=True)
+    hash = TextField()
 
     class Meta:
         indexes = ((("order", "id"), False),)

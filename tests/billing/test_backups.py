@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smartsub_tui.billing import backups, orders
+from smartsub_tui.billing import audit_chain, backups, orders
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.database import open_database, url_of
@@ -54,7 +54,10 @@ def test_a_backup_is_the_database_and_its_owners_alone(stored: Session, tmp_path
     assert (told.orders, told.users, told.newest, told.checked) == (1, len(PEOPLE), NOW, True)
     assert (told.bytes, told.sha256) == (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
     assert path.stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "made.sqlite3.sha256").read_text() == f"{told.sha256}  made.sqlite3\n"
+    assert (tmp_path / "made.sqlite3.sha256").read_text() == (
+        f"{told.sha256}  made.sqlite3\n# audit head {told.head}\n"
+    )
+    assert told.head == audit_chain.head()
     assert backups.verify(path) == told
     before = dump(stored.database)
     with closing(open_database(url_of(path))) as copy:

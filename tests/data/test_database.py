@@ -515,7 +515,7 @@ VALID: dict[Any, Callable[[], dict[str, Any]]] = {
     Admin: lambda: {"name": "ann", "role": Role.VIEWER, "created_at": NOW},
     SavedView: lambda: {"owner": _admin(), "name": "late", "name_folded": "late", **LISTED},
     LastState: lambda: {"admin": _admin(), "mode": "payments", **LISTED},
-    AuditEvent: lambda: {"at": NOW, "admin": "ann", "source": "cli", "action": "create"},
+    AuditEvent: lambda: {"at": NOW, "admin": "ann", "source": "cli", "action": "create", "hash": ""},
     Request: lambda: {
         "id": "r",
         "admin": "ann",

@@ -169,7 +169,7 @@ def test_an_invoice_is_in_json(database: SqliteDatabase) -> None:
 
 def add_events() -> None:
     order = add_order(add_office(), [], OrderStatus.CANCEL, history=True, number="0042")
-    event = {"at": NOW, "source": "cli"}
+    event = {"at": NOW, "source": "cli", "hash": ""}
     AuditEvent.create(admin="ann", action="import", subject="users.csv", after='{"rows":2}', **event)
     AuditEvent.create(
         admin="bob", action="cancel", order=order, reason="=1+1", before="{}", after=None, request_id="r", **event
@@ -208,7 +208,9 @@ def add_hostile() -> None:
         people = add_people(office, text.replace(";", ""), f"plain {place}", expires_on=TODAY, department=text)
         User.update(name=text, email=text, apartment=text).where(User.office == office).execute()
         order = add_order(office, people, OrderStatus.CANCEL, history=True, number=text)
-        AuditEvent.create(at=NOW, admin=text, source="cli", action=text, order=order, subject=text, reason=text)
+        AuditEvent.create(
+            at=NOW, admin=text, source="cli", action=text, order=order, subject=text, reason=text, hash=""
+        )
 
 
 @pytest.mark.parametrize("kind", ExportKind)

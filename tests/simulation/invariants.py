@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any, Final
 
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, audit_chain
 from smartsub_tui.billing.lifecycle import TABLE
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import SqliteDatabase
@@ -63,6 +63,7 @@ def check_commit(database: SqliteDatabase) -> None:
 def check_all(session: Session) -> None:
     """What holds when nobody is in the middle of anything, though not all has settled."""
     check_commit(session.database)
+    audit_chain.verify(session)
     _check_dates()
     _check_tax()
     _check_trails()

@@ -73,7 +73,8 @@ class Person:
                 self.actor.pause("again")
             except SmartsubError as error:
                 world.note(f"{self.name} {what} is refused: {error.message}")
-                if stored:
+                # A link that was begun is asked for after it: its provider may refuse that.
+                if stored and what != "link":
                     raise Violation(f"{what} {request} was done, and asked again it is refused: {error}") from error
                 return
             else:
@@ -92,13 +93,13 @@ class Person:
             self.actor.pause("ANSWER")
         return next_.result
 
-    def _number(self) -> str | None:
-        """Any order; more often one of the last ones, which others are at too."""
-        numbers = self._world.numbers()
-        drawn = self._world.random
-        if not numbers:
-            return None
-        return drawn.choice(numbers[-4:] if drawn.random() < 0.7 else numbers)
+    def _number(self, *fitting: str) -> str | None:
+        """An order: most often one to which the command can be given, by its status or what waits on it; else any."""
+        world, drawn = self._world, self._world.random
+        numbers = world.numbers(fitting) if drawn.random() < 0.8 else []
+        numbers = numbers or world.numbers(())
+        # More often one of the last ones, which others are at too.
+        return drawn.choice(numbers[-4:] if drawn.random() < 0.7 else numbers) if numbers else None
 
     def _by(self) -> Any:
         """A session by one or the other setting of what lapsed is renewed from."""
@@ -121,7 +122,7 @@ class Person:
         return lambda request: orders.activate(session, "Oak House", ["New"], request_id=request)
 
     def pay(self) -> Command | None:
-        drawn, session, number = self._world.random, self._by(), self._number()
+        drawn, session, number = self._world.random, self._by(), self._number("processing", "failed")
         if number is None:
             return None
         amount = drawn.choice([None, None, None, 100])
@@ -136,7 +137,7 @@ class Person:
         )
 
     def confirm(self) -> Command | None:
-        drawn, session, number = self._world.random, self._by(), self._number()
+        drawn, session, number = self._world.random, self._by(), self._number("system_processing", "time_out")
         if number is None:
             return None
         money, second = Manual(f"R{drawn.randrange(10**6)}", drawn.choice([None, None, 100])), drawn.random() < 0.3
@@ -150,19 +151,19 @@ class Person:
         )
 
     def link(self) -> Command | None:
-        session, number = self._session, self._number()
+        session, number = self._session, self._number("processing", "failed")
         if number is None:
             return None
         return lambda request: self._held(links.open_link(session, number, request_id=request))
 
     def look(self) -> Command | None:
-        session, number = self._session, self._number()
+        session, number = self._session, self._number("processing", "system_processing")
         if number is None:
             return None
         return lambda _: self._held(links.ask_order(session, number))
 
     def cancel(self) -> Command | None:
-        session, number = self._session, self._number()
+        session, number = self._session, self._number("processing", "failed")
         if number is None:
             return None
         return lambda request: self._held(
@@ -201,7 +202,7 @@ class Person:
         return self._world.random.choice(moves)
 
     def refund(self) -> Command | None:
-        session, number, by_hand = self._session, self._number(), self._world.random.random() < 0.3
+        session, number, by_hand = self._session, self._number("waits"), self._world.random.random() < 0.3
         if number is None:
             return None
         reference = "paid out" if by_hand else None
@@ -210,7 +211,7 @@ class Person:
         )
 
     def credit(self) -> Command | None:
-        drawn, session, number = self._world.random, self._session, self._number()
+        drawn, session, number = self._world.random, self._session, self._number("succeed")
         if number is None:
             return None
         users = None
@@ -229,14 +230,14 @@ class Person:
 _DONE: Final[dict[Callable[[Person], Command | None], int]] = {
     Person.renew: 5,
     Person.activate: 1,
-    Person.pay: 8,
-    Person.link: 8,
-    Person.look: 2,
+    Person.pay: 3,
+    Person.link: 12,
+    Person.look: 3,
     Person.confirm: 3,
     Person.cancel: 2,
     Person.delete: 1,
-    Person.move: 4,
-    Person.refund: 3,
+    Person.move: 3,
+    Person.refund: 4,
     Person.credit: 4,
     Person.import_: 1,
 }

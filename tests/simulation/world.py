@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -42,8 +42,8 @@ class World(Ground):
         # A swarm: each seed has some of what can go wrong, more or less of it.
         self._db_rate = drawn.choice([0, 0, 0.003, 0.02])
         self._kill_rate = drawn.choice([0, 0, 0.003, 0.015])
-        self._line_rate = drawn.choice([0, 0, 0.1, 0.5])
-        self._event_rate = drawn.choice([0.02, 0.05, 0.1])
+        self._line_rate = drawn.choice([0, 0.1, 0.3, 0.6])
+        self._event_rate = drawn.choice([0.03, 0.06, 0.12])
         self._forgets = drawn.random() < 0.2
         # Who is told twice of another amount believes it, and a person has to look: that is let be.
         self._lies = drawn.random() < 0.2
@@ -63,9 +63,14 @@ class World(Ground):
         """The connection of a new process."""
         self.engine.connect()
 
-    def numbers(self) -> list[str]:
+    def numbers(self, fitting: Collection[str]) -> list[str]:
+        """Orders in one of these statuses, or, as "waits", with money that waits; without any of them, all."""
+        kinds = ", ".join(f"'{each}'" for each in fitting)
+        waits = "EXISTS (SELECT 1 FROM payment p WHERE p.order_id = o.id AND p.state = 'succeeded' AND NOT p.applied)"
+        where = f"o.status IN ({kinds}) OR ('waits' IN ({kinds}) AND {waits})" if fitting else "1"
         with self.aside() as connection:
-            return [number for (number,) in connection.execute("SELECT number FROM orders ORDER BY id")]
+            found = connection.execute(f"SELECT number FROM orders o WHERE {where} ORDER BY id")
+            return [number for (number,) in found]
 
     def is_stored(self, request: str) -> bool:
         with self.aside() as connection:
@@ -149,7 +154,9 @@ class World(Ground):
 
     def _happen(self) -> None:
         """Something from outside: time goes by, customers pay, the provider fails otherwise."""
-        what = self.random.choice([self._wait, self._wait, self._pay, self._pay, self._clear, self._fail_on_the_line])
+        what = self.random.choice(
+            [self._wait, self._wait, self._pay, self._pay, self._pay, self._clear, self._fail_on_the_line]
+        )
         what()
 
     def _wait(self) -> None:
@@ -249,6 +256,8 @@ class World(Ground):
         """What happened and what came of it, in few characters: the same for the same seed."""
         told = hashlib.sha256("\n".join(self.trace).encode())
         for table, row in self.rows():
+            if table == "request":
+                row = row[:3]  # what was imported has the name of a folder
             told.update(f"{table} {row!r}\n".encode())
         return told.hexdigest()[:16]
 

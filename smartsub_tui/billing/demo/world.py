@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from peewee import Model, __exception_wrapper__  # type: ignore[attr-defined]
 
-from smartsub_tui.billing import terms
+from smartsub_tui.billing import audit_chain, terms
 from smartsub_tui.billing.pricing import PriceList, PriceRow, Totals
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
 from smartsub_tui.config import Settings
@@ -218,6 +218,7 @@ class World:
     payments: deque[Payment] = field(default_factory=deque)
     invoices: deque[tuple[int, tuple[Any, ...]]] = field(default_factory=deque)
     events: deque[tuple[int, tuple[Any, ...]]] = field(default_factory=deque)
+    head: str = field(default_factory=audit_chain.head)
     still_open: list[Order] = field(default_factory=list)
     numbered: datetime | None = None  # the second of the last number, and how many were given in it
     numbers: int = 0
@@ -380,7 +381,7 @@ _PAYMENT_COLUMNS: Final = (
     " applied asked contested"
 )
 _INVOICE_COLUMNS: Final = "order kind number series year sequence issued_at issued_on currency net tax total snapshot"
-_EVENT_COLUMNS: Final = "at admin source action order subject before after reason"
+_EVENT_COLUMNS: Final = "at admin source action order subject before after reason hash"
 
 
 def flush(world: World) -> None:
@@ -399,7 +400,7 @@ def flush(world: World) -> None:
     insert(database, models.OrderLine, _LINE_COLUMNS, lines)
     insert(database, models.Payment, _PAYMENT_COLUMNS, map(_payment_row, payments))
     insert(database, models.Invoice, _INVOICE_COLUMNS, _ready(world.invoices, limit))
-    insert(database, models.AuditEvent, _EVENT_COLUMNS, _ready(world.events, limit))
+    insert(database, models.AuditEvent, _EVENT_COLUMNS, _linked(world, _ready(world.events, limit)))
     for order in done:
         order.payment = None  # which refers to its order: no circles
 
@@ -478,6 +479,12 @@ def _ready(rows: deque[tuple[int, tuple[Any, ...]]], limit: int) -> Iterator[tup
     """Take off the first rows, as far as they belong to orders before `limit`."""
     while rows and rows[0][0] < limit:
         yield rows.popleft()[1]
+
+
+def _linked(world: World, events: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    for event in events:
+        world.head = audit_chain.linked(world.head, (*event, None))
+        yield (*event, world.head)
 
 
 def finish(world: World) -> None:

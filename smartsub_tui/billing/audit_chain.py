@@ -1,0 +1,83 @@
+"""The audit trail as a chain: each event carries a hash over itself and over the hash of the one before.
+
+Whoever edits, removes, inserts or swaps events breaks it at that place, unless all that follows is made anew; whoever
+makes it anew, or cuts its end off, has another last hash, its head. So the head is what is kept elsewhere
+(docs/audit.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import Struct
+
+from smartsub_tui.billing import access
+from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.session import Session
+from smartsub_tui.data.database import available, rows
+from smartsub_tui.data.fields import to_microseconds
+from smartsub_tui.data.models import AuditEvent
+from smartsub_tui.errors import Refused, WrongUsage
+
+NOTHING: Final = ""  # before the first event
+_HEAD: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Chain(Struct, frozen=True):
+    """A trail that is whole: so many events, and the hash of the last. `newest` is its instant."""
+
+    events: int
+    head: str
+    newest: datetime | None
+
+
+def linked(before: str, values: Sequence[Any]) -> str:
+    """The hash of an event behind the hash `before`.
+
+    `values` are its columns as stored: at (microseconds), admin, source, action, order (row id), subject, before,
+    after, reason, request id.
+    """
+    return hashlib.sha256(json.dumps([before, *values], ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def head() -> str:
+    """The hash of the last event; NOTHING where there is none."""
+    last = AuditEvent.select(AuditEvent.hash).order_by(AuditEvent.id.desc()).limit(1).tuples().first()
+    return NOTHING if last is None else str(last[0])
+
+
+def verify(session: Session, known: str | None = None) -> Chain:
+    """Read the whole trail; with `known`, a head that was noted before, see that it still stands in it.
+
+    Raises WrongUsage where `known` is no hash, NotAllowed, Refused where the trail is not as it was written: with the
+    first event that shows it.
+    """
+    if known is not None and not _HEAD.fullmatch(known):
+        raise WrongUsage(f"{known!r} is no head: it has 64 characters, 0 to 9 and a to f")
+    event = AuditEvent
+    with available(), session.database.reading():
+        access.check(session.admin, Permission.READ)
+        # The row id of the order as it is stored, which is what the hash is over.
+        stored = rows(
+            event.select(
+                *(event.id, event.hash, event.at, event.admin, event.source, event.action, event.order),
+                *(event.subject, event.before, event.after, event.reason, event.request_id),
+            ).order_by(event.id)
+        )
+        before, count, newest, seen = NOTHING, 0, None, known is None
+        for id, hash, at, *rest in stored:
+            before = linked(before, (to_microseconds(at), *rest))
+            if hash != before:
+                raise Refused(
+                    f"the audit trail was changed: event {id}, or one before it, is not as it was written, by {rest[0]}"
+                    f" at {at:%Y-%m-%d %H:%M:%S} UTC"
+                )
+            count, newest, seen = count + 1, at, seen or hash == known
+    if not seen:
+        raise Refused(f"the audit trail was changed: none of its {count:,} events has the head that was noted")
+    return Chain(count, before, newest)

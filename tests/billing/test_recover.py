@@ -1,0 +1,170 @@
+"""Going back to a backup: into an empty place, over an old file, never under somebody's feet."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import apsw
+import pytest
+from msgspec.structs import replace
+
+from smartsub_tui.billing import audit_chain, backups, orders, payments
+from smartsub_tui.billing.session import Session
+from smartsub_tui.billing.terms import Months
+from smartsub_tui.data.database import open_database, role_in, url_of
+from smartsub_tui.data.files import NewFile
+from smartsub_tui.data.models import AuditEvent, Order
+from smartsub_tui.data.vocabulary import Role
+from smartsub_tui.errors import NotAllowed, NotFound, Refused, SmartsubError, Unavailable
+from tests.support import (
+    NOW,
+    SETTINGS,
+    FixedClock,
+    add_office,
+    add_people,
+    add_prices,
+    as_role,
+    file_database,
+    session_on,
+)
+
+CLOCK = FixedClock()
+
+
+def order(session: Session, key: str) -> str:
+    return orders.renew(session, "Oak House", [key], Months(1)).order.number
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database with one order, of which `kept` is a backup, and one order more."""
+    made = tmp_path / "here.sqlite3"
+    with closing(file_database(made)) as database:
+        session = session_on(database)
+        as_role(session, Role.OPERATOR)
+        add_prices()
+        add_people(add_office(), "u1", "u2", expires_on=date(2026, 12, 22))
+        order(session, "u1")
+        backups.back_up(session, tmp_path / "kept.sqlite3")
+        CLOCK.put(NOW)
+        CLOCK.advance(hours=1)
+        order(replace(session, clock=CLOCK), "u2")
+    return made
+
+
+def recover(
+    path: Path, *, admin: str = "manager", go_back: bool = False, name: str = "kept.sqlite3"
+) -> backups.Recovered:
+    return backups.recover(path, url_of(path), path.with_name(name), admin, CLOCK, SETTINGS, go_back=go_back)
+
+
+def numbers(path: Path) -> int:
+    with closing(open_database(url_of(path))):
+        return int(Order.select().count())
+
+
+def refused(path: Path, says: str, kind: type[SmartsubError] = Refused, **options: object) -> None:
+    before = path.read_bytes()
+    with pytest.raises(kind, match=says):
+        recover(path, **options)  # type: ignore[arg-type]
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.old*"))
+    assert not list(path.parent.glob(".smartsub*"))
+
+
+def test_what_was_done_since_is_not_lost_unasked(path: Path) -> None:
+    refused(path, r"has changes until 2026-11-22 10:00 UTC that the backup has not: --go-back leaves them behind")
+    made = recover(path, go_back=True)
+    assert made.kept is not None
+    assert (numbers(path), numbers(Path(made.kept))) == (1, 2)
+    assert (made.backup.orders, path.stat().st_mode & 0o777) == (1, 0o600)
+    with closing(open_database(url_of(path))) as database:
+        event = AuditEvent.select().order_by(AuditEvent.id.desc()).get()
+        assert (event.action, event.admin, event.subject) == ("recover", "manager", str(path.with_name("kept.sqlite3")))
+        assert audit_chain.verify(session_on(database), made.backup.head).events == 2
+
+
+def test_a_database_that_is_gone_is_made_again(path: Path) -> None:
+    path.unlink()
+    assert recover(path).kept is None
+    assert numbers(path) == 1
+
+
+def test_a_damaged_one_is_put_aside_as_it_is(path: Path) -> None:
+    damaged = b"not a database" * 1000
+    path.write_bytes(damaged)
+    made = recover(path)
+    assert made.kept is not None
+    assert Path(made.kept).read_bytes() == damaged
+    assert numbers(path) == 1
+
+
+def test_the_log_of_a_process_that_died_goes_into_the_old_file(path: Path) -> None:
+    with closing(open_database(url_of(path))) as database:
+        number = Order.select().order_by(Order.id.desc()).get().number
+        payments.cancel(session_on(database, clock=CLOCK), number, "why")
+        files = [path.with_name(f"{path.name}{ending}") for ending in ("", "-wal")]
+        left = {file: file.read_bytes() for file in files}
+    for file, content in left.items():
+        file.write_bytes(content)
+    made = recover(path, go_back=True)
+    assert made.kept is not None
+    with closing(open_database(url_of(Path(made.kept)))):
+        assert AuditEvent.select().order_by(AuditEvent.id.desc()).get().action == "cancel"
+
+
+def test_nobody_s_database_is_taken_from_under_him(path: Path) -> None:
+    with closing(open_database(url_of(path))):
+        with pytest.raises(Refused, match="is in use: end every smartsub on it first"):
+            recover(path, go_back=True)
+        assert Order.select().count() == 2
+    assert numbers(path) == 2
+
+
+def test_only_a_manager_of_the_backup_goes_back_to_it(path: Path) -> None:
+    assert role_in(path.with_name("kept.sqlite3"), "operator") == "operator"
+    for admin in ("operator", "nobody"):
+        refused(path, f"{admin} is no manager in .*kept.sqlite3", NotAllowed, admin=admin, go_back=True)
+
+
+def test_what_is_no_whole_backup_is_refused_first(path: Path) -> None:
+    refused(path, "no file", NotFound, name="nothing.sqlite3", go_back=True)
+    refused(path, "is the database itself", name="here.sqlite3", go_back=True)
+    kept = path.with_name("kept.sqlite3")
+    kept.write_bytes(kept.read_bytes()[:-1])
+    refused(path, "is damaged", Unavailable, go_back=True)
+
+
+def test_where_nothing_would_be_lost_nothing_has_to_be_said(path: Path) -> None:
+    with closing(open_database(url_of(path))) as database:
+        backups.back_up(session_on(database), path.with_name("now.sqlite3"))
+    assert recover(path, name="now.sqlite3").backup.orders == 2
+    assert numbers(path) == 2
+
+
+def test_a_database_of_something_else_is_put_aside(path: Path) -> None:
+    path.unlink()
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute("CREATE TABLE other (a)")
+    made = recover(path)
+    assert made.kept is not None
+    assert numbers(path) == 1
+
+
+def test_a_copy_that_is_not_what_was_verified_gets_no_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(self: NewFile, other: Path) -> None:
+        self.write(other.read_bytes() + b"x")
+        self._file.flush()
+
+    monkeypatch.setattr(NewFile, "take", take)
+    refused(path, "has not the bytes that were written", Unavailable, go_back=True)
+
+
+def test_a_file_that_cannot_be_put_aside_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.rename", fail)
+    refused(path, "cannot be put aside: Permission denied", Unavailable, go_back=True)
