@@ -166,6 +166,10 @@ class OrderTable(WindowedTable[OrderSummary]):
         self._columns: list[Column] = []
         super().__init__()
 
+    async def action_select_cursor(self) -> None:  # type: ignore[override]  # an action may be either
+        """Also where no order is there yet: the screen knows whether one is on its way."""
+        await self.screen._dispatch_message(self.selected())
+
     def key_of(self, row: OrderSummary) -> str:
         return row.number
 

@@ -69,6 +69,13 @@ async def test_what_is_typed_behind_a_key_that_leads_elsewhere_is_meant_for_ther
         assert [type(each) for each in app.screen_stack] == [PaymentsScreen, OrderInfoScreen, PayScreen]
 
 
+async def test_enter_behind_a_first_look_at_payments_opens_what_is_found(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        at_once(app, "3", "/", *"status:processing", "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
+        assert f"Payments > {NEW}" in drawn(app)
+
+
 async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         at_once(app, *"3qq:q", "enter", "3", "p", *":q", "enter")
