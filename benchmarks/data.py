@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 from platformdirs import user_cache_path
 
-from smartsub_tui.billing import access, invoices, pricing, terms
+from smartsub_tui.billing import access, audit_chain, invoices, pricing, terms
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term
 from smartsub_tui.config import Seller
 from smartsub_tui.data import models
@@ -279,7 +279,7 @@ _COLUMNS: Final = {
         *("order_id", "kind", "number", "series", "year", "sequence", "issued_at", "issued_on", "currency", "net"),
         *("tax", "total", "snapshot"),
     ),
-    "audit_event": ("at", "admin", "source", "action", "order_id", "before", "after", "reason"),
+    "audit_event": ("at", "admin", "source", "action", "order_id", "before", "after", "reason", "hash"),
 }
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -296,6 +296,7 @@ class _History:
         open_at_most = sum(map(len, self._free.values())) / 2
         self._first_of_newest = orders - int(min(orders / 5, open_at_most / _OPEN))
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._head = audit_chain.NOTHING
 
     def chunk(self) -> dict[str, list[tuple[Any, ...]]]:
         """The rows of the next orders by their table; none when all are made."""
@@ -304,7 +305,12 @@ class _History:
             if (made := next(self._numbers, None)) is None:
                 break
             self._order(*made)
+        self._rows["audit_event"] = list(map(self._linked, self._rows["audit_event"]))
         return self._rows if self._rows["orders"] else {}
+
+    def _linked(self, event: tuple[Any, ...]) -> tuple[Any, ...]:
+        self._head = audit_chain.linked(self._head, (*event[:5], None, *event[5:], None))
+        return (*event, self._head)
 
     def _all_numbers(self) -> Iterator[tuple[int, int, str]]:
         """Row id, instant in microseconds and number of each order: its second, and its place within the second."""

@@ -9,10 +9,12 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks import data, results
 from benchmarks.terminal import Program
+from smartsub_tui.billing import audit_chain
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.config import Settings
 from smartsub_tui.data.database import open_database, url_of
 from tests.packaging.conftest import person
+from tests.support import session_on
 
 pytestmark = pytest.mark.once
 
@@ -76,6 +78,8 @@ def test_the_same_size_is_the_same_database_and_it_holds_together(tmp_path: Path
     try:
         (number,) = store.execute_sql("SELECT number FROM orders WHERE status = 'succeed' AND NOT history").fetchone()
         order = read_order(number, data.END, Settings())
+        (events,) = store.execute_sql("SELECT count(*) FROM audit_event").fetchone()
+        assert audit_chain.verify(session_on(store)).events == events
     finally:
         store.close()
     assert order.lines

@@ -46,7 +46,9 @@ def fill() -> None:
         add_person(office, f"i{text}-{place}", name=text, department=text, apartment=text)
         order = add_order(office, people[:1], OrderStatus.TIME_OUT, number=f"{place:02}{text}")
         add_payment(order, PaymentState.SUCCEEDED, ProviderName.MANUAL, reference=text)
-        AuditEvent.create(at=NOW, admin=text, source=text, action=text, order=order, reason=text, after='{"lines":1}')
+        AuditEvent.create(
+            at=NOW, admin=text, source=text, action=text, order=order, reason=text, after='{"lines":1}', hash=""
+        )
 
 
 @pytest.fixture(scope="module")
