@@ -47,8 +47,8 @@ def simulate(seeds: Iterator[int], jobs: int, turns: int, seconds: float | None)
                 if found.wrong:
                     failed += 1
                     _tell(found)
-            print(f"\r{lived} seeds, {failed} failed", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{lived} seeds, {failed} failed", end="", file=sys.stderr, flush=True)
     took = time.monotonic() - began
     print(f"{lived} seeds of {turns} turns in {took:.0f} s with {jobs} processes, {lived / took * 60:.0f} a minute:")
     print(", ".join(f"{count} {what}" for what, count in sorted(done.items())))
