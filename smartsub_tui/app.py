@@ -227,9 +227,13 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self._stop()
         else:
             self._held.append(event)
-        if self._goes_to not in (None, self.screen):
-            self.let_go()  # a screen that has gone meanwhile does not tell that it was drawn
+        self.let_go_here()
         return True
+
+    def let_go_here(self) -> None:
+        """Hand what is held on to the screen that is shown, where it was for one that has gone before it was drawn."""
+        if self._goes_to not in (None, self.screen):
+            self.let_go()
 
     async def _taken(self, event: Event) -> None:
         """Any key, or the mouse, says that what was told was read. Behind the key that leaves, none is taken."""

@@ -220,6 +220,7 @@ class BaseScreen(Screen[None]):
         """Read what the screen shows; again when it is come back to."""
 
     def on_screen_resume(self) -> None:
+        self.smartsub.let_go_here()
         self.show_told(self.smartsub.told)
         self.load()
 

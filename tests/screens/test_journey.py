@@ -396,7 +396,7 @@ async def test_a_new_database_says_the_next_step(tmp_path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         assert "I  import" in drawn(app)
         await press(pilot, "3")
-        assert "No orders yet" in drawn(app)
+        await until(pilot, lambda: "No orders yet" in drawn(app))
         await press(pilot, "2", "enter", "n")
         assert "No offices yet" in drawn(app)
 

@@ -76,6 +76,18 @@ async def test_enter_behind_a_first_look_at_payments_opens_what_is_found(path: P
         assert f"Payments > {NEW}" in drawn(app)
 
 
+async def test_keys_held_for_a_screen_that_goes_before_it_is_drawn_are_handed_on(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        app.hold()
+        await app.push_screen(OrderInfoScreen(NEW))
+        app.let_go()
+        app._goes_to = app.screen  # its first picture never comes:
+        app._held = [Key("s", "s")]  # what was let go was another list
+        app.pop_screen()
+        await until(pilot, lambda: app._held is None)
+        assert app.screen.listed_as() != ("", "-created")  # type: ignore[attr-defined]
+
+
 async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         at_once(app, *"3qq:q", "enter", "3", "p", *":q", "enter")
