@@ -85,7 +85,8 @@ async def test_keys_held_for_a_screen_that_goes_before_it_is_drawn_are_handed_on
         app._held = [Key("s", "s")]  # what was let go was another list
         app.pop_screen()
         await until(pilot, lambda: app._held is None)
-        assert app.screen.listed_as() != ("", "-created")  # type: ignore[attr-defined]
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.listed_as() != ("", "-created")
 
 
 async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import apsw
 from peewee import _ConnectionState, _NoopLock
@@ -23,7 +23,9 @@ _PATIENCE: Final = 400
 
 
 class Engine(SqliteDatabase):
-    """Bound to the models from when it is made. `acting` says who is at it; nobody is the one who checks."""
+    """Bound to the models from when it is made; `actors` are whoever works on it."""
+
+    actors: list[Actor] = []  # noqa: RUF012 - Peewee asks for its state before __init__ has gone so far
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -36,23 +38,23 @@ class Engine(SqliteDatabase):
         self._lock = _NoopLock()
         self.actors: list[Actor] = []
         self.commits = 0
-        self._acting: Actor | None = None
         self._states: dict[Actor | None, _ConnectionState] = {}
         self._at_once = False
         # Nobody sleeps here: who meets a lock is set aside until it is let go.
-        database._wait_while_busy = lambda: None  # type: ignore[assignment,return-value]
+        cast(Any, database)._wait_while_busy = lambda: None
         models.proxy.initialize(self)
 
     @property
     def _state(self) -> Any:
-        acting = next((each for each in getattr(self, "actors", ()) if each.is_current), None)
-        return self._states.setdefault(acting, _ConnectionState())
+        return self._states.setdefault(self.actor, _ConnectionState())
 
     @_state.setter
     def _state(self, _: Any) -> None:
         self._states = {}
 
-    def _actor(self) -> Actor | None:
+    @property
+    def actor(self) -> Actor | None:
+        """Who is at it; None is the one who checks."""
         return next((each for each in self.actors if each.is_current), None)
 
     @property
@@ -81,7 +83,7 @@ class Engine(SqliteDatabase):
             yield
 
     def cursor(self, named_cursor: None = None) -> _Cursor:
-        actor = self._actor()
+        actor = self.actor
         if actor is not None and actor.dead:
             actor.die()
         made = super().cursor(named_cursor)

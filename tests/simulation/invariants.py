@@ -181,12 +181,3 @@ def check_amounts(charges: dict[str, tuple[int, str]]) -> None:
         taken = charges.get(payment.charge)
         known = (payment.amount, payment.currency.lower())
         hold(payment.contested or taken in (None, known), f"{payment.charge} took {taken}, and stands here as {known}")
-
-
-def one_charge(session: Session) -> None:
-    """Of one order, at most one payment took money that neither waits to be paid back nor was paid back."""
-    kept: dict[int, int] = defaultdict(int)
-    payment: Any
-    for payment in Payment.select().where((Payment.state == PaymentState.SUCCEEDED) & Payment.applied):
-        kept[payment.order_id] += 1
-    hold(all(count == 1 for count in kept.values()), "an order was charged twice")

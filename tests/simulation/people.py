@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from smartsub_tui.billing import credits, imports, links, orders, payments, refunds, sweep
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import Ended, Talk, step
+from smartsub_tui.billing.providers import Talk
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.data.vocabulary import Lapsed, Trigger
 from smartsub_tui.errors import SmartsubError, Unavailable
@@ -85,13 +85,7 @@ class Person:
     # What is said to the rules
 
     def _held(self, talk: Talk[T]) -> T:
-        """As `providers.hold`; before and behind each call others may go on, or this process dies."""
-        world, answer = self._world, None
-        while not isinstance(next_ := step(world.session.database, talk, answer), Ended):
-            self.actor.pause("CALL")
-            answer = next_.put_to(self._session.providers(next_.provider))
-            self.actor.pause("ANSWER")
-        return next_.result
+        return self.actor.hold(self._session, talk)
 
     def _number(self, *fitting: str) -> str | None:
         """An order: most often one to which the command can be given, by its status or what waits on it; else any."""
@@ -163,29 +157,17 @@ class Person:
         return lambda _: self._held(links.ask_order(session, number))
 
     def cancel(self) -> Command | None:
-        session, number = self._session, self._number("processing", "failed")
-        if number is None:
-            return None
-        return lambda request: self._held(
-            links.without_link(
-                session,
-                Trigger.CANCEL,
-                number,
-                lambda: payments.cancel(session, number, "why", request_id=request),
-            )
-        )
+        return self._close(Trigger.CANCEL, self._number("processing", "failed"))
 
     def delete(self) -> Command | None:
-        session, number = self._session, self._number()
+        return self._close(Trigger.DELETE, self._number())
+
+    def _close(self, trigger: Trigger, number: str | None) -> Command | None:
+        session, close = self._session, payments.CLOSING[trigger]
         if number is None:
             return None
         return lambda request: self._held(
-            links.without_link(
-                session,
-                Trigger.DELETE,
-                number,
-                lambda: payments.delete(session, number, "why", request_id=request),
-            )
+            links.without_link(session, trigger, number, lambda: close(session, number, "why", request_id=request))
         )
 
     def move(self) -> Command | None:
@@ -254,11 +236,7 @@ class Sweep:
         self._world.connect()
         while not self._world.settling:
             try:
-                talk, answer = sweep.sweep(self._session), None
-                while not isinstance(next_ := step(self._session.database, talk, answer), Ended):
-                    self.actor.pause("CALL")
-                    answer = next_.put_to(self._session.providers(next_.provider))
-                    self.actor.pause("ANSWER")
+                self.actor.hold(self._session, sweep.sweep(self._session))
             except SmartsubError as error:
                 self._world.note(f"{self.actor.name} is not done: {error.message}")
             for _ in range(8):  # a minute is long beside a statement

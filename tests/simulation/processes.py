@@ -17,11 +17,12 @@ from typing import Final
 from msgspec import Struct
 
 from smartsub_tui.billing import orders, payments
+from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.clock import SystemClock
-from smartsub_tui.data.database import open_database, url_of
+from smartsub_tui.data.database import url_of
 from smartsub_tui.data.models import Order, Request
 from smartsub_tui.data.vocabulary import OrderStatus, Role
 from smartsub_tui.errors import SmartsubError
@@ -74,8 +75,7 @@ def _people(path: Path) -> None:
 
 
 def _session(path: Path) -> Session:
-    database = open_database(url_of(path))
-    return session_on(database, clock=SystemClock(), settings=SETTINGS)  # type: ignore[arg-type]
+    return open_session(url_of(path), "manager", "cli", SystemClock(), SETTINGS)
 
 
 def _start(path: Path, seed: int) -> tuple[int, int]:

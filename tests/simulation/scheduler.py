@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
+
+from smartsub_tui.billing.providers import Ended, Talk, step
+from smartsub_tui.billing.session import Session
+
+T = TypeVar("T")
 
 
 class Fault(Enum):
@@ -62,6 +67,15 @@ class Actor:
         if fault is Fault.KILL:
             self.die()
         return fault
+
+    def hold(self, session: Session, talk: Talk[T]) -> T:
+        """As `providers.hold`: before each call, and between its effect and the answer's record, is a point."""
+        answer = None
+        while not isinstance(next_ := step(session.database, talk, answer), Ended):
+            self.pause("CALL")
+            answer = next_.put_to(session.providers(next_.provider))
+            self.pause("ANSWER")
+        return next_.result
 
     def die(self) -> Any:
         self.dead = True
