@@ -1,8 +1,7 @@
 """The database: opening it, its transactions, and all SQL that only one engine understands.
 
 SQLite comes through apsw, whose own SQLite is new enough for several processes to share a write-ahead log safely.
-One connection belongs to one thread. Writes run in IMMEDIATE transactions; whoever finds the database busy waits with
-full jitter, which is fairer among many processes than SQLite's own time-out.
+One connection belongs to one thread. Writes run in IMMEDIATE transactions, for which processes wait in line.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -23,15 +22,14 @@ from msgspec import Struct
 from peewee import __exception_wrapper__  # type: ignore[attr-defined]
 from playhouse.apsw_ext import APSWDatabase
 
-from smartsub_tui.data import models
+from smartsub_tui.data import models, turns
 from smartsub_tui.data.fields import from_microseconds
 from smartsub_tui.errors import Refused, Unavailable, WrongUsage
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 BUSY_SECONDS: Final = 10.0
-# Between two tries: at least, at most at first, and at most after waiting so many seconds.
-_WAIT_SECONDS: Final = (0.0005, 0.05, 0.002)
-_IMPATIENT_SECONDS: Final = 0.6
+# Between two tries of the one whose turn it is. Few others ever try: what opens a new file, and other programs.
+_TRY_SECONDS: Final = (0.0005, 0.003)
 # KiB of pages that a connection keeps. Reading walks indexes and needs few at a time; a write of many rows touches all
 # of them again and again, and would read them anew each time.
 _READING_KIB: Final = 500
@@ -112,24 +110,21 @@ def _bind(_cursor: apsw.Cursor, number: int, value: object) -> str:
     raise TypeError(f"cannot bind {type(value).__name__} as parameter {number}")
 
 
-def _wait_while_busy() -> Callable[[int], bool]:
+def _wait_while_busy(since: float | None = None) -> Callable[[int], bool]:
     """Says, told how often it was asked before, whether to try again, and waits a little before it says yes.
 
-    The longer it waited, the sooner it tries again: else, among many, one may be passed over until it gives up.
+    BUSY_SECONDS from `since` (of time.monotonic) it says no; without it, from when it was first asked.
     """
-    jitter = random.Random()  # noqa: S311 - spreads waiting processes; nothing depends on its values
-    began = 0.0
+    began = since
 
     def busy(tries: int) -> bool:
         nonlocal began
         now = time.monotonic()
-        if tries == 0:
+        if began is None or (since is None and tries == 0):
             began = now
-        waited = now - began
-        if waited >= BUSY_SECONDS:
+        if now - began >= BUSY_SECONDS:
             return False
-        shortest, longest, last = _WAIT_SECONDS
-        time.sleep(jitter.uniform(shortest, max(last, longest * (1 - waited / _IMPATIENT_SECONDS))))
+        time.sleep(random.uniform(*_TRY_SECONDS))  # noqa: S311 - keeps two out of step; nothing depends on it
         return True
 
     return busy
@@ -141,7 +136,7 @@ class SqliteDatabase(APSWDatabase):
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self.database, **self.connect_params)
         try:
-            connection.set_busy_handler(_wait_while_busy())
+            self._wait(connection)
             connection.convert_binding = _bind
             self._add_conn_hooks(connection)
         except BaseException:
@@ -180,11 +175,13 @@ class SqliteDatabase(APSWDatabase):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """One transaction that holds the write lock from its first statement."""
-        self._keep_pages(_WRITING_KIB)
-        with self.atomic("IMMEDIATE"):
-            yield
-        self._keep_pages(_READING_KIB)
+        """One transaction that holds the write lock from its first statement. Processes get it in their order."""
+        with ExitStack() as turn:
+            if not self.in_transaction():
+                turn.enter_context(self._turn())
+            with self._holding_the_lock():
+                turn.close()
+                yield
 
     @contextmanager
     def writing_at_once(self) -> Iterator[None]:
@@ -192,10 +189,33 @@ class SqliteDatabase(APSWDatabase):
         connection = self.connection()
         connection.set_busy_handler(None)
         try:
-            with self.writing():
+            with self._holding_the_lock():
                 yield
         finally:
-            connection.set_busy_handler(_wait_while_busy())
+            self._wait(connection)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        connection, since = self.connection(), time.monotonic()
+        with turns.turn(connection.filename_wal, BUSY_SECONDS) as reached:
+            if not reached:
+                busy = apsw.BusyError("its turn did not come")
+                raise peewee.OperationalError(str(busy)) from busy
+            self._wait(connection, since)
+            try:
+                yield
+            finally:
+                self._wait(connection)
+
+    def _wait(self, connection: apsw.Connection, since: float | None = None) -> None:
+        connection.set_busy_handler(_wait_while_busy(since))
+
+    @contextmanager
+    def _holding_the_lock(self) -> Iterator[None]:
+        self._keep_pages(_WRITING_KIB)
+        with self.atomic("IMMEDIATE"):
+            yield
+        self._keep_pages(_READING_KIB)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

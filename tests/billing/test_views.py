@@ -193,7 +193,7 @@ def test_keeping_the_state_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.
     """Every other write does: the database is asked again and again, here twice."""
     asked: list[int] = []
 
-    def wait_twice() -> Callable[[int], bool]:
+    def wait_twice(_since: float | None = None) -> Callable[[int], bool]:
         def busy(tries: int) -> bool:
             asked.append(tries)
             return tries == 0

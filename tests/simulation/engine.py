@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import apsw
 from peewee import _ConnectionState, _NoopLock
 
-from smartsub_tui.data import database, models
+from smartsub_tui.data import models
 from smartsub_tui.data.database import SqliteDatabase, _Cursor
 from tests.simulation.scheduler import Actor, Fault
 
@@ -40,8 +40,6 @@ class Engine(SqliteDatabase):
         self.commits = 0
         self._states: dict[Actor | None, _ConnectionState] = {}
         self._at_once = False
-        # Nobody sleeps here: who meets a lock is set aside until it is let go.
-        cast(Any, database)._wait_while_busy = lambda: None
         models.proxy.initialize(self)
 
     @property
@@ -75,6 +73,13 @@ class Engine(SqliteDatabase):
             if not state.closed:
                 state.conn.close(True)
         self._states.clear()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        yield  # who is next, the scheduler draws
+
+    def _wait(self, _connection: apsw.Connection, _since: float | None = None) -> None:
+        """Nobody sleeps here: who meets a lock is set aside until it is let go."""
 
     @contextmanager
     def writing_at_once(self) -> Iterator[None]:

@@ -1,0 +1,56 @@
+"""Turns among the processes that write to one database: who waited longest is next.
+
+SQLite lets those who find it busy try again and again, and whoever tries at the right moment gets in: beside many
+others one may be passed over until it gives up. So they stand in line, and only the first of the line tries.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def turn(log: str, seconds: float) -> Iterator[bool]:
+    """One's turn, which lasts as long as the block: whether it came within so many seconds.
+
+    The line stands at the write-ahead log (its path; "" for a database in memory), on which SQLite itself takes no
+    lock. The system keeps it in the order of arrival, and whoever ends, however that comes, leaves it. Where there is
+    no log yet, or a file system without such locks, everyone's turn is at once.
+    """
+    try:
+        place = os.open(log, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        yield True
+        return
+    try:
+        yield _reached(place, seconds)
+    finally:
+        os.close(place)
+
+
+def _reached(place: int, seconds: float) -> bool:
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass
+    except OSError:
+        return True
+    else:
+        return True
+    # The lock belongs to both descriptors: it is kept when the waiting thread closes its own, and let go when we gave
+    # up meanwhile and have closed ours.
+    own, reached = os.dup(place), threading.Event()
+
+    def stand() -> None:
+        try:
+            fcntl.flock(own, fcntl.LOCK_EX)
+            reached.set()
+        finally:
+            os.close(own)
+
+    threading.Thread(target=stand, name="turn", daemon=True).start()  # the system's own wait knows no time-out
+    return reached.wait(seconds)
