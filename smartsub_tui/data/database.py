@@ -133,6 +133,9 @@ def _wait_while_busy(since: float | None = None) -> Callable[[int], bool]:
 class SqliteDatabase(APSWDatabase):
     """Peewee's database over apsw, with the three repairs that money needs: errors, bindings, lost transactions."""
 
+    _file: object = None  # as _looks() says it; None until stay()
+    _schema: int = 0
+
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self.database, **self.connect_params)
         try:
@@ -207,6 +210,36 @@ class SqliteDatabase(APSWDatabase):
             finally:
                 self._wait(connection)
 
+    def stay(self) -> None:
+        """From now on nothing is written once another file lies where this one lay, or a newer version changed it."""
+        self._file, self._schema = self._looks()
+
+    def _look_again(self) -> None:
+        if self._file is None:
+            return
+        file, schema = self._looks()
+        if file != self._file:
+            # What is open has no name any more: whatever was stored in it would be gone with this process.
+            raise Unavailable(
+                f"the database {self.database} was moved or replaced while it was open: nothing was stored; end this"
+                " smartsub and start it again"
+            )
+        if schema != self._schema:
+            _refuse_newer(f"the database {self.database}", _applied(self) or set())
+            self._schema = schema
+
+    def _looks(self) -> tuple[object, int]:
+        """Which file the name leads to (False for a database in memory, None for no file), and how often its schema
+        has changed."""
+        (schema,) = self.execute_sql("PRAGMA schema_version").fetchone()
+        if self.database == ":memory:":
+            return False, schema
+        try:
+            seen = os.stat(self.database)
+        except OSError:
+            return None, schema
+        return (seen.st_dev, seen.st_ino), schema
+
     def _wait(self, connection: apsw.Connection, since: float | None = None) -> None:
         connection.set_busy_handler(_wait_while_busy(since))
 
@@ -214,6 +247,7 @@ class SqliteDatabase(APSWDatabase):
     def _holding_the_lock(self) -> Iterator[None]:
         self._keep_pages(_WRITING_KIB)
         with self.atomic("IMMEDIATE"):
+            self._look_again()
             yield
         self._keep_pages(_READING_KIB)
 
@@ -395,6 +429,7 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
             _keep_a_log(database)
             models.proxy.initialize(database)
             migrate(database, create=create)
+            database.stay()
     except BaseException:
         database.close()
         raise

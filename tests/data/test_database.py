@@ -921,6 +921,52 @@ def test_another_writer_is_waited_for_and_then_given_up(tmp_path: Path, monkeypa
         assert names() == ["ann"]
 
 
+@pytest.mark.parametrize("moved", ["away", "behind a copy", "behind another"])
+def test_a_file_that_was_moved_while_it_was_open_is_not_written(tmp_path: Path, moved: str) -> None:
+    """What is stored in it would have no name: it would be gone with the process."""
+    path, other = tmp_path / "live.sqlite3", tmp_path / "other.sqlite3"
+    open_database(url_of(other), create=True).close()
+    with closing(file_database(path)) as database:
+        with database.writing():
+            add("ann")
+        if moved == "behind a copy":
+            database.copy_to(tmp_path / "copy.sqlite3")
+            (tmp_path / "copy.sqlite3").replace(path)
+        elif moved == "behind another":
+            other.replace(path)
+        else:
+            path.rename(other)
+
+        def work() -> None:
+            with available(), database.writing():
+                add("bob")
+
+        sentence = "was moved or replaced while it was open: nothing was stored; end this smartsub and start it again"
+        assert sentence in said(work)
+        assert names() == ["ann"]
+        if moved == "away":
+            other.rename(path)
+            work()
+            assert names() == ["ann", "bob"]
+
+
+def test_what_a_newer_version_changed_meanwhile_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "live.sqlite3"
+    with closing(file_database(path)) as database, closing(apsw.Connection(str(path))) as newer:
+
+        def work() -> None:
+            with available(), database.writing():
+                add("bob")
+
+        newer.execute("CREATE INDEX of_someone_else ON admin (created_at)")  # harms nobody
+        work()
+        newer.execute("CREATE TABLE later (text TEXT)")
+        newer.execute("INSERT INTO schema_migration (name, applied) VALUES ('9999_later', '2030-01-01')")
+        for _ in range(2):
+            assert "was made by a newer smartsub (it has 9999_later): update smartsub" in said(work)
+        assert names() == ["bob"]
+
+
 def test_what_another_connection_committed_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "seen.sqlite3"
     with closing(file_database(path)) as database, closing(apsw.Connection(str(path))) as other:
