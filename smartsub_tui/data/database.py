@@ -404,9 +404,15 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
     path = path_of(url)
     if path is not None:
         try:
-            missing = not path.exists() or path.stat().st_size == 0
+            there = path.exists()
+            missing = not there or path.stat().st_size == 0
         except OSError as error:
             raise Unavailable(f"the database {path} cannot be looked for: {error.strerror}") from error
+        if there and missing and not create:
+            raise Unavailable(
+                f"the database {path} is empty: smartsub recover puts a backup in its place,"
+                " smartsub init makes a new one"
+            )
         if missing and not create:
             raise Unavailable(f"no database at {path}: smartsub init")
         if missing:
@@ -472,6 +478,8 @@ def _sentence(what: str, cause: apsw.Error | None, error: Exception) -> str:
             f"the disk reported an error while {what} was written: whether it was stored is not known; look, or give"
             " the same command again with its --request-id"
         )
+    if getattr(cause, "extendedresult", None) == apsw.SQLITE_IOERR_SHMSIZE:
+        cause = apsw.FullError()  # there is not even room for what the processes share, which reading needs too
     for kind, sentence in _SENTENCES:
         if isinstance(cause, kind):
             return sentence.format(what=what)

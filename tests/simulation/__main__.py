@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
 from tests.simulation import planted
+from tests.simulation.disks import fail_everywhere
 from tests.simulation.flows import FLOWS, kill_everywhere
 from tests.simulation.ground import fast_folder
 from tests.simulation.lives import Found, commit, live, live_many, seeds_of
@@ -70,14 +71,23 @@ def _one(seed: int, turns: int) -> int:
     return 1 if found.wrong else 0
 
 
-def _kill() -> int:
-    kills = 0
+def _kill(name: str) -> int:
     with tempfile.TemporaryDirectory(prefix="smartsub-kills-", dir=fast_folder()) as folder:
-        for name in FLOWS:
-            killed = kill_everywhere(name, Path(folder))
-            print(f"{name:28} {killed:>4}", flush=True)
-            kills += killed
-    print(f"{kills} kills, no violation")
+        return kill_everywhere(name, Path(folder))
+
+
+def _fail(name: str) -> int:
+    with tempfile.TemporaryDirectory(prefix="smartsub-disks-", dir=fast_folder()) as folder:
+        return sum(fail_everywhere(name, Path(folder)).values())
+
+
+def _each_flow(work: Callable[[str], int], what: str, jobs: int) -> int:
+    total = 0
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("forkserver")) as workers:
+        for name, count in zip(FLOWS, workers.map(work, FLOWS), strict=True):
+            print(f"{name:28} {count:>4}", flush=True)
+            total += count
+    print(f"{total} {what}, no violation")
     return 0
 
 
@@ -123,7 +133,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     bugs.add_argument("--keep", action="store_true", help="write down which seeds they were")
     bugs.add_argument("-j", type=int, default=2, metavar="N", help="processes")
-    commands.add_parser("kills", help="kill each flow at every statement of it, and go on from what it leaves")
+    killing = commands.add_parser(
+        "kills", help="kill each flow at every statement of it, and go on from what it leaves"
+    )
+    failing = commands.add_parser(
+        "disks", help="each flow on a disk that is full, fails or loses its power, everywhere"
+    )
+    for each in (killing, failing):
+        each.add_argument("-j", type=int, default=2, metavar="N", help="processes")
     dying = commands.add_parser("deaths", help="kill processes with -9 while they order and pay")
     dying.add_argument("--kills", type=int, default=1000)
     racing = commands.add_parser("race", help="processes that want to pay the same orders")
@@ -135,7 +152,9 @@ def main(arguments: list[str] | None = None) -> int:
     if asked.command == "race":
         return _race(asked.processes, asked.orders)
     if asked.command == "kills":
-        return _kill()
+        return _each_flow(_kill, "kills", asked.j)
+    if asked.command == "disks":
+        return _each_flow(_fail, "failures of the disk", asked.j)
     if asked.command == "bugs":
         return planted.show(asked.names, fresh=asked.fresh, keep=asked.keep, jobs=asked.j)
     if asked.seed is not None:

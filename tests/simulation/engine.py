@@ -16,6 +16,7 @@ from peewee import _ConnectionState, _NoopLock
 
 from smartsub_tui.data import models
 from smartsub_tui.data.database import SqliteDatabase, _Cursor
+from tests.simulation.disk import Disk
 from tests.simulation.scheduler import Actor, Fault
 
 # So often an actor is woken for a lock that another got before it, until it gives up as after the real ten seconds.
@@ -27,10 +28,14 @@ class Engine(SqliteDatabase):
 
     actors: list[Actor] = []  # noqa: RUF012 - Peewee asks for its state before __init__ has gone so far
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk | None = None) -> None:
+        # Without a disk that fails, nothing is asked of the real one: what is written is only to outlive a process.
+        # With one, it is asked for what the application asks, and a log of few pages is written into the file often.
+        durable = {"synchronous": "full", "wal_autocheckpoint": 4} if disk else {"synchronous": "off"}
         super().__init__(
             str(path),
-            pragmas={"synchronous": "off", "foreign_keys": 1, "recursive_triggers": 1},
+            pragmas={**durable, "foreign_keys": 1, "recursive_triggers": 1},
+            vfs=disk.vfs_name if disk else None,
             autoconnect=False,
             lock_type="IMMEDIATE",
             thread_safe=False,

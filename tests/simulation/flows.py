@@ -167,7 +167,7 @@ def kill(name: str, folder: Path, place: int, fault: Fault) -> str:
         if fault is Fault.KILL or point == "COMMIT":
             actor.turn(fault)
             _leave_behind(ground)
-            _go_on(ground, flow, number)
+            go_on(ground, flow, number)
         return point
     finally:
         ground.close()
@@ -189,7 +189,7 @@ def _leave_behind(ground: Ground) -> None:
     ground.open(left / ground.path.name)
 
 
-def _go_on(ground: Ground, flow: Flow, number: str) -> None:
+def go_on(ground: Ground, flow: Flow, number: str) -> None:
     with ground.aside() as connection:
         invariants.hold(connection.pragma("integrity_check") == "ok", "the file is damaged")
     invariants.check_all(ground.session)

@@ -22,6 +22,7 @@ from smartsub_tui.config import PaymentSettings
 from smartsub_tui.data.models import Admin
 from smartsub_tui.data.vocabulary import LineAction, ProviderName, Role, Service
 from tests.providers.books import Books
+from tests.simulation.disk import Disk
 from tests.simulation.engine import Engine
 from tests.simulation.line import URL, Account, StripeOnTheLine
 from tests.support import (
@@ -54,8 +55,8 @@ _ROLES: Final = (Role.MANAGER, Role.OPERATOR, Role.MANAGER, Role.OPERATOR, Role.
 class Ground:
     """One seed's database in `folder`, its provider and its clock. `session` is a manager's."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
-        self.seed, self.random, self.folder = seed, Random(seed), folder
+    def __init__(self, seed: int, folder: Path, disk: Disk | None = None) -> None:
+        self.seed, self.random, self.folder, self.disk = seed, Random(seed), folder, disk
         self.clock = FixedClock(self.random.choice(_STARTS))
         self.path = folder / "simulation.sqlite3"
         for old in folder.glob("simulation.sqlite3*"):
@@ -70,7 +71,7 @@ class Ground:
 
     def open(self, path: Path) -> None:
         """Be on the database in that file."""
-        self.engine = Engine(path)
+        self.engine = Engine(path, self.disk)
         self.engine.connect()
         settings = PaymentSettings(return_url="https://example.com/paid", stripe_url=URL)
         by_name: dict[ProviderName, Provider] = {ProviderName.STRIPE: StripeOnTheLine(settings, self.account)}

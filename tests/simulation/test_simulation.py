@@ -1,7 +1,7 @@
 """The simulation: seeds drawn from the commit, the seeds that once failed, and that it can fail.
 
-SMARTSUB_SIMULATED says how many seeds are lived, SMARTSUB_EVERY at which statements flows are killed (1: at each), and
-SMARTSUB_DEATHS how many processes are killed.
+SMARTSUB_SIMULATED says how many seeds are lived, SMARTSUB_EVERY at which statements flows are killed (1: at each) and,
+three times that, at which operations their disk fails, and SMARTSUB_DEATHS how many processes are killed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from typing import Final
 import pytest
 
 from tests.simulation import planted
+from tests.simulation.disk import Disk, DiskFault
+from tests.simulation.disks import fail_everywhere
 from tests.simulation.flows import FLOWS, kill_everywhere
+from tests.simulation.invariants import Violation
 from tests.simulation.lives import commit, live, seeds_of
 from tests.simulation.processes import deaths, race
 
@@ -76,6 +79,20 @@ def test_a_planted_bug_is_caught() -> None:
 @pytest.mark.parametrize("name", FLOWS)
 def test_whoever_is_killed_leaves_nothing_half_done(name: str, tmp_path: Path) -> None:
     assert kill_everywhere(name, tmp_path, EVERY) >= 3
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_disk_that_fails_takes_nothing_that_was_answered(name: str, tmp_path: Path) -> None:
+    failed = fail_everywhere(name, tmp_path, 3 * EVERY)
+    assert all(failed[fault] >= 2 for fault in DiskFault)
+
+
+@pytest.mark.once
+def test_a_disk_that_lies_about_what_it_wrote_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Disk, "synced", lambda *_: None)
+    with pytest.raises(Violation, match=r"is gone|is damaged"):
+        fail_everywhere("order", tmp_path)
 
 
 @pytest.mark.once
