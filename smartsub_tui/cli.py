@@ -174,6 +174,24 @@ def say(text: str) -> None:
     click.echo(block(text), err=True)
 
 
+@contextmanager
+def _progress(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """What hears how much of something long is done: told on a terminal alone, in a line that is gone at the end."""
+    line = ""
+
+    def told(done: int, total: int) -> None:
+        nonlocal line
+        if done < total and sys.stderr.isatty():
+            line = f"{doing}: {100 * done // total} %"
+            click.echo(f"\r{line}", nl=False, err=True)
+
+    try:
+        yield told
+    finally:
+        if line:
+            click.echo(f"\r{' ' * len(line)}\r", nl=False, err=True)
+
+
 _words = click.argument("words", nargs=-1, metavar="[FILTER]")
 _number = click.argument("number")
 _reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")
@@ -371,8 +389,8 @@ def backup(run: Invocation, words: tuple[str, ...]) -> None:
         case ["verify", name]:
             made, told = backups.verify(Path(name)), "is whole"
         case [name] if name != "verify":
-            with run.session() as session:
-                made, told = backups.back_up(session, Path(name)), "was made, and read again: it is whole"
+            with run.session() as session, _progress("copying") as told_of:
+                made, told = backups.back_up(session, Path(name), told_of), "was made, and read again: it is whole"
         case _:
             raise click.UsageError("write smartsub backup FILE, or smartsub backup verify FILE")
     run.print(made, lambda: output.backup(made, told, run.settings.ui.timezone))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -45,10 +46,10 @@ class Backup(Struct, frozen=True):
     head: str  # of its audit trail
 
 
-def back_up(session: Session, path: Path) -> Backup:
+def back_up(session: Session, path: Path, told: Callable[[int, int], None] | None = None) -> Backup:
     """Copy the database into the new file `path`, of one moment, and its sum beside it; readable by its owner only.
 
-    The copy is read whole before it gets its name. Raises NotAllowed; Refused where something stands there; NotFound
+    The copy is read whole before it gets its name. `told` hears, of so many pages, how many are copied. Raises NotAllowed; Refused where something stands there; NotFound
     where its folder is missing; Unavailable where the disk does not take it: then nothing is left of it.
     """
     with available():
@@ -59,7 +60,7 @@ def back_up(session: Session, path: Path) -> Backup:
         raise Refused(f"{shown_name(path)} exists, and a backup replaces nothing: name another file") from error
     try:
         with available(f"the backup {shown_name(path)}"):
-            session.database.copy_to(file.unfinished)
+            session.database.copy_to(file.unfinished, told)
         made = replace(_read(file.unfinished, path, None), checked=True)
         file.keep()
     finally:

@@ -296,35 +296,51 @@ class SqliteDatabase(APSWDatabase):
 
     def whole_check(self) -> str | None:
         """The first thing that is wrong with the file, read from its first to its last page; None where nothing is."""
-        (first,) = self.execute_sql("PRAGMA integrity_check(1)").fetchone()
-        if first != "ok":
-            return str(first)
-        broken = self.execute_sql("PRAGMA foreign_key_check").fetchone()
+        with _stoppable(self.connection()):
+            (first,) = self.execute_sql("PRAGMA integrity_check(1)").fetchone()
+            if first != "ok":
+                return str(first)
+            broken = self.execute_sql("PRAGMA foreign_key_check").fetchone()
         return None if broken is None else f"a row of {broken[0]} leads nowhere"
 
     def schema(self) -> str:
         """The name of the last migration that was run."""
         return max(_applied(self) or {""})
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: Path, told: Callable[[int, int], None] | None = None) -> None:
         """All of the database, of one moment, into an empty file, whatever others write meanwhile.
 
-        In one step: a copy in several begins anew with every write beside it, and never ends beside a busy one.
+        `told` hears how many pages are copied, and of how many; what it raises ends the copy.
         """
-        with __exception_wrapper__:
+        # One reading transaction around all steps: else each write beside it would let the copy begin anew, for ever.
+        with __exception_wrapper__, self.reading():
+            self.execute_sql("SELECT 1 FROM sqlite_master").fetchone()
             copy = apsw.Connection(str(path))
             try:
                 # Half a copy is thrown away: it needs no journal, which would stay behind where the process is killed.
                 copy.pragma("journal_mode", "off")
                 copy.pragma("synchronous", "off")
                 with copy.backup("main", self.connection(), "main") as pages:
-                    pages.step(-1)
+                    while not pages.done:
+                        pages.step(_COPIED_PAGES)
+                        if told is not None:
+                            told(pages.page_count - pages.remaining, pages.page_count)
             finally:
                 copy.close(True)
 
     def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
         """While set, statements stop soon after `unwanted()` is true; None takes it away."""
         self.connection().set_progress_handler(unwanted, steps)
+
+
+@contextmanager
+def _stoppable(connection: apsw.Connection) -> Iterator[None]:
+    """Let Ctrl+C end a statement that takes long: Python sees to signals only where it is asked something."""
+    connection.set_progress_handler(lambda: False, 100_000)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None)
 
 
 def rows(query: Any) -> Iterator[Any]:
@@ -345,6 +361,7 @@ def rows(query: Any) -> Iterator[Any]:
         block = list(islice(cursor, _BLOCK))
 
 
+_COPIED_PAGES: Final = 2000  # at a time, 8 MB
 _BLOCK: Final = 1000  # rows that are held and converted together
 
 
@@ -562,10 +579,11 @@ def _contents(path: Path, what: str) -> Contents:
         if not first("SELECT count(*) FROM sqlite_master WHERE name = 'schema_migration'"):
             raise Unavailable(f"{what} is not a database of smartsub: name another file")
         _refuse_newer(what, {str(name) for (name,) in database.execute("SELECT name FROM schema_migration")})
-        if (wrong := first("PRAGMA integrity_check(1)")) != "ok":
-            raise Unavailable(f"{what} is damaged ({wrong}): take another backup")
-        if (table := first("PRAGMA foreign_key_check")) is not None:
-            raise Unavailable(f"{what} is damaged (a row of {table} leads nowhere): take another backup")
+        with _stoppable(database):
+            if (wrong := first("PRAGMA integrity_check(1)")) != "ok":
+                raise Unavailable(f"{what} is damaged ({wrong}): take another backup")
+            if (table := first("PRAGMA foreign_key_check")) is not None:
+                raise Unavailable(f"{what} is damaged (a row of {table} leads nowhere): take another backup")
         newest, head = next(
             iter(database.execute("SELECT at, hash FROM audit_event ORDER BY id DESC LIMIT 1")), (None, "")
         )

@@ -921,6 +921,42 @@ def test_another_writer_is_waited_for_and_then_given_up(tmp_path: Path, monkeypa
         assert names() == ["ann"]
 
 
+def test_a_copy_is_of_one_moment_and_ends_whoever_writes_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here somebody writes behind each page of it: it would begin anew each time."""
+    monkeypatch.setattr(engine, "_COPIED_PAGES", 1)
+    path, copy = tmp_path / "busy.sqlite3", tmp_path / "copy.sqlite3"
+    heard: list[tuple[int, int]] = []
+    with closing(file_database(path)) as database, closing(apsw.Connection(str(path))) as other:
+        with database.writing():
+            add("ann")
+        (pages,) = database.execute_sql("PRAGMA page_count").fetchone()
+
+        def told(done: int, total: int) -> None:
+            heard.append((done, total))
+            other.execute("INSERT INTO admin (name, role, created_at) VALUES (?, 'viewer', 0)", (f"b{done}",))
+
+        database.copy_to(copy, told)
+        assert heard == [(done, pages) for done in range(1, pages + 1)]
+        assert len(names()) == pages + 1
+        assert not database.in_transaction()
+    with closing(open_database(url_of(copy))):
+        assert names() == ["ann"]
+
+
+def test_a_copy_is_ended_by_what_hears_of_it(tmp_path: Path) -> None:
+    def stop(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    with closing(file_database(tmp_path / "some.sqlite3")) as database:
+        with pytest.raises(KeyboardInterrupt):
+            database.copy_to(tmp_path / "copy.sqlite3", stop)
+        assert not database.in_transaction()
+        with database.writing():
+            add("ann")
+
+
 @pytest.mark.parametrize("moved", ["away", "behind a copy", "behind another"])
 def test_a_file_that_was_moved_while_it_was_open_is_not_written(tmp_path: Path, moved: str) -> None:
     """What is stored in it would have no name: it would be gone with the process."""

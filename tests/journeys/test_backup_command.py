@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 
-from tests.journeys.material import OFFICE, environment, smartsub, smartsub_json, write_files
+import pytest
+
+from tests.journeys.material import OFFICE, SMARTSUB, environment, smartsub, smartsub_json, write_files
 
 
 def test_a_backup_is_made_verified_and_gone_back_to(tmp_path: Path) -> None:
@@ -35,3 +40,41 @@ def test_a_backup_is_made_verified_and_gone_back_to(tmp_path: Path) -> None:
 
     kept.write_bytes(kept.read_bytes()[:-1])
     assert "is damaged" in smartsub(env, "backup", "verify", kept, code=5).stderr
+
+
+@pytest.mark.parametrize("while_", ["copying", "reading"])
+def test_ctrl_c_leaves_nothing_of_a_backup(tmp_path: Path, while_: str) -> None:
+    """Stopped behind its first page, or while its check goes on for ever: the process tells that it is there."""
+    env = environment(tmp_path)
+    smartsub(env, "import", *write_files(tmp_path)[0])
+    code = (
+        "import itertools, signal, sys\nfrom smartsub_tui.billing import backups\n"
+        "from smartsub_tui.data import database\n"
+        "def slow(*_):\n    print('here', flush=True)\n    signal.pause()\n"
+        "def for_ever(path, what):\n    connection = database.apsw.Connection(':memory:')\n"
+        "    with database._stoppable(connection):\n        print('here', flush=True)\n"
+        "        connection.execute('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n)"
+        " SELECT count(*) FROM n').fetchall()\n"
+        f"copying = {while_ == 'copying'}\n"
+        "if copying:\n"
+        "    copy_to = database.SqliteDatabase.copy_to\n"
+        "    database.SqliteDatabase.copy_to = lambda self, path, told: copy_to(self, path, slow)\n"
+        "else:\n    database._contents = for_ever\n"
+        "sys.argv = ['smartsub', 'backup', 'out/kept']\n"
+        "from smartsub_tui.cli import main\nmain()"
+    )
+    (tmp_path / "out").mkdir()
+    with subprocess.Popen(
+        [SMARTSUB[0], "-c", code],
+        env={**env, "PYTHONPATH": os.getcwd()},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told.strip()) == (130, "")
+    assert list((tmp_path / "out").iterdir()) == []
