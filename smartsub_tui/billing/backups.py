@@ -49,8 +49,10 @@ class Backup(Struct, frozen=True):
 def back_up(session: Session, path: Path, told: Callable[[int, int], None] | None = None) -> Backup:
     """Copy the database into the new file `path`, of one moment, and its sum beside it; readable by its owner only.
 
-    The copy is read whole before it gets its name. `told` hears, of so many pages, how many are copied. Raises NotAllowed; Refused where something stands there; NotFound
-    where its folder is missing; Unavailable where the disk does not take it: then nothing is left of it.
+    The copy is read whole before it gets its name. `told` hears how many pages are copied, and of how many.
+
+    Raises NotAllowed; Refused where something stands there; NotFound where its folder is missing; Unavailable where the
+    disk does not take it: then nothing is left of it.
     """
     with available():
         access.check(session.admin, Permission.BACK_UP)

@@ -190,7 +190,8 @@ class Transition(Struct, frozen=True):
 _UNPAID_AND_CLOSED = (TIME_OUT, FAILED, CANCEL)
 _PAYABLE = (_not_history, _not_deleted, _in_time, _no_live_payment, _right_amount, _lines_valid, _claims_free)
 # Money that a provider says is there is never refused: where it cannot be applied, it is recorded and waits.
-_ARRIVED = (_not_history, _not_deleted, _right_amount, _lines_valid, _claims_free)
+# Beside another payment that can still take money it waits too: the order would be paid twice.
+_ARRIVED = (_not_history, _not_deleted, _no_live_payment, _right_amount, _lines_valid, _claims_free)
 _PAYABLE_LATE = (_not_history, _not_deleted, _not_second, _right_amount, _lines_valid, _claims_free)
 
 TABLE: Final = (
@@ -208,7 +209,7 @@ TABLE: Final = (
     Transition(Trigger.ARRIVE, (FAILED,), SUCCEED, Effect.SETTLE, (*_ARRIVED, _in_time)),
     Transition(Trigger.ARRIVE, (TIME_OUT, FAILED), SUCCEED, Effect.SETTLE_LATE, _ARRIVED),
     # Nothing is under way any more: who waits for it would wait for ever.
-    Transition(Trigger.ARRIVE, (SYSTEM_PROCESSING,), PROCESSING, Effect.RECORD, ()),
+    Transition(Trigger.ARRIVE, (SYSTEM_PROCESSING,), PROCESSING, Effect.RECORD, (_no_live_payment,)),
     Transition(Trigger.ARRIVE, ANY, None, Effect.RECORD, ()),
     Transition(Trigger.NOT_TAKEN, (SYSTEM_PROCESSING,), PROCESSING, Effect.REOPEN, ()),
     # A delayed payment may have been declined before anyone asked how it was.

@@ -297,7 +297,7 @@ GUARDS: list[tuple[Trigger, tuple[OrderStatus, ...], dict[str, Any], Outcome | s
     (Trigger.LINK, (PROCESSING, FAILED), {"total": eur(0)}, "it costs nothing"),
     # Money that arrived is applied where it can be, and else recorded: it is never refused.
     (Trigger.ARRIVE, (PROCESSING, SYSTEM), {"money": eur(1190), "pay_by": NOW}, SETTLED),
-    (Trigger.ARRIVE, (PROCESSING, SYSTEM), {"live": STRIPE_UNKNOWN}, SETTLED),
+    (Trigger.ARRIVE, ANY, {"live": STRIPE_UNKNOWN}, RECORDED),
     (Trigger.ARRIVE, (FAILED,), {"pay_by": NOW}, LATE),
     (Trigger.ARRIVE, (PROCESSING, SUCCEED, FAILED, TIME_OUT, CANCEL), {"money": eur(1189)}, RECORDED),
     (Trigger.ARRIVE, (SYSTEM,), {"money": eur(1189)}, (PROCESSING, Effect.RECORD)),

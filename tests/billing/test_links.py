@@ -567,6 +567,29 @@ def test_an_amount_that_was_told_wrong_once_is_put_right(
     check_settled(paying, server)
 
 
+def test_money_that_is_put_right_waits_beside_another_link_that_can_be_paid(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    """Its amount was told wrong, and so another link was opened: both could be paid."""
+    pay(link_of(opened(paying, number)))
+    server.faults.plan(Call.RETRIEVE, Fault.WRONG_AMOUNT)
+    held(paying, links.ask_order(paying, number))
+    opened(paying, number)
+    held(paying, links.ask(paying, Payment.select().order_by(Payment.id).get().id, scheduled=True))
+    order = now_is(paying, number)
+    assert (order.status, order.unapplied) == (PROCESSING, (order.total,))
+    assert states(order) == [PaymentState.SUCCEEDED, PaymentState.SENT]
+    (told,) = [each for each in order.events if each.action == "arrive" and "under way" in str(each.after)]
+    assert "a payment through Stripe is under way (link open)" in str(told.after)
+    check(paying, server)
+    ended(paying, Trigger.CANCEL, number, lambda: payments.cancel(paying, number, "paid by the other link"))
+    payments.apply(paying, number)
+    order = now_is(paying, number)
+    assert (order.status, order.unapplied, expiry("u1")) == (SUCCEED, (), LATER)
+    settle_all(paying, clock)
+    check_settled(paying, server)
+
+
 @pytest.mark.parametrize("declined", [False, True])
 def test_an_order_is_not_settled_by_money_that_is_going_back(
     paying: Session, number: str, server: StripeServer, declined: bool

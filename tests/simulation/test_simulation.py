@@ -22,6 +22,7 @@ from tests.simulation.flows import FLOWS, kill_everywhere
 from tests.simulation.invariants import Violation
 from tests.simulation.lives import commit, live, seeds_of
 from tests.simulation.processes import deaths, race
+from tests.simulation.world import TURNS
 
 SEEDS: Final = int(os.environ.get("SMARTSUB_SIMULATED", "40"))
 EVERY: Final = int(os.environ.get("SMARTSUB_EVERY", "7"))
@@ -40,7 +41,8 @@ def test_no_seed_of_this_commit_breaks_anything(part: int) -> None:
 
 @pytest.mark.parametrize("seed", FAILED)
 def test_what_failed_once_does_not_again(seed: str) -> None:
-    assert not live(int(seed)).wrong, FAILED[seed]
+    number, _, turns = seed.partition("/")
+    assert not live(int(number), int(turns or TURNS)).wrong, FAILED[seed]
 
 
 @pytest.mark.once
