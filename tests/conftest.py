@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from textual import _wait
 
 from smartsub_tui.billing.session import Session
@@ -18,6 +18,10 @@ settings.register_profile("quick", deadline=None, max_examples=50, suppress_heal
 settings.register_profile("ci", settings.get_profile("quick"), derandomize=True, database=None, print_blob=True)
 # On the other Pythons: whether the rules hold was asked on the first, here it is whether the code runs.
 settings.register_profile("again", settings.get_profile("ci"), max_examples=12)
+# Where a failure is only counted: few examples, and no search for the smallest.
+settings.register_profile(
+    "mutants", settings.get_profile("ci"), max_examples=25, phases=[Phase.explicit, Phase.generate]
+)
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick"))
 
