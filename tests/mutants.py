@@ -104,8 +104,8 @@ def main() -> int:
     print()
     for module, found in sorted(by_module.items()):
         print(f"{module:24} {sum(found):>4} of {len(found):>4}")
-    noticed = sum(map(sum, by_module.values()))
-    print(f"{noticed} of {len(drawn)} noticed, {100 * noticed / max(1, len(drawn)):.1f} %")
+    total = sum(sum(found) for found in by_module.values())
+    print(f"{total} of {len(drawn)} noticed, {100 * total / max(1, len(drawn)):.1f} %")
     return 0
 
 
