@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from smartsub_tui.billing import audit
 from smartsub_tui.billing.providers import Provider, Talk, hold
 from smartsub_tui.billing.providers.manual import ByHand
 from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe
@@ -15,7 +16,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.sweep import Swept, sweep
 from smartsub_tui.config import PaymentSettings
 from smartsub_tui.data.fields import from_microseconds
-from smartsub_tui.data.models import Payment, Refund
+from smartsub_tui.data.models import AuditEvent, Payment, Refund
 from smartsub_tui.data.vocabulary import PaymentState, ProviderName, RefundState
 from tests.providers import StripeServer
 from tests.support import FixedClock
@@ -85,6 +86,9 @@ def check(session: Session, server: StripeServer) -> None:
     """What holds between any two steps, whatever failed: of the database by itself, and of what the provider took."""
     for wrong in WRONG:
         assert session.database.execute_sql(wrong).fetchall() == [], wrong
+    # What happened to an order is told in its timeline, in words.
+    told = {(event.action, event.order_id is not None) for event in AuditEvent.select()}
+    assert told <= {("import", False), *((action, True) for action in audit._SAID)}, told
     # A session takes money once.
     charges = server.books.paid()
     assert len({charge.payment_intent for charge in charges}) == len(charges)
