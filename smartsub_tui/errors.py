@@ -46,3 +46,7 @@ class Unavailable(SmartsubError):
     """The database or a provider cannot be used right now, or at all."""
 
     exit_code = 5
+
+    def behind_the_first(self) -> Unavailable:
+        """The same, told of a step that is not the first: those before it are stored."""
+        return Unavailable(self.message.replace("nothing was stored", "what was begun before is stored"))

@@ -87,7 +87,7 @@ def check(session: Session, server: StripeServer) -> None:
     for wrong in WRONG:
         assert session.database.execute_sql(wrong).fetchall() == [], wrong
     # What happened to an order is told in its timeline, in words.
-    told = {(event.action, event.order_id is not None) for event in AuditEvent.select()}
+    told = {(event.action, event.order is not None) for event in AuditEvent.select()}
     assert told <= {("import", False), *((action, True) for action in audit._SAID)}, told
     # A session takes money once.
     charges = server.books.paid()

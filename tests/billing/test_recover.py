@@ -84,7 +84,7 @@ def test_what_was_done_since_is_not_lost_unasked(path: Path) -> None:
     with closing(open_database(url_of(path))) as database:
         event = AuditEvent.select().order_by(AuditEvent.id.desc()).get()
         assert (event.action, event.admin, event.subject) == ("recover", "manager", str(path.with_name("kept.sqlite3")))
-        assert json.loads(event.after)["kept"] == made.kept
+        assert json.loads(event.after or "")["kept"] == made.kept
         assert audit_chain.verify(session_on(database), made.backup.head).events == 2
 
 

@@ -23,7 +23,7 @@ from tests.simulation.disk import Disk, DiskFault
 from tests.simulation.flows import FLOWS, go_on
 from tests.simulation.ground import Ground, fast_folder
 
-_WORDS: Final = {DiskFault.FULL: "the disk is full: nothing was stored", DiskFault.ERROR: "the disk"}
+_WORDS: Final = {DiskFault.FULL: "the disk is full", DiskFault.ERROR: "the disk"}
 
 
 def fail(name: str, folder: Path, place: int, fault: DiskFault) -> bool:
@@ -55,8 +55,11 @@ def fail(name: str, folder: Path, place: int, fault: DiskFault) -> bool:
         invariants.hold(after[: len(before)] == before, "what was there before is gone")
         if refused is None:
             invariants.hold(after == undisturbed, "what was answered is gone")
-        elif fault in _WORDS:
-            invariants.hold(_WORDS[fault] in refused, f"it is told as {refused!r}")
+        else:
+            if fault in _WORDS:
+                invariants.hold(_WORDS[fault] in refused, f"it is told as {refused!r}")
+            if "nothing was stored" in refused:
+                invariants.hold(after == before, f"it is told as {refused!r}, and {after[len(before) :]} is stored")
         go_on(ground, FLOWS[name], number)
         return failed
     finally:
@@ -90,3 +93,9 @@ def fail_everywhere(name: str, folder: Path, every: int = 1) -> Counter[DiskFaul
             failed[fault] += 1
             place += every
     return failed
+
+
+def failures_of(name: str) -> int:
+    """Fail the disk of a flow everywhere, in a folder of its own; how often that was."""
+    with tempfile.TemporaryDirectory(prefix="smartsub-disks-", dir=fast_folder()) as folder:
+        return sum(fail_everywhere(name, Path(folder)).values())

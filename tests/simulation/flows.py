@@ -1,4 +1,4 @@
-"""Twelve flows, each killed at its first statement, its second, its third, until it runs through.
+"""Thirteen flows, each killed at its first statement, its second, its third, until it runs through.
 
 What the process leaves, file, log and all, is copied and opened by another, as after `kill -9`: nothing may be half
 done, the same request again must do it once, and all must settle.
@@ -7,6 +7,7 @@ done, the same request again must do it once, and all must settle.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from smartsub_tui.data.vocabulary import PaymentState, Trigger
 from smartsub_tui.errors import SmartsubError
 from tests.billing.paying import check_settled, settle_all
 from tests.simulation import invariants
-from tests.simulation.ground import Ground
+from tests.simulation.ground import Ground, fast_folder
 from tests.simulation.scheduler import Actor, Fault
 
 T = TypeVar("T")
@@ -219,3 +220,9 @@ def kill_everywhere(name: str, folder: Path, every: int = 1) -> int:
             killed += 1
         place += every
     return killed
+
+
+def kills_of(name: str) -> int:
+    """Kill a flow everywhere, in a folder of its own; how often that was."""
+    with tempfile.TemporaryDirectory(prefix="smartsub-kills-", dir=fast_folder()) as folder:
+        return kill_everywhere(name, Path(folder))

@@ -38,6 +38,8 @@ from tests.support import (
 
 OAK: Final = ("o1", "o2", "o3", "o4", "i1", "i2")  # the last two are inactive at first
 ELM: Final = ("e1", "e2", "e3", "e4")
+# Net amounts whose tax is rounded otherwise on each than on their sum.
+PRICES: Final = {LineAction.ACTIVATION: 1799, LineAction.MONTH: 333, LineAction.DAY: 11}
 # Ends of months, a leap day, and the nights in which clocks change; offices are in Berlin and New York.
 _STARTS: Final = (
     datetime(2027, 1, 31, 22, 50, tzinfo=UTC),
@@ -117,8 +119,7 @@ def _template(today: date) -> bytes:
 
 def _people(today: date) -> None:
     for service in Service:
-        # Net amounts whose tax is rounded otherwise on each than on their sum.
-        for action, amount in ((LineAction.ACTIVATION, 1799), (LineAction.MONTH, 333), (LineAction.DAY, 11)):
+        for action, amount in PRICES.items():
             add_price(service, action, amount)
     oak = add_office()
     ends = [today + timedelta(days=days) for days in (-3, 0, 20, 45)]

@@ -5,17 +5,27 @@ here in another way than by the rules.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
-from smartsub_tui.billing import access, audit_chain
+from smartsub_tui.billing import audit_chain
 from smartsub_tui.billing.lifecycle import TABLE
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import SqliteDatabase
-from smartsub_tui.data.models import Admin, AuditEvent, Invoice, Order, OrderLine, Payment, Subscription
-from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, OrderStatus, PaymentState, Role, Trigger
+from smartsub_tui.data.models import (
+    Admin,
+    AuditEvent,
+    Invoice,
+    Order,
+    OrderLine,
+    Payment,
+    Refund,
+    Request,
+    Subscription,
+)
+from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, OrderStatus, PaymentState, RefundState, Role
 from tests.billing.paying import WRONG
 from tests.support import months_later
 
@@ -68,6 +78,7 @@ def check_all(session: Session) -> None:
     _check_tax()
     _check_trails()
     _check_credits()
+    _check_told()
 
 
 def _check_dates() -> None:
@@ -119,10 +130,20 @@ def _check_tax() -> None:
         by_rate: dict[int, int] = defaultdict(int)
         for line in order.lines:
             by_rate[line.tax_rate_ppm] += line.amount
-        tax = sum((2 * net * rate + 1_000_000) // 2_000_000 for rate, net in by_rate.items())
+        tax = _tax(by_rate)
         hold(order.tax == tax, f"tax of {order.number} is {order.tax}, not {tax}")
 
 
+def check_prices(prices: Mapping[LineAction, int]) -> None:
+    """Each line is so many times its price, in minor units."""
+    line: Any
+    for line in OrderLine.select().join(Order).where(~Order.history):
+        count = {LineAction.ACTIVATION: 1, LineAction.MONTH: line.order.months, LineAction.DAY: line.days}[line.action]
+        hold(line.amount == prices[line.action] * count, f"line {line.id} is {line.amount} for {count} {line.action}")
+
+
+# What only managers may do, by what the trail calls it; all else people do who are managers or operators.
+_OF_MANAGERS: Final = {"cancel", "delete", "restore", "begin_refund", "refund", "credit", "import"}
 _MOVES: Final = {(source, row.target) for row in TABLE if row.target is not None for source in row.sources}
 
 
@@ -132,9 +153,8 @@ def _check_trails() -> None:
     at: dict[int, str | None] = {}
     event: Any
     for event in AuditEvent.select().order_by(AuditEvent.id):
-        if event.action in set(Trigger):
-            may = access.may(roles[event.admin], Trigger(event.action))
-            hold(may, f"{event.admin} was not allowed to {event.action}")
+        allowed = {Role.MANAGER} if event.action in _OF_MANAGERS else {Role.MANAGER, Role.OPERATOR}
+        hold(roles[event.admin] in allowed, f"{event.admin} was not allowed to {event.action}")
         if event.order_id is None:
             continue
         before, after = (json.loads(each) if each else {} for each in (event.before, event.after))
@@ -163,9 +183,67 @@ def _check_credits() -> None:
             Invoice.select().where((Invoice.order == invoice.order) & (Invoice.kind == InvoiceKind.CREDIT_NOTE))
         )
         taken = sum(each.total for each in notes)
+        for place, note in enumerate(notes):
+            _check_note(note, {each.id for each in notes[place:]}, {each.id for each in notes[place + 1 :]})
         stands = any(line.credit_note_id is None for line in invoice.order.lines)
         hold(taken <= invoice.total, f"more was taken back of {invoice.number} than it says")
         hold(stands or taken == invoice.total, f"all of {invoice.number} was taken back, but {taken} is not its total")
+
+
+def _check_note(note: Any, this_and_later: set[int], later: set[int]) -> None:
+    """A credit note takes back its lines, of the tax what is less without them, and pays back as much."""
+    before: dict[int, int] = defaultdict(int)
+    after: dict[int, int] = defaultdict(int)
+    for line in note.order.lines:
+        if line.credit_note_id is None or line.credit_note_id in this_and_later:
+            before[line.tax_rate_ppm] += line.amount
+        if line.credit_note_id is None or line.credit_note_id in later:
+            after[line.tax_rate_ppm] += line.amount
+    net = sum(before.values()) - sum(after.values())
+    tax = _tax(before) - _tax(after)
+    hold((note.net, note.tax, note.total) == (net, tax, net + tax), f"{note.number} is not {net} and {tax} of tax")
+    refunds = list(Refund.select().where(Refund.credit_note == note))
+    hold(all(each.amount == note.total for each in refunds), f"{note.number} pays back another amount")
+    hold(sum(each.state is not RefundState.DECLINED for each in refunds) <= 1, f"{note.number} pays back twice")
+    # Money that someone confirmed and the provider denies is not paid back.
+    never_came = AuditEvent.select().where((AuditEvent.order == note.order) & (AuditEvent.action == "contested"))
+    hold(refunds or not note.total or never_came.exists(), f"{note.number} pays nothing back")
+
+
+def _tax(net_by_rate: Mapping[int, int]) -> int:
+    return sum((2 * net * rate + 1_000_000) // 2_000_000 for rate, net in net_by_rate.items())
+
+
+# The events of a command that are not called as it is.
+_TOLD_AS: Final = {"pay": {"pay", "bank"}, "link": {"begin_link"}, "refund": {"refund", "begin_refund"}}
+# What may find done already what it was to do: the link that is open, the bank transfer that was chosen.
+_MAY_BE_DONE: Final = {"link", "pay"}
+
+
+def _check_told() -> None:
+    """Each request that was carried out has its event, and so has each credit note, and each refund."""
+    told: dict[str, set[str]] = defaultdict(set)
+    counted: Counter[tuple[str, int]] = Counter()
+    event: Any
+    for event in AuditEvent.select():
+        if event.request_id is not None:
+            told[event.request_id].add(event.action)
+        counted[event.action, event.order_id] += 1
+    for request in Request.select():
+        wanted, found = _TOLD_AS.get(request.command, {request.command}), told[request.id]
+        as_it_is = found & wanted or (not found and request.command in _MAY_BE_DONE)
+        hold(as_it_is, f"{request.id}, to {request.command}, is told as {found}")
+    of_notes = Counter(each.order.id for each in Invoice.select().where(Invoice.kind == InvoiceKind.CREDIT_NOTE))
+    of_refunds = Counter(each.payment.order.id for each in Refund.select())
+    for action, counts in (("credit", of_notes), ("begin_refund", of_refunds)):
+        of_events = {order: count for (each, order), count in counted.items() if each == action}
+        hold(of_events == dict(counts), f"{action}: the trail tells of {of_events}, there are {dict(counts)}")
+
+
+def check_nothing_waits_for_a_provider() -> None:
+    """At the end no refund is under way any more."""
+    waiting = [each.id for each in Refund.select().where(Refund.state == RefundState.PENDING)]
+    hold(not waiting, f"refunds that are under way for ever: {waiting}")
 
 
 def check_acknowledged(acknowledged: dict[str, tuple[str, Callable[[], bool]]]) -> None:

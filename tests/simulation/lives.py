@@ -20,7 +20,7 @@ class Found(Struct, frozen=True):
 
     seed: int
     digest: str
-    done: dict[str, int]
+    done: dict[str, int]  # how often, by command; faults by where they struck
     wrong: str = ""
     trace: tuple[str, ...] = ()
 
@@ -36,8 +36,8 @@ def live(seed: int, turns: int = TURNS) -> Found:
             wrong = "".join(traceback.format_exception(error)[-3:])
             return Found(seed, "", {}, wrong, tuple(world.trace))
         else:
-            done = Counter(" ".join(line.split()[1:3]) for line in world.trace if line.endswith("is done"))
-            return Found(seed, world.digest(), dict(done), trace=tuple(world.trace))
+            done = Counter(line.split()[1] for line in world.trace if line.endswith("is done"))
+            return Found(seed, world.digest(), dict(done + world.struck), trace=tuple(world.trace))
         finally:
             world.close()
     finally:

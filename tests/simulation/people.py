@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from msgspec import ValidationError
 from msgspec.structs import replace
 
 from smartsub_tui.billing import credits, imports, links, orders, payments, refunds, sweep
@@ -34,6 +35,7 @@ class Person:
         self._world, self.name = world, name
         self.pending: tuple[str, str, Command] | None = None
         self._requests = 0
+        self._used: tuple[str, str] | None = None  # the last command that was done, and its request id
         self.actor = Actor(name, self._live)
         self._session = replace(world.session, admin=name)
 
@@ -53,12 +55,27 @@ class Person:
         world, drawn = self._world, self._world.random
         what, weight = zip(*_DONE.items(), strict=True)
         (made,) = drawn.choices(what, weight)
-        command = made(self)
-        if command is not None:
+        command, named = made(self), made.__name__.strip("_")
+        if command is None:
+            return
+        if self._used is not None and drawn.random() < 0.03 and named not in ("look", "link", self._used[0]):
+            self._mistake(named, self._used[1], command)
+        else:
             self._requests += 1
-            self.pending = (made.__name__.strip("_"), f"{self.name}-{self._requests}", command)
+            self.pending = (named, f"{self.name}-{self._requests}", command)
             world.note(f"{self.name} {self.pending[0]}")
             self._carry_out(*self.pending)
+
+    def _mistake(self, what: str, request: str, command: Command) -> None:
+        """Another command under a request id that was used: it is never answered as if it were that."""
+        try:
+            command(request)
+        except SmartsubError as error:
+            self._world.note(f"{self.name} {what} as {request} is refused: {error.message}")
+        except ValidationError as error:
+            raise Violation(f"{what} was answered by what {request} was: {error}") from error
+        else:
+            raise Violation(f"{what} was answered by what {request} was")
 
     def _carry_out(self, what: str, request: str, command: Command) -> None:
         world = self._world
@@ -80,6 +97,8 @@ class Person:
             else:
                 world.note(f"{self.name} {what} is done")
                 world.acknowledge(what, request, result)
+                if what not in ("look", "link"):  # they may be answered without any request
+                    self._used = (what, request)
                 return
 
     # What is said to the rules

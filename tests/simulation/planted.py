@@ -6,6 +6,7 @@ change, and then others do: `--fresh` begins with new ones.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,8 @@ def catch(name: str, *, fresh: bool) -> Caught:
         seed, said = ran.stdout.split("\n", 1)
         what = patch.read_text("utf-8").split("\n", 1)[0]
         found = int(seed) if seed else None
+        if found is not None and not re.match(r"[\w.]*(Violation|AssertionError)\b", said):
+            raise RuntimeError(f"{name} only crashes, which proves nothing: {said.strip()}")
         return Caught(name, what, found, WITHIN if found is None else found - first + 1, said.strip())
 
 

@@ -101,6 +101,8 @@ def test_a_disk_that_lies_about_what_it_wrote_is_noticed(tmp_path: Path, monkeyp
 def test_whoever_is_killed_with_minus_nine_loses_nothing_that_was_said(tmp_path: Path) -> None:
     counted = deaths(tmp_path / "deaths.sqlite3", DEATHS, seed=1)
     assert counted.kills == DEATHS
+    assert counted.acknowledged > 0
+    assert counted.unanswered > 0
 
 
 @pytest.mark.once

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
-from smartsub_tui.data.models import Order, Payment, Request
+from smartsub_tui.data.models import Order, Payment
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 from tests.billing.paying import check_settled, settle_all, swept
 from tests.providers.faults import Fault as LineFault
 from tests.simulation import invariants
-from tests.simulation.ground import OAK, Ground
+from tests.simulation.ground import OAK, PRICES, Ground
 from tests.simulation.invariants import Violation
 from tests.simulation.people import Person, Sweep
 from tests.simulation.scheduler import Actor, Fault
@@ -27,6 +28,7 @@ _AT: Final = {
     "DELETE": (Fault.IO_ERROR,),
     "SELECT": (Fault.IO_ERROR,),
 }
+_OFTEN: Final = {"COMMIT": 8, "CALL": 8, "ANSWER": 8, "SELECT": 0.3}
 _ENDINGS: Final = 30_000  # turns, in which all must have come to an end when nothing fails any more
 
 
@@ -37,6 +39,7 @@ class World(Ground):
         super().__init__(seed, folder)
         drawn = self.random
         self.trace: list[str] = []
+        self.struck: Counter[str] = Counter()
         self.settling = False
         self.acknowledged: dict[str, tuple[str, Callable[[], bool]]] = {}
         # A swarm: each seed has some of what can go wrong, more or less of it.
@@ -104,9 +107,28 @@ class World(Ground):
 
     def acknowledge(self, what: str, request: str, result: Any) -> None:
         """Someone was told that it is done: what the rules store with a request must be there for ever."""
-        if what in ("look", "link"):
+        if what == "look":
             return
-        self.acknowledged[request] = (what, lambda: Request.get_or_none(Request.id == request) is not None)
+        order, note = getattr(result, "order", result), getattr(result, "credit_note", None)
+        number = getattr(order, "number", None)
+        wanted: list[tuple[str, tuple[Any, ...]]] = []
+        if what == "link":  # one that was open already is no request that is carried out
+            shown = [each.link for each in order.payments if each.link]
+            wanted += [("SELECT 1 FROM payment WHERE link = ?", (link,)) for link in shown]
+        else:
+            wanted.append(("SELECT 1 FROM request WHERE id = ?", (request,)))
+        if number is not None:
+            wanted.append(("SELECT 1 FROM orders WHERE number = ?", (number,)))
+            if order.status is OrderStatus.SUCCEED:
+                wanted.append(("SELECT 1 FROM orders WHERE number = ? AND status = 'succeed'", (number,)))
+        if note is not None:
+            wanted.append(("SELECT 1 FROM invoice WHERE number = ? AND total = ?", (note.number, note.total.amount)))
+
+        def is_there() -> bool:
+            with self.aside() as connection:
+                return all(connection.execute(sql, values).fetchall() for sql, values in wanted)
+
+        self.acknowledged[request] = (what, is_there)
 
     # Turns
 
@@ -130,6 +152,7 @@ class World(Ground):
         fault = None if self.settling else self._fault(actor.point)
         if fault is not None:
             self.note(f"{actor.name} {actor.point} {fault.name}")
+            self.struck[f"{fault.name} at {actor.point}"] += 1
         commits = self.engine.commits
         actor.turn(fault)
         self.clock.advance(milliseconds=self.random.choice([0, 1, 20, 400]))
@@ -142,19 +165,21 @@ class World(Ground):
 
     def _fault(self, point: str) -> Fault | None:
         drawn = self.random.random()
-        if drawn < self._kill_rate:
-            return Fault.KILL_AFTER if point == "COMMIT" and drawn < self._kill_rate / 2 else Fault.KILL
-        if drawn > 1 - self._db_rate and point in _AT:
-            return self.random.choice(_AT[point])
-        # A commit is where most is at stake, and only one statement of many.
-        if point == "COMMIT" and drawn > 1 - 6 * self._db_rate:
+        # Commits and calls are where most is at stake, and few among many that only read.
+        often = _OFTEN.get(point, 1)
+        if drawn < often * self._kill_rate:
+            return Fault.KILL_AFTER if point == "COMMIT" and drawn < often * self._kill_rate / 2 else Fault.KILL
+        if drawn > 1 - often * self._db_rate and point in _AT:
             return self.random.choice(_AT[point])
         return None
 
     def _happen(self) -> None:
         """Something from outside: time goes by, customers pay, the provider fails otherwise."""
         what = self.random.choice(
-            [self._wait, self._wait, self._pay, self._pay, self._pay, self._clear, self._fail_on_the_line]
+            [
+                *(self._wait, self._wait, self._pay, self._pay, self._pay),
+                *(self._clear, self._fail_on_the_line, self._hold_refunds),
+            ]
         )
         what()
 
@@ -184,6 +209,14 @@ class World(Ground):
             if charge.status == "pending":
                 self.account.books.settle(charge.payment_intent, succeeded=self.random.random() < 0.6)
                 self.note("delayed money is decided")
+        for refund in list(self.account.books.refunds.values()):
+            if refund.status == "pending":
+                self.account.books.settle(refund.id, succeeded=self.random.random() < 0.7)
+                self.note("a refund that waited is decided")
+
+    def _hold_refunds(self) -> None:
+        """From now on the provider pays back at once, or takes its time."""
+        self.account.books.refunds_wait = self.random.random() < 0.5
 
     def _fail_on_the_line(self) -> None:
         rate = self.random.choice([0, self._line_rate, 1.0 if self._line_rate else 0])
@@ -212,12 +245,15 @@ class World(Ground):
             raise Violation(f"somebody never comes to an end: {still}")
         for each in self.actors:
             self.engine.leave(each)
+        self.account.books.refunds_wait = False
         invariants.check_all(self.session)
+        invariants.check_prices(PRICES)
         self._settle_around_one()
         self._clear()
         settle_all(self.session, self.clock)
         check_settled(self.session, cast(Any, self.account))
         invariants.check_all(self.session)
+        invariants.check_nothing_waits_for_a_provider()
         charges = self.account.books.paid()
         if not self._lies:
             invariants.check_amounts({each.payment_intent: (each.amount, each.currency) for each in charges})

@@ -18,6 +18,7 @@ from smartsub_tui.config import Settings
 from smartsub_tui.data.database import SqliteDatabase
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.vocabulary import ProviderName, Word
+from smartsub_tui.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -202,6 +203,10 @@ def step(database: SqliteDatabase, talk: Talk[T], answer: Answer | None) -> Call
         call = talk.send(answer)
     except StopIteration as ended:
         return Ended(ended.value)
+    except Unavailable as error:
+        if answer is None:
+            raise
+        raise error.behind_the_first() from error
     # A provider may take seconds, and its answer cannot be rolled back.
     if database.in_transaction():
         talk.close()
