@@ -133,6 +133,7 @@ def _wait_while_busy(since: float | None = None) -> Callable[[int], bool]:
 class SqliteDatabase(APSWDatabase):
     """Peewee's database over apsw, with the three repairs that money needs: errors, bindings, lost transactions."""
 
+    committed: int = 0  # transactions
     _file: object = None  # as _looks() says it; None until stay()
     _schema: int = 0
 
@@ -174,6 +175,7 @@ class SqliteDatabase(APSWDatabase):
             raise
         if not done:
             raise LostTransaction("the database rolled the transaction back; nothing of it is stored")
+        self.committed += 1
         return True
 
     @contextmanager

@@ -199,12 +199,13 @@ class Ended(Struct, Generic[T], frozen=True):
 
 def step(database: SqliteDatabase, talk: Talk[T], answer: Answer | None) -> Call | Ended[T]:
     """Go on with a talk: the call that it makes next, or its end."""
+    before = database.committed
     try:
         call = talk.send(answer)
     except StopIteration as ended:
         return Ended(ended.value)
     except Unavailable as error:
-        if answer is None:
+        if answer is None and database.committed == before:
             raise
         raise error.behind_the_first() from error
     # A provider may take seconds, and its answer cannot be rolled back.
