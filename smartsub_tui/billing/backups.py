@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, audit_chain
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.opening import open_session
@@ -80,7 +80,7 @@ def verify(path: Path) -> Backup:
     made by a newer version.
     """
     try:
-        log = path.with_name(f"{path.name}-wal")
+        log = _with(path, "-wal")
         if not path.is_file():
             raise NotFound(f"no file {shown_name(path)}: name a backup")
         if log.exists() and log.stat().st_size:
@@ -108,7 +108,7 @@ def recover(
 
     The backup is verified, and copied, before anything is touched. Raises what `verify` does; NotAllowed where `admin`
     is not one of its managers; Refused where the database is in use, or, unless it is to `go_back`, has changes that
-    the backup has not.
+    the backup has not; Unavailable where it is not the backup that stands there in the end.
     """
     found = verify(backup)
     role = role_in(backup, admin)
@@ -121,17 +121,21 @@ def recover(
         with available(f"the database {path}"):
             file.take(backup)
         _read(file.unfinished, backup, found.sha256)  # all of it, and as it was verified
-        kept = None
         if path.exists() and path.stat().st_size:
             with alone(path) as held:
                 if held and not go_back:
                     _refuse_to_lose(path, found)
-                kept = _put_aside(path, clock.now())
+        kept = _put_aside(path, clock.now())
         file.keep()
     finally:
         file.drop()
     session = open_session(url, admin, "cli", clock, settings)
     try:
+        with available():
+            if audit_chain.head() != found.head:
+                raise Unavailable(
+                    f"{shown_name(path)} is not what the backup was: end what writes to it, recover again"
+                )
         _note(session, backup, found, kept)
     finally:
         session.database.close()
@@ -160,21 +164,33 @@ def _refuse_to_lose(path: Path, backup: Backup) -> None:
         )
 
 
-def _put_aside(path: Path, now: datetime) -> str:
-    """Give the old file, and what stands beside it, another name."""
+def _put_aside(path: Path, now: datetime) -> str | None:
+    """Give the old file, and what stands beside it, another name; the first that got one.
+
+    What stands beside it goes even where the file itself is gone: SQLite would play a log that is left there into the
+    new file. The index of a log is made anew by whoever opens it.
+    """
     aside = path.with_name(f"{path.name}.{now:%Y%m%dT%H%M%S}Z.old")
+    kept = []
     try:
-        for ending in ("", "-wal", "-shm"):
-            old = path.with_name(f"{path.name}{ending}")
+        for ending in ("", "-wal", "-journal"):
+            old, new = _with(path, ending), _with(aside, ending)
             if old.exists() and old.stat().st_size:
-                os.rename(old, aside.with_name(f"{aside.name}{ending}"))
+                os.rename(old, new)
+                kept.append(str(new))
+        for ending in ("-wal", "-journal", "-shm"):  # of those with a content only the index is left
+            _with(path, ending).unlink(missing_ok=True)
     except OSError as error:
         raise Unavailable(f"{shown_name(path)} cannot be put aside: {error.strerror}") from error
-    return str(aside)
+    return kept[0] if kept else None
+
+
+def _with(path: Path, ending: str) -> Path:
+    return path.with_name(f"{path.name}{ending}")
 
 
 def _sum_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
+    return _with(path, ".sha256")
 
 
 def _read(where: Path, path: Path, expected: str | None) -> Backup:

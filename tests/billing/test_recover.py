@@ -94,6 +94,44 @@ def test_a_database_that_is_gone_is_made_again(path: Path) -> None:
     assert numbers(path) == 1
 
 
+@pytest.mark.parametrize("main", [None, b""])
+@pytest.mark.parametrize("ending", ["-wal", "-journal"])
+def test_a_log_without_its_database_is_not_played_into_the_new_one(path: Path, main: bytes | None, ending: str) -> None:
+    """What a process that was killed left, the file of which was removed or emptied."""
+    with closing(file_database(path.with_name("other.sqlite3"))) as database:
+        session = session_on(database)
+        add_prices()
+        add_people(add_office(), "u3", expires_on=date(2026, 12, 22))
+        order(session, "u3")
+        log, index = (path.with_name(f"other.sqlite3{each}").read_bytes() for each in ("-wal", "-shm"))
+    path.unlink()
+    if main is not None:
+        path.write_bytes(main)
+    path.with_name(f"{path.name}{ending}").write_bytes(log)
+    path.with_name(f"{path.name}-shm").write_bytes(index)
+    made = recover(path)
+    assert made.kept is not None
+    assert made.kept.endswith(f".old{ending}")
+    assert Path(made.kept).read_bytes() == log
+    with closing(open_database(url_of(path))) as database:
+        assert audit_chain.verify(session_on(database), made.backup.head).events == 2
+        assert database.whole_check() is None
+
+
+def test_what_is_not_the_backup_in_the_end_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = NewFile.keep
+
+    def keep_and_write(self: NewFile) -> None:
+        keep(self)
+        monkeypatch.setattr(NewFile, "keep", keep)
+        with closing(open_database(url_of(path))) as database:
+            order(session_on(database), "u2")
+
+    monkeypatch.setattr(NewFile, "keep", keep_and_write)
+    with pytest.raises(Unavailable, match="is not what the backup was: end what writes to it, recover again"):
+        recover(path, go_back=True)
+
+
 def test_a_damaged_one_is_put_aside_as_it_is(path: Path) -> None:
     damaged = b"not a database" * 1000
     path.write_bytes(damaged)
