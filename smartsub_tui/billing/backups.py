@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ from smartsub_tui.data.files import FileExists, NewFile, write_file
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
 
+_KEPT: Final = ("", "-wal", "-journal")  # what of a database is put aside
 _SUM: Final = re.compile(rb"([0-9a-f]{64}) [ *]")
 
 
@@ -170,10 +172,10 @@ def _put_aside(path: Path, now: datetime) -> str | None:
     What stands beside it goes even where the file itself is gone: SQLite would play a log that is left there into the
     new file. The index of a log is made anew by whoever opens it.
     """
-    aside = path.with_name(f"{path.name}.{now:%Y%m%dT%H%M%S}Z.old")
+    aside = _free_name(path, now)
     kept = []
     try:
-        for ending in ("", "-wal", "-journal"):
+        for ending in _KEPT:
             old, new = _with(path, ending), _with(aside, ending)
             if old.exists() and old.stat().st_size:
                 os.rename(old, new)
@@ -183,6 +185,12 @@ def _put_aside(path: Path, now: datetime) -> str | None:
     except OSError as error:
         raise Unavailable(f"{shown_name(path)} cannot be put aside: {error.strerror}") from error
     return kept[0] if kept else None
+
+
+def _free_name(path: Path, now: datetime) -> Path:
+    """A name for an old file that no other has, with any ending: what was kept before is never replaced."""
+    names = (_with(path, f".{now:%Y%m%dT%H%M%S}Z{again}.old") for again in chain([""], (f"-{n}" for n in count(2))))
+    return next(name for name in names if not any(os.path.lexists(_with(name, each)) for each in _KEPT))
 
 
 def _with(path: Path, ending: str) -> Path:

@@ -118,6 +118,18 @@ def test_a_log_without_its_database_is_not_played_into_the_new_one(path: Path, m
         assert database.whole_check() is None
 
 
+def test_what_was_kept_before_is_never_replaced(path: Path) -> None:
+    """Twice in the same second, beside a log that was kept with that name."""
+    first = recover(path, go_back=True).kept
+    assert first is not None
+    before = Path(first).read_bytes()
+    path.with_name(f"{path.name}.{CLOCK.now():%Y%m%dT%H%M%S}Z-2.old-wal").touch()
+    second = recover(path, go_back=True).kept
+    assert second == first.replace("Z.old", "Z-3.old")
+    assert Path(first).read_bytes() == before
+    assert (numbers(Path(first)), numbers(Path(second))) == (2, 1)
+
+
 def test_what_is_not_the_backup_in_the_end_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep = NewFile.keep
 
