@@ -26,7 +26,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.csv_files import shown_name
-from smartsub_tui.data.database import alone, available, look_into, role_in
+from smartsub_tui.data.database import alone, available, has_event, look_into, role_in
 from smartsub_tui.data.files import FileExists, NewFile, write_file
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
@@ -126,7 +126,7 @@ def recover(
         if path.exists() and path.stat().st_size:
             with alone(path) as held:
                 if held and not go_back:
-                    _refuse_to_lose(path, found)
+                    _refuse_to_lose(path, backup)
         kept = _put_aside(path, clock.now())
         file.keep()
     finally:
@@ -153,13 +153,13 @@ def _note(session: Session, backup: Path, found: Backup, kept: str | None) -> No
     perform(session, Permission.BACK_UP, {}, bool, work)
 
 
-def _refuse_to_lose(path: Path, backup: Backup) -> None:
-    """Raise Refused where the database has an audit event that is newer than all of the backup."""
+def _refuse_to_lose(path: Path, backup: Path) -> None:
+    """Raise Refused where the last audit event of the database is none of the backup's; no clock is asked."""
     try:
         now = look_into(path, str(path))
     except Unavailable:
         return  # damaged, which is what backups are for
-    if now.head != backup.head and now.newest is not None and (backup.newest is None or now.newest > backup.newest):
+    if now.newest is not None and not has_event(backup, now.head):
         raise Refused(
             f"the database has changes until {now.newest:%Y-%m-%d %H:%M} UTC that the backup has not:"
             " --go-back leaves them behind, in the old file"

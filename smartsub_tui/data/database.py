@@ -537,10 +537,19 @@ def alone(path: Path) -> Iterator[bool]:
 
 def role_in(path: Path, admin: str) -> str | None:
     """The role of an admin in a whole database file that nobody writes; None where it has no such admin, or no more."""
+    role = _found_in(path, "SELECT role FROM admin WHERE name = ? AND disabled_at IS NULL", admin)
+    return None if role is None else str(role)
+
+
+def has_event(path: Path, hash: str) -> bool:
+    """Whether the audit trail of a whole database file that nobody writes has an event with that hash."""
+    return _found_in(path, "SELECT 1 FROM audit_event WHERE hash = ?", hash) is not None
+
+
+def _found_in(path: Path, sql: str, value: str) -> Any:
     database = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=_ASIDE)
     try:
-        found = database.execute("SELECT role FROM admin WHERE name = ? AND disabled_at IS NULL", (admin,))
-        return next((str(role) for (role,) in found), None)
+        return next((found for (found,) in database.execute(sql, (value,))), None)
     finally:
         database.close(True)
 

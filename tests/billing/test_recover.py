@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import apsw
@@ -116,6 +116,27 @@ def test_a_log_without_its_database_is_not_played_into_the_new_one(path: Path, m
     with closing(open_database(url_of(path))) as database:
         assert audit_chain.verify(session_on(database), made.backup.head).events == 2
         assert database.whole_check() is None
+
+
+def test_a_clock_that_was_set_back_loses_nothing(path: Path) -> None:
+    """All of it is older than the backup by its instants, and not by the trail."""
+    path.unlink()
+    recover(path)
+    with closing(open_database(url_of(path))) as database:
+        CLOCK.put(NOW - timedelta(days=1))
+        order(session_on(database, clock=CLOCK), "u2")
+    refused(path, r"has changes until 2026-11-21 09:00 UTC that the backup has not: --go-back leaves them behind")
+
+
+def test_nothing_is_lost_of_what_the_backup_has_too(path: Path) -> None:
+    """Whether the old file is the older one, or nothing was ever done in it."""
+    with closing(open_database(url_of(path))) as database:
+        backups.back_up(session_on(database), path.with_name("now.sqlite3"))
+    path.write_bytes(path.with_name("kept.sqlite3").read_bytes())
+    assert recover(path, name="now.sqlite3").backup.orders == 2
+    path.unlink()
+    open_database(url_of(path), create=True).close()
+    assert recover(path, name="now.sqlite3").backup.orders == 2
 
 
 def test_what_was_kept_before_is_never_replaced(path: Path) -> None:
