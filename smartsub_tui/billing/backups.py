@@ -123,6 +123,7 @@ def recover(
         with available(f"the database {path}"):
             file.take(backup)
         _read(file.unfinished, backup, found.sha256)  # all of it, and as it was verified
+        file.ready()
         if path.exists() and path.stat().st_size:
             with alone(path) as held:
                 if held and not go_back:
@@ -169,8 +170,9 @@ def _refuse_to_lose(path: Path, backup: Path) -> None:
 def _put_aside(path: Path, now: datetime) -> str | None:
     """Give the old file, and what stands beside it, another name; the first that got one.
 
-    What stands beside it goes even where the file itself is gone: SQLite would play a log that is left there into the
-    new file. The index of a log is made anew by whoever opens it.
+    The file keeps its own name as well, until the new one is put there in one step: whoever is killed between leaves a
+    database. What stands beside it goes even where the file itself is gone: SQLite would play a log that is left there
+    into the new file. The index of a log is made anew by whoever opens it.
     """
     aside = _free_name(path, now)
     kept = []
@@ -178,18 +180,27 @@ def _put_aside(path: Path, now: datetime) -> str | None:
         for ending in _KEPT:
             old, new = _with(path, ending), _with(aside, ending)
             if old.exists() and old.stat().st_size:
-                os.rename(old, new)
+                _name_too(old, new)
                 kept.append(str(new))
-        for ending in ("-wal", "-journal", "-shm"):  # of those with a content only the index is left
+        for ending in ("-wal", "-journal", "-shm"):
             _with(path, ending).unlink(missing_ok=True)
     except OSError as error:
         raise Unavailable(f"{shown_name(path)} cannot be put aside: {error.strerror}") from error
     return kept[0] if kept else None
 
 
+def _name_too(old: Path, new: Path) -> None:
+    try:
+        os.link(old, new)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.rename(old, new)  # not every file system has links
+
+
 def _free_name(path: Path, now: datetime) -> Path:
     """A name for an old file that no other has, with any ending: what was kept before is never replaced."""
-    names = (_with(path, f".{now:%Y%m%dT%H%M%S}Z{again}.old") for again in chain([""], (f"-{n}" for n in count(2))))
+    names = (_with(path, f".{now:%Y%m%dT%H%M%S}Z{again}.old") for again in chain([""], (f"_{n}" for n in count(2))))
     return next(name for name in names if not any(os.path.lexists(_with(name, each)) for each in _KEPT))
 
 

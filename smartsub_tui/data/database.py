@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
+from glob import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -425,12 +426,18 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
         try:
             there = path.exists()
             missing = not there or path.stat().st_size == 0
+            old = max(path.parent.glob(f"{escape(path.name)}.*.old"), default=None) if missing else None
         except OSError as error:
             raise Unavailable(f"the database {path} cannot be looked for: {error.strerror}") from error
         if there and missing and not create:
             raise Unavailable(
                 f"the database {path} is empty: smartsub recover puts a backup in its place,"
                 " smartsub init makes a new one"
+            )
+        if missing and old is not None and not create:
+            raise Unavailable(
+                f"no database at {path}, but {old.name} stands beside it: smartsub recover puts that or a backup in its"
+                " place, smartsub init makes a new one"
             )
         if missing and not create:
             raise Unavailable(f"no database at {path}: smartsub init")

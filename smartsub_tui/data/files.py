@@ -63,14 +63,19 @@ class NewFile:
         """Where it stands until it is kept, for what writes a file by its name."""
         return self._temporary
 
+    def ready(self) -> None:
+        """See that all of it is on the disk and its place still to be had: `keep` has only to give it its name."""
+        with self._told():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._look()
+
     def keep(self) -> None:
         """Put the file in its place, all of it on the disk; raises FileExists where one has come there meanwhile."""
         try:
+            self.ready()
             with self._told():
-                self._file.flush()
-                os.fsync(self._file.fileno())
                 self._file.close()
-                self._look()
                 if self._replace:
                     os.replace(self._temporary, self.path)
                 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
@@ -144,9 +145,9 @@ def test_what_was_kept_before_is_never_replaced(path: Path) -> None:
     first = recover(path, go_back=True).kept
     assert first is not None
     before = Path(first).read_bytes()
-    path.with_name(f"{path.name}.{CLOCK.now():%Y%m%dT%H%M%S}Z-2.old-wal").touch()
+    path.with_name(f"{path.name}.{CLOCK.now():%Y%m%dT%H%M%S}Z_2.old-wal").touch()
     second = recover(path, go_back=True).kept
-    assert second == first.replace("Z.old", "Z-3.old")
+    assert second == first.replace("Z.old", "Z_3.old")
     assert Path(first).read_bytes() == before
     assert (numbers(Path(first)), numbers(Path(second))) == (2, 1)
 
@@ -235,9 +236,51 @@ def test_a_copy_that_is_not_what_was_verified_gets_no_name(path: Path, monkeypat
     refused(path, "has not the bytes that were written", Unavailable, go_back=True)
 
 
+@pytest.mark.parametrize("named", ["at its name", "beside it, where there are no links"])
+def test_whoever_is_killed_before_the_new_file_has_its_name_leaves_the_old(
+    path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    def without(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if named != "at its name":
+        monkeypatch.setattr(os, "link", without)
+    with monkeypatch.context() as once:
+        once.setattr(os, "replace", killed)
+        with pytest.raises(Killed):
+            recover(path, go_back=True)
+    if named != "at its name":
+        (old,) = path.parent.glob("*.old")
+        with pytest.raises(Unavailable, match=f"no database at .*, but {old.name} stands beside it"):
+            numbers(path)
+        recover(path, name=old.name)
+    assert numbers(path) == 2
+
+
+def test_a_name_that_another_takes_meanwhile_is_not_replaced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = os.link
+
+    def late(source: Path, target: Path) -> None:
+        target.write_text("theirs")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    with pytest.raises(Unavailable, match="cannot be put aside: File exists"):
+        recover(path, go_back=True)
+    assert [each.read_text() for each in path.parent.glob("*.old")] == ["theirs"]
+    assert numbers(path) == 2
+
+
 def test_a_file_that_cannot_be_put_aside_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("os.rename", fail)
+    monkeypatch.setattr(os, "link", fail)
+    monkeypatch.setattr(os, "rename", fail)
     refused(path, "cannot be put aside: Permission denied", Unavailable, go_back=True)

@@ -107,6 +107,17 @@ def test_a_missing_database_is_not_made_unless_asked_for(tmp_path: Path) -> None
     assert not path.exists()
 
 
+def test_a_missing_database_whose_old_file_stands_there_can_be_recovered(tmp_path: Path) -> None:
+    path = tmp_path / "no[n]e.sqlite3"
+    for each in ("20261122T090000Z", "20261122T090001Z", "20261122T090001Z_2"):
+        path.with_name(f"{path.name}.{each}.old").touch()
+    (tmp_path / "other.sqlite3.20261123T090000Z.old").touch()
+    assert said(open_database, url_of(path)) == (
+        f"no database at {path}, but {path.name}.20261122T090001Z_2.old stands beside it: smartsub recover puts that or"
+        " a backup in its place, smartsub init makes a new one"
+    )
+
+
 def test_a_file_of_no_length_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "empty.sqlite3"
     path.touch()

@@ -31,6 +31,20 @@ def test_it_stands_there_when_it_is_kept_and_only_its_owner_reads_it(tmp_path: P
     assert left(tmp_path) == ["a.csv"]
 
 
+def test_before_it_is_kept_it_can_be_made_ready(tmp_path: Path) -> None:
+    file = NewFile(tmp_path / "a.csv")
+    file.write(b"one")
+    file.ready()
+    assert file.unfinished.read_bytes() == b"one"
+    file.keep()
+    assert left(tmp_path) == ["a.csv"]
+    file = NewFile(tmp_path / "b.csv")
+    (tmp_path / "b.csv").touch()
+    with pytest.raises(FileExists):
+        file.ready()
+    file.drop()
+
+
 def test_nothing_is_left_of_what_was_dropped(tmp_path: Path) -> None:
     file = NewFile(tmp_path / "a.csv")
     file.write(b"x" * 100_000)
