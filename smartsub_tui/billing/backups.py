@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -124,24 +125,24 @@ def recover(
             file.take(backup)
         _read(file.unfinished, backup, found.sha256)  # all of it, and as it was verified
         file.ready()
-        if path.exists() and path.stat().st_size:
-            with alone(path) as held:
-                if held and not go_back:
-                    _refuse_to_lose(path, backup)
-        kept = _put_aside(path, clock.now())
-        file.keep()
+        # Until all is done: who opens the old file meanwhile waits, and then finds that its name has another.
+        with alone(path) if path.exists() and path.stat().st_size else nullcontext(False) as held:
+            if held and not go_back:
+                _refuse_to_lose(path, backup)
+            kept = _put_aside(path, clock.now())
+            file.keep()
+            session = open_session(url, admin, "cli", clock, settings)
+            try:
+                with available():
+                    if audit_chain.head() != found.head:
+                        raise Unavailable(
+                            f"{shown_name(path)} is not what the backup was: end what writes to it, recover again"
+                        )
+                _note(session, backup, found, kept)
+            finally:
+                session.database.close()
     finally:
         file.drop()
-    session = open_session(url, admin, "cli", clock, settings)
-    try:
-        with available():
-            if audit_chain.head() != found.head:
-                raise Unavailable(
-                    f"{shown_name(path)} is not what the backup was: end what writes to it, recover again"
-                )
-        _note(session, backup, found, kept)
-    finally:
-        session.database.close()
     return Recovered(str(path), found, kept)
 
 

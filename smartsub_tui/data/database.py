@@ -10,7 +10,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, datetime
 from glob import escape
 from itertools import islice
@@ -232,16 +232,9 @@ class SqliteDatabase(APSWDatabase):
             self._schema = schema
 
     def _looks(self) -> tuple[object, int]:
-        """Which file the name leads to (False for a database in memory, None for no file), and how often its schema
-        has changed."""
+        """Which file the name leads to, as _file_at() says it, and how often its schema has changed."""
         (schema,) = self.execute_sql("PRAGMA schema_version").fetchone()
-        if self.database == ":memory:":
-            return False, schema
-        try:
-            seen = os.stat(self.database)
-        except OSError:
-            return None, schema
-        return (seen.st_dev, seen.st_ino), schema
+        return _file_at(self.database), schema
 
     def _wait(self, connection: apsw.Connection, since: float | None = None) -> None:
         connection.set_busy_handler(_wait_while_busy(since))
@@ -423,42 +416,58 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
     """
     path = path_of(url)
     if path is not None:
+        _look_for(path, create=create)
+    with suppress(_Exchanged):
+        return _opened(path, create=create)
+    return _opened(path, create=create)
+
+
+def _look_for(path: Path, *, create: bool) -> None:
+    """See that there is a file, or make one with nothing in it."""
+    try:
+        there = path.exists()
+        if there and path.stat().st_size:
+            return
+        old = max(path.parent.glob(f"{escape(path.name)}.*.old"), default=None)
+    except OSError as error:
+        raise Unavailable(f"the database {path} cannot be looked for: {error.strerror}") from error
+    if create:
         try:
-            there = path.exists()
-            missing = not there or path.stat().st_size == 0
-            old = max(path.parent.glob(f"{escape(path.name)}.*.old"), default=None) if missing else None
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            raise Unavailable(f"the database {path} cannot be looked for: {error.strerror}") from error
-        if there and missing and not create:
-            raise Unavailable(
-                f"the database {path} is empty: smartsub recover puts a backup in its place,"
-                " smartsub init makes a new one"
-            )
-        if missing and old is not None and not create:
-            raise Unavailable(
-                f"no database at {path}, but {old.name} stands beside it: smartsub recover puts that or a backup in its"
-                " place, smartsub init makes a new one"
-            )
-        if missing and not create:
-            raise Unavailable(f"no database at {path}: smartsub init")
-        if missing:
-            try:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            except OSError as error:
-                raise Unavailable(f"cannot make the database {path}: {error.strerror}") from error
+            raise Unavailable(f"cannot make the database {path}: {error.strerror}") from error
+    elif there:
+        raise Unavailable(
+            f"the database {path} is empty: smartsub recover puts a backup in its place, smartsub init makes a new one"
+        )
+    elif old is not None:
+        raise Unavailable(
+            f"no database at {path}, but {old.name} stands beside it: smartsub recover puts that or a backup in its"
+            " place, smartsub init makes a new one"
+        )
+    else:
+        raise Unavailable(f"no database at {path}: smartsub init")
+
+
+def _opened(path: Path | None, *, create: bool) -> SqliteDatabase:
+    """Raises _Exchanged as well."""
+    name = ":memory:" if path is None else str(path)
     database = SqliteDatabase(
-        str(path) if path is not None else ":memory:",
+        name,
         # Without recursive triggers a REPLACE would remove a row of an append-only table unseen.
         pragmas={"synchronous": "full", "foreign_keys": 1, "recursive_triggers": 1, "cache_size": -_READING_KIB},
         autoconnect=False,
         lock_type="IMMEDIATE",
     )
+    what = f"the database {name}"
     try:
-        with available(f"the database {path or url}"):
+        # Behind its first read a connection to a log has a lock on its file, and from then on recover() refuses.
+        with _of_one_file(name), available(what):
             database.connect()
             _applied(database)  # before anything is written: not even the journal of someone else's database is changed
             _keep_a_log(database)
+        with available(what):
             models.proxy.initialize(database)
             migrate(database, create=create)
             database.stay()
@@ -466,6 +475,36 @@ def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
         database.close()
         raise
     return database
+
+
+class _Exchanged(Unavailable):
+    """What was opened is no longer what the name of the database leads to."""
+
+
+@contextmanager
+def _of_one_file(name: str) -> Iterator[None]:
+    """Raise _Exchanged where `name` leads to another file in the end, whatever came of it: the log beside it is that
+    one's."""
+    before, failed = _file_at(name), None
+    try:
+        yield
+    except Unavailable as error:
+        failed = error
+    if _file_at(name) != before:
+        raise _Exchanged(f"the database {name} was replaced while it was opened: try again") from failed
+    if failed is not None:
+        raise failed
+
+
+def _file_at(name: str) -> object:
+    """Which file a name leads to: False for a database in memory, None for no file."""
+    if name == ":memory:":
+        return False
+    try:
+        seen = os.stat(name)
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino
 
 
 @contextmanager
@@ -521,7 +560,9 @@ def was_interrupted(error: BaseException) -> bool:
 def alone(path: Path) -> Iterator[bool]:
     """Hold a database file so that no other process has it open; False where it is none that SQLite can hold.
 
-    All of it stands in the file itself then, and none in a log beside it. Raises Refused where another has it open.
+    All of it stands in the file itself then, and none in a log beside it. Its name may be given to another file
+    meanwhile: at the end SQLite sees that, and leaves the log of that one alone. Raises Refused where another has it
+    open.
     """
     connection = None
     try:

@@ -197,6 +197,34 @@ def test_nobody_s_database_is_taken_from_under_him(path: Path) -> None:
     assert numbers(path) == 2
 
 
+def test_who_comes_while_it_is_exchanged_waits_and_finds_the_new_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody gets the old file until the new one is in its place, whose log stays when the old one is let go."""
+    keep, seen = NewFile.keep, []
+
+    def keep_and_look(self: NewFile) -> None:
+        keep(self)
+        (old,) = path.parent.glob("*.old")
+        with closing(apsw.Connection(str(old))) as late, pytest.raises(apsw.BusyError):
+            late.execute("SELECT * FROM orders")
+        other = apsw.Connection(str(path))
+        seen.append(other)
+        assert list(other.execute("SELECT count(*) FROM orders")) == [(1,)]
+
+    monkeypatch.setattr(NewFile, "keep", keep_and_look)
+    recover(path, go_back=True)
+    monkeypatch.undo()
+    (other,) = seen
+    log = path.with_name(f"{path.name}-wal")
+    assert log.stat().st_size
+    with closing(open_database(url_of(path))) as database:
+        order(session_on(database), "u2")
+        assert list(other.execute("SELECT count(*) FROM orders")) == [(2,)]
+    other.close()
+    assert numbers(path) == 2
+
+
 def test_only_a_manager_of_the_backup_goes_back_to_it(path: Path) -> None:
     assert role_in(path.with_name("kept.sqlite3"), "operator") == "operator"
     for admin in ("operator", "nobody"):

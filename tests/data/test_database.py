@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +313,35 @@ def test_tables_that_appear_while_they_are_looked_for_are_ours(tmp_path: Path, m
 
     monkeypatch.setattr(SqliteDatabase, "get_tables", appear)
     open_database(url_of(path), create=True).close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_file_that_is_exchanged_while_it_is_opened_is_opened_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, fails: bool
+) -> None:
+    """Whether the old one can be read with the other's log beside it or not."""
+    path = tmp_path / "x.sqlite3"
+    for name in ("x", "0", "1"):
+        with closing(open_database(url_of(tmp_path / f"{name}.sqlite3"), create=True)):
+            Admin.create(name=name, role=Role.VIEWER, created_at=NOW)
+    connect, begun = SqliteDatabase._connect, iter(range(times))
+
+    def exchanged(database: SqliteDatabase) -> apsw.Connection:
+        connection = connect(database)
+        for place in islice(begun, 1):
+            os.replace(tmp_path / f"{place}.sqlite3", path)
+            if fails:
+                connection.close()
+                raise peewee.OperationalError("disk I/O error") from apsw.IOError()
+        return connection
+
+    monkeypatch.setattr(SqliteDatabase, "_connect", exchanged)
+    if times == 2:
+        assert said(open_database, url_of(path)) == f"the database {path} was replaced while it was opened: try again"
+    else:
+        with closing(open_database(url_of(path))):
+            assert [each.name for each in Admin.select()] == ["0"]
 
 
 def test_the_migrations_make_what_the_models_say() -> None:
