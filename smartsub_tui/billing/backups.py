@@ -124,6 +124,8 @@ def recover(
         with available(f"the database {path}"):
             file.take(backup)
         _read(file.unfinished, backup, found.sha256)  # all of it, and as it was verified
+        if path.exists():
+            file.resemble(path)
         file.ready()
         # Until all is done: who opens the old file meanwhile waits, and then finds that its name has another.
         with alone(path) if path.exists() and path.stat().st_size else nullcontext(False) as held:

@@ -45,6 +45,39 @@ def test_before_it_is_kept_it_can_be_made_ready(tmp_path: Path) -> None:
     file.drop()
 
 
+def test_it_can_have_mode_owner_and_group_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, asked = tmp_path / "other", []
+    other.touch()
+    other.chmod(0o640)
+    monkeypatch.setattr(os, "fchown", lambda _, *ids: asked.append(ids))
+    file = NewFile(tmp_path / "a.csv")
+    file.resemble(other)
+    file.keep()
+    assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == 0o640
+    assert asked == [(other.stat().st_uid, -1), (-1, other.stat().st_gid)]
+
+
+def test_what_was_for_a_group_is_for_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def of_another(handle: int) -> os.stat_result:
+        seen = seen_by(handle)
+        return os.stat_result((*seen[:5], seen.st_gid + 1, *seen[6:]))
+
+    seen_by = os.fstat
+    other = tmp_path / "other"
+    other.touch()
+    other.chmod(0o664)
+    file = NewFile(tmp_path / "a.csv")
+    with monkeypatch.context() as once:
+        once.setattr(os, "fchown", fail)
+        once.setattr(os, "fstat", of_another)
+        file.resemble(other)
+    file.keep()
+    assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == 0o604
+
+
 def test_nothing_is_left_of_what_was_dropped(tmp_path: Path) -> None:
     file = NewFile(tmp_path / "a.csv")
     file.write(b"x" * 100_000)
