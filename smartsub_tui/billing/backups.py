@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -28,7 +28,7 @@ from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.csv_files import shown_name
 from smartsub_tui.data.database import alone, available, has_event, look_into, role_in
-from smartsub_tui.data.files import FileExists, NewFile, write_file
+from smartsub_tui.data.files import FileExists, NewFile
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
 
@@ -52,27 +52,35 @@ class Backup(Struct, frozen=True):
 def back_up(session: Session, path: Path, told: Callable[[int, int], None] | None = None) -> Backup:
     """Copy the database into the new file `path`, of one moment, and its sum beside it; readable by its owner only.
 
-    The copy is read whole before it gets its name. `told` hears how many pages are copied, and of how many.
+    The copy is read whole before it gets its name. What backups that were killed left there a day ago is taken away.
+    `told` hears how many pages are copied, and of how many.
 
-    Raises NotAllowed; Refused where something stands there; NotFound where its folder is missing; Unavailable where the
-    disk does not take it: then nothing is left of it.
+    Raises NotAllowed; Refused where something stands there, or what is no file in the place of its sum; NotFound where
+    its folder is missing; Unavailable where the disk does not take it: then nothing is left of it.
     """
     with available():
         access.check(session.admin, Permission.BACK_UP)
-    try:
-        file = NewFile(path)
-    except FileExists as error:
-        raise Refused(f"{shown_name(path)} exists, and a backup replaces nothing: name another file") from error
-    try:
+    with ExitStack() as end:
+        try:
+            file = NewFile(path)
+            end.callback(file.drop)
+            beside = NewFile(_sum_of(path), replace=True)
+            end.callback(beside.drop)
+        except FileExists as error:
+            raise Refused(f"{shown_name(path)} exists, and a backup replaces nothing: name another file") from error
+        file.sweep()
         with available(f"the backup {shown_name(path)}"):
             session.database.copy_to(file.unfinished, told)
         made = replace(_read(file.unfinished, path, None), checked=True)
-        file.keep()
-    finally:
-        file.drop()
-    # sha256sum passes over the second line.
-    beside = f"{made.sha256}  {path.name}\n# audit head {made.head}\n"
-    write_file(_sum_of(path), beside.encode(), replace=True)
+        # sha256sum passes over the second line.
+        beside.write(f"{made.sha256}  {path.name}\n# audit head {made.head}\n".encode())
+        file.ready()
+        try:
+            beside.keep()  # first: no backup stands there without its sum
+            file.keep()
+        except BaseException:
+            _sum_of(path).unlink(missing_ok=True)
+            raise
     return made
 
 

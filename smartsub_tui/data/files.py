@@ -16,6 +16,8 @@ from smartsub_tui.data.csv_files import shown_name
 from smartsub_tui.errors import NotFound, Refused, Unavailable
 
 _LONGEST_NAME: Final = 100
+_UNFINISHED: Final = (".smartsub-", ".part")
+_LEFT_SECONDS: Final = 24 * 60 * 60
 
 
 def safe_name(text: str) -> str:
@@ -42,7 +44,7 @@ class NewFile:
         try:
             with self._told():
                 self._look()
-                handle, name = tempfile.mkstemp(prefix=".smartsub-", suffix=".part", dir=path.parent)
+                handle, name = tempfile.mkstemp(prefix=_UNFINISHED[0], suffix=_UNFINISHED[1], dir=path.parent)
         except ValueError as error:  # a NUL in the name
             raise Refused(f"{self._shown} is no name of a file: take another") from error
         self._temporary = Path(name)
@@ -103,6 +105,16 @@ class NewFile:
             self._file.close()
         with suppress(OSError):
             self._temporary.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Take away what those who were killed left unfinished beside it, and nobody has written to for a day."""
+        with suppress(OSError):
+            now = self._temporary.stat().st_mtime  # by the clock of the file system, which dated the others too
+            for each in self._temporary.parent.glob("*".join(_UNFINISHED)):
+                with suppress(OSError):
+                    seen = each.lstat()
+                    if stat.S_ISREG(seen.st_mode) and now - seen.st_mtime > _LEFT_SECONDS:
+                        each.unlink()
 
     def _put(self) -> None:
         try:

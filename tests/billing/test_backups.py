@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from smartsub_tui.billing import audit_chain, backups, orders
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
-from smartsub_tui.data.database import open_database, url_of
+from smartsub_tui.data.database import SqliteDatabase, open_database, url_of
+from smartsub_tui.data.files import NewFile
 from smartsub_tui.data.models import Order
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
@@ -120,6 +121,60 @@ def test_what_stands_there_stays(stored: Session, made: Path, tmp_path: Path) ->
     made.unlink()
     backups.back_up(stored, made)
     assert backups.verify(made).checked
+
+
+def test_where_its_sum_cannot_stand_no_backup_is_made(stored: Session, tmp_path: Path) -> None:
+    (tmp_path / "made.sqlite3.sha256").mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(Refused, match=r"made.sqlite3.sha256 is a folder"):
+        backups.back_up(stored, tmp_path / "made.sqlite3")
+    with pytest.raises(Unavailable, match="File name too long"):
+        backups.back_up(stored, tmp_path / ("x" * 250))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("ending", ["", ".sha256"])
+def test_a_backup_and_its_sum_stand_there_both_or_neither(
+    stored: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    keep = NewFile.keep
+
+    def fail(self: NewFile) -> None:
+        if self.path.name == f"made.sqlite3{ending}":
+            raise Unavailable("the disk is gone")
+        keep(self)
+
+    monkeypatch.setattr(NewFile, "keep", fail)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(Unavailable, match="the disk is gone"):
+        backups.back_up(stored, tmp_path / "made.sqlite3")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_sum_of_another_that_came_first_stays(
+    stored: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "made.sqlite3"
+    copy_to = SqliteDatabase.copy_to
+
+    def overtaken(database: SqliteDatabase, *arguments: Any) -> None:
+        monkeypatch.undo()
+        backups.back_up(stored, path)
+        orders.renew(stored, "Zoë's House", PEOPLE[1:2], Months(1))
+        copy_to(database, *arguments)
+
+    monkeypatch.setattr(SqliteDatabase, "copy_to", overtaken)
+    with pytest.raises(Refused, match="exists"):
+        backups.back_up(stored, path)
+    assert (backups.verify(path).checked, backups.verify(path).orders) == (True, 1)
+
+
+def test_what_backups_that_were_killed_left_is_swept(stored: Session, tmp_path: Path) -> None:
+    killed = tmp_path / ".smartsub-killed.part"
+    killed.touch()
+    os.utime(killed, (0, 0))
+    backups.back_up(stored, tmp_path / "made.sqlite3")
+    assert not killed.exists()
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.AUDITOR])

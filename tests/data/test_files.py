@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -197,6 +198,22 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
             NewFile(tmp_path / "a.csv")
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_what_those_who_were_killed_left_a_day_ago_is_swept(tmp_path: Path) -> None:
+    then = time.time() - 25 * 60 * 60
+    (tmp_path / ".smartsub-new.part").touch()
+    old = {".smartsub-old.part", ".smartsub-.part", "smartsub-old.part", ".smartsub-old", "old.part", ".other-old.part"}
+    for each in old:
+        (tmp_path / each).touch()
+        os.utime(tmp_path / each, (then, then))
+    (tmp_path / ".smartsub-folder.part").mkdir()
+    os.utime(tmp_path / ".smartsub-folder.part", (then, then))
+    file = NewFile(tmp_path / "a.csv")
+    file.sweep()
+    file.keep()
+    stays = {"smartsub-old.part", ".smartsub-old", "old.part", ".other-old.part", ".smartsub-folder.part"}
+    assert set(left(tmp_path)) == {"a.csv", ".smartsub-new.part", *stays}
 
 
 # A whole file at once
