@@ -33,7 +33,7 @@ from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
 
 _KEPT: Final = ("", "-wal", "-journal")  # what of a database is put aside
-_SUM: Final = re.compile(rb"([0-9a-f]{64}) [ *]")
+_SUM: Final = re.compile(rb"\\?([0-9a-f]{64}) [ *][^\n]+\n?(?:# audit head ([0-9a-f]{64})?\n)?")
 
 
 class Backup(Struct, frozen=True):
@@ -87,21 +87,32 @@ def back_up(session: Session, path: Path, told: Callable[[int, int], None] | Non
 def verify(path: Path) -> Backup:
     """Read a backup from its first to its last byte; what is in it.
 
-    Raises NotFound; Refused for a database that is in use; Unavailable where it is damaged, no database of smartsub, or
-    made by a newer version.
+    Raises NotFound; Refused for a database that is in use; Unavailable where it is damaged, not what its sum or the
+    head noted beside it says, no database of smartsub, or made by a newer version.
     """
     try:
-        log = _with(path, "-wal")
+        beside = _sum_of(path)
         if not path.is_file():
             raise NotFound(f"no file {shown_name(path)}: name a backup")
-        if log.exists() and log.stat().st_size:
-            raise Refused(f"{shown_name(path)} is a database in use, not a backup: smartsub backup FILE makes one")
-        found = _SUM.match(_sum_of(path).read_bytes()) if _sum_of(path).is_file() else None
+        for each in (_with(path, "-wal"), _with(path, "-shm")):
+            if os.path.lexists(each):  # a process that has it open may have nothing in its log
+                raise Refused(
+                    f"{shown_name(path)} is a database in use, not a backup, or was not closed, for {shown_name(each)}"
+                    " stands beside it: smartsub backup FILE makes one of it"
+                )
+        noted = beside.read_bytes() if beside.is_file() else None
     except OSError as error:
         raise Unavailable(f"{shown_name(path)} cannot be read: {error.strerror}") from error
     except ValueError as error:  # no name at all
         raise NotFound(f"{shown_name(path)} is no name of a file: name a backup") from error
-    return _read(path, path, None if found is None else found[1].decode())
+    if noted is None:
+        return _read(path, path, None)
+    if (said := _SUM.fullmatch(noted)) is None:
+        raise Unavailable(f"{shown_name(beside)} is damaged, it holds no sum as it was written: take another backup")
+    found = _read(path, path, said[1].decode())
+    if said[2] is not None and said[2].decode() != found.head:
+        raise Unavailable(f"{shown_name(path)} has not the audit head that is noted beside it: take another backup")
+    return found
 
 
 class Recovered(Struct, frozen=True):

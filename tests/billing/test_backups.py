@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -187,8 +188,35 @@ def test_only_managers_may(stored: Session, tmp_path: Path, role: Role) -> None:
 def test_without_its_sum_it_is_said_that_not_all_can_be_seen(made: Path) -> None:
     made.with_name("made.sqlite3.sha256").unlink()
     assert not backups.verify(made).checked
-    made.with_name("made.sqlite3.sha256").write_text("no sum")
-    assert not backups.verify(made).checked
+    # sha256sum itself notes no head.
+    made.with_name("made.sqlite3.sha256").write_text(f"{hashlib.sha256(made.read_bytes()).hexdigest()} *made.sqlite3\n")
+    assert backups.verify(made).checked
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (r"(?s).*", "", "made.sqlite3.sha256 is damaged, it holds no sum"),
+        (r"(?s).*", "no sum", "made.sqlite3.sha256 is damaged, it holds no sum"),
+        ("^.", "", "made.sqlite3.sha256 is damaged, it holds no sum"),
+        ("# audit head", "# audio head", "made.sqlite3.sha256 is damaged, it holds no sum"),
+        ("(?s)..$", "", "made.sqlite3.sha256 is damaged, it holds no sum"),
+        ("head .*", f"head {'0' * 64}", "made.sqlite3 has not the audit head that is noted beside it"),
+    ],
+)
+def test_a_sum_that_is_not_as_it_was_written_is_damage(made: Path, old: str, new: str, why: str) -> None:
+    beside = made.with_name("made.sqlite3.sha256")
+    beside.write_text(re.sub(old, new, beside.read_text(), count=1))
+    with pytest.raises(Unavailable, match=why):
+        backups.verify(made)
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+def test_a_database_that_someone_has_open_is_no_backup(made: Path, ending: str) -> None:
+    """Though all of it stands in its file, and nothing in the log."""
+    made.with_name(f"made.sqlite3{ending}").touch()
+    with pytest.raises(Refused, match=f"a database in use, not a backup, .* for .*made.sqlite3{ending} stands beside"):
+        backups.verify(made)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
