@@ -73,7 +73,7 @@ def back_up(session: Session, path: Path, told: Callable[[int, int], None] | Non
             session.database.copy_to(file.unfinished, told)
         made = replace(_read(file.unfinished, path, None), checked=True)
         # sha256sum passes over the second line.
-        beside.write(f"{made.sha256}  {path.name}\n# audit head {made.head}\n".encode())
+        beside.write(_sum_line(path, made.sha256) + f"# audit head {made.head}\n".encode())
         file.ready()
         try:
             beside.keep()  # first: no backup stands there without its sum
@@ -232,6 +232,13 @@ def _with(path: Path, ending: str) -> Path:
 
 def _sum_of(path: Path) -> Path:
     return _with(path, ".sha256")
+
+
+def _sum_line(path: Path, sha256: str) -> bytes:
+    """As sha256sum writes it: where something in the name has to be written in another way, a backslash says so."""
+    name = os.fsencode(path.name)
+    written = name.replace(b"\\", rb"\\").replace(b"\n", rb"\n")
+    return (b"" if written == name else b"\\") + sha256.encode() + b"  " + written + b"\n"
 
 
 def _read(where: Path, path: Path, expected: str | None) -> Backup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -209,6 +210,17 @@ def test_a_sum_that_is_not_as_it_was_written_is_damage(made: Path, old: str, new
     beside.write_text(re.sub(old, new, beside.read_text(), count=1))
     with pytest.raises(Unavailable, match=why):
         backups.verify(made)
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="there is no sha256sum")
+@pytest.mark.parametrize("name", [b"made now *", b"a\nb", b"a\\b", rb"a\nb", b"Zo\xc3\xab", b"Zo\xeb"])
+def test_whatever_its_name_its_sum_is_as_sha256sum_writes_it(stored: Session, tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    backups.back_up(stored, path)
+    assert backups.verify(path).checked
+    written = subprocess.run(["sha256sum", name], cwd=tmp_path, capture_output=True, check=True).stdout
+    assert path.with_name(f"{path.name}.sha256").read_bytes().startswith(written)
+    subprocess.run(["sha256sum", "--status", "-c", name + b".sha256"], cwd=tmp_path, check=True)
 
 
 @pytest.mark.parametrize("ending", ["-wal", "-shm"])
