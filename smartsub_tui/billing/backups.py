@@ -147,8 +147,8 @@ def recover(
             file.resemble(path)
         file.ready()
         # Until all is done: who opens the old file meanwhile waits, and then finds that its name has another.
-        with alone(path) if path.exists() and path.stat().st_size else nullcontext(False) as held:
-            if held and not go_back:
+        with alone(path) if path.exists() and path.stat().st_size else nullcontext():
+            if not go_back:
                 _refuse_to_lose(path, backup)
             kept = _put_aside(path, clock.now())
             file.keep()
@@ -181,7 +181,7 @@ def _refuse_to_lose(path: Path, backup: Path) -> None:
     try:
         now = look_into(path, str(path))
     except Unavailable:
-        return  # damaged, which is what backups are for
+        return  # damaged or gone, which is what backups are for
     if now.newest is not None and not has_event(backup, now.head):
         raise Refused(
             f"the database has changes until {now.newest:%Y-%m-%d %H:%M} UTC that the backup has not:"

@@ -557,8 +557,8 @@ def was_interrupted(error: BaseException) -> bool:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[bool]:
-    """Hold a database file so that no other process has it open; False where it is none that SQLite can hold.
+def alone(path: Path) -> Iterator[None]:
+    """Hold a database file, where it is one that SQLite can hold, so that no other process has it open.
 
     All of it stands in the file itself then, and none in a log beside it. Its name may be given to another file
     meanwhile: at the end SQLite sees that, and leaves the log of that one alone. Raises Refused where another has it
@@ -572,12 +572,11 @@ def alone(path: Path) -> Iterator[bool]:
             connection.pragma("locking_mode", "exclusive")
             connection.execute("BEGIN EXCLUSIVE; COMMIT")
             connection.pragma("wal_checkpoint", "truncate")
-            held = True
         except apsw.BusyError as error:
             raise Refused(f"the database {path} is in use: end every smartsub on it first") from error
         except apsw.Error:
-            held = False
-        yield held
+            pass  # damaged, or none at all
+        yield
     finally:
         if connection is not None:
             connection.close(True)

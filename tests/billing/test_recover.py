@@ -129,6 +129,14 @@ def test_a_clock_that_was_set_back_loses_nothing(path: Path) -> None:
     refused(path, r"has changes until 2026-11-21 09:00 UTC that the backup has not: --go-back leaves them behind")
 
 
+def test_what_cannot_be_opened_is_not_damaged_for_that(path: Path) -> None:
+    """A folder in the place of the log keeps SQLite from the file, and not us from what is in it."""
+    path.with_name(f"{path.name}-wal").mkdir()
+    refused(path, "--go-back leaves them behind")
+    assert recover(path, go_back=True).kept is not None
+    assert numbers(path) == 1
+
+
 def test_nothing_is_lost_of_what_the_backup_has_too(path: Path) -> None:
     """Whether the old file is the older one, or nothing was ever done in it."""
     with closing(open_database(url_of(path))) as database:
