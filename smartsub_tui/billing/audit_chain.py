@@ -19,8 +19,8 @@ from msgspec import Struct
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.database import available, rows
-from smartsub_tui.data.fields import to_microseconds
+from smartsub_tui.data.database import available
+from smartsub_tui.data.fields import from_microseconds
 from smartsub_tui.data.models import AuditEvent
 from smartsub_tui.errors import Refused, WrongUsage
 
@@ -59,25 +59,30 @@ def verify(session: Session, known: str | None = None) -> Chain:
     """
     if known is not None and not _HEAD.fullmatch(known):
         raise WrongUsage(f"{known!r} is no head: it has 64 characters, 0 to 9 and a to f")
-    event = AuditEvent
+    event, before, count, newest, seen = AuditEvent, NOTHING, 0, None, known is None
     with available(), session.database.reading():
         access.check(session.admin, Permission.READ)
-        # The row id of the order as it is stored, which is what the hash is over.
-        stored = rows(
+        # As it is stored, which is what the hash is over: an edit may leave an instant that is none, and broken text.
+        stored = session.database.execute(
             event.select(
                 *(event.id, event.hash, event.at, event.admin, event.source, event.action, event.order),
                 *(event.subject, event.before, event.after, event.reason, event.request_id),
             ).order_by(event.id)
         )
-        before, count, newest, seen = NOTHING, 0, None, known is None
-        for id, hash, at, *rest in stored:
-            before = linked(before, (to_microseconds(at), *rest))
-            if hash != before:
-                raise Refused(
-                    f"the audit trail was changed: event {id}, or one before it, is not as it was written, by {rest[0]}"
-                    f" at {at:%Y-%m-%d %H:%M:%S} UTC"
-                )
-            count, newest, seen = count + 1, at, seen or hash == known
+        try:
+            for id, hash, at, *rest in stored:
+                before = linked(before, (at, *rest))
+                # Ids have no gaps: none is ever removed, and one that was rolled back is given again.
+                if (id, hash) != (count + 1, before):
+                    raise Refused(f"{_changed(id)}, by {rest[0]} at {from_microseconds(at):%Y-%m-%d %H:%M:%S} UTC")
+                count, newest, seen = id, at, seen or hash == known
+            found = Chain(count, before, None if newest is None else from_microseconds(newest))
+        except (UnicodeDecodeError, TypeError, OverflowError) as error:  # no text, bytes, no instant
+            raise Refused(_changed(count + 1)) from error
     if not seen:
         raise Refused(f"the audit trail was changed: none of its {count:,} events has the head that was noted")
-    return Chain(count, before, newest)
+    return found
+
+
+def _changed(id: int) -> str:
+    return f"the audit trail was changed: event {id}, or one before it, is not as it was written"

@@ -50,6 +50,10 @@ def _looked(name: str, look: Callable[[], str]) -> Check:
             return Check(name, True, look())
     except SmartsubError as error:
         return Check(name, False, error.message)
+    except Exception as error:  # whatever somebody has made of the file: the other checks may tell
+        return Check(
+            name, False, f"it could not be looked at ({type(error).__name__}): go by what the other checks say"
+        )
 
 
 def _engine() -> str:

@@ -148,6 +148,60 @@ def test_what_is_found_is_named(path: Path) -> None:
         verified(path)
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "at = 9000000000000000000",
+        "at = -9000000000000000000",
+        "at = 'yesterday'",
+        "admin = CAST(x'ff41' AS TEXT)",
+        "reason = CAST(x'ff41' AS TEXT)",
+        "reason = x'41'",
+        "hash = CAST(x'ff41' AS TEXT)",
+    ],
+)
+@pytest.mark.parametrize("id", [1, 5, 14])
+def test_what_cannot_even_be_read_is_named(path: Path, edit: str, id: int) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute(f"UPDATE audit_event SET {edit} WHERE id = {id}")
+    with pytest.raises(Refused, match=rf"changed: event {id}, or one before it, is not as it was written$"):
+        verified(path)
+
+
+def test_a_last_instant_that_is_none_is_found_though_its_hash_fits(path: Path) -> None:
+    *_, last = trail(path)
+    at = 9_000_000_000_000_000_000
+    with closing(apsw.Connection(str(path))) as connection:
+        made_anew = audit_chain.linked(trail(path)[-2][-1], (at, *last[2:-1]))
+        connection.execute("UPDATE audit_event SET at = ?, hash = ? WHERE id = 14", (at, made_anew))
+    with pytest.raises(Refused, match=r"is not as it was written$"):
+        verified(path)
+
+
+@pytest.mark.parametrize(("edit", "id"), [("id = id + 1000 WHERE id >= 3", 1003), ("id = id - 1", 0)])
+def test_ids_that_were_moved_are_found(path: Path, edit: str, id: int) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("CREATE TEMP TABLE moved AS SELECT * FROM audit_event")
+        connection.execute(f"UPDATE moved SET {edit}")
+        connection.execute("DELETE FROM audit_event; INSERT INTO audit_event SELECT * FROM moved")
+    with pytest.raises(Refused, match=f"event {id}, or one before it, is not as it was written"):
+        verified(path)
+
+
+def test_an_id_that_was_rolled_back_is_given_again(session: Session) -> None:
+    """So that ids have no gaps, and one is a removal."""
+    add_prices()
+    add_people(add_office(), "u1", expires_on=date(2026, 12, 22))
+    for dry_run in (True, False):
+        orders.renew(session, "Oak House", ["u1"], Months(1), dry_run=dry_run)
+    with suppress(_Undo), session.database.writing():
+        AuditEvent.insert(at=NOW, admin="x", source="cli", action="x", hash="x").execute()
+        raise _Undo
+    payments.pay(session, Order.get().number, Manual("R"))
+    assert [each.id for each in AuditEvent.select().order_by(AuditEvent.id)] == [1, 2]
+    assert audit_chain.verify(session).events == 2
+
+
 def test_a_head_has_sixty_four_characters(session: Session) -> None:
     for known in ("", "abc", "G" * 64):
         with pytest.raises(WrongUsage, match="it has 64 characters"):

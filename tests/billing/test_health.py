@@ -134,6 +134,26 @@ def test_a_trail_that_was_changed(session: Session, path: Path) -> None:
     assert "the audit trail was changed" in wrong(session, path)["audit trail"]
 
 
+@pytest.mark.parametrize("edit", ["at = 9000000000000000000", "admin = CAST(x'ff41' AS TEXT)"])
+def test_a_trail_that_cannot_even_be_read(session: Session, path: Path, edit: str) -> None:
+    session.database.execute_sql("DROP TRIGGER audit_event_no_update")
+    session.database.execute_sql(f"UPDATE audit_event SET {edit}")
+    assert "event 1, or one before it, is not as it was written" in wrong(session, path)["audit trail"]
+
+
+def test_whatever_a_check_raises_the_others_go_on(
+    session: Session, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(_: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(health, "_integrity", defect)
+    assert [each.name for each in health.examine(session, url_of(path))] == NAMES
+    assert wrong(session, path) == {
+        "integrity": "it could not be looked at (ZeroDivisionError): go by what the other checks say"
+    }
+
+
 def test_a_clock_that_is_behind(session: Session, path: Path, clock: FixedClock) -> None:
     clock.advance(hours=-2)
     assert wrong(session, path) == {
