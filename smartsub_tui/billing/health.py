@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from smartsub_tui.errors import Refused, SmartsubError
 _OLDEST_ENGINE: Final = (3, 51, 3)
 # Over a network locks and shared memory do not hold what SQLite needs of them (sqlite.org/wal.html).
 _FAR: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "fuse.glusterfs", "ceph", "afs"})
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 _LEAST_FREE: Final = 100 * 1024 * 1024  # bytes
 
 
@@ -34,8 +36,8 @@ def examine(session: Session, url: str) -> tuple[Check, ...]:
     """All checks, in the order of how much hangs on them; none of them changes anything. Raises nothing of its own."""
     looks: tuple[tuple[str, Callable[[], str]], ...] = (
         ("engine", _engine),
-        ("file system", lambda: _file_system(path_of(url))),
-        ("free space", lambda: _free_space(path_of(url))),
+        ("file system", lambda: _file_system(_place(url))),
+        ("free space", lambda: _free_space(_place(url))),
         ("integrity", lambda: _integrity(session)),
         ("schema", lambda: _schema(session)),
         ("audit trail", lambda: _audit_trail(session)),
@@ -63,10 +65,16 @@ def _engine() -> str:
     return f"SQLite {version}"
 
 
+def _place(url: str) -> Path | None:
+    """Where the file itself lies, with its log and its locks, and no link to it; None in memory."""
+    path = path_of(url)
+    return None if path is None else path.resolve()
+
+
 def _file_system(path: Path | None) -> str:
     if path is None:
         return "in memory"
-    kind = file_system_of(path.absolute(), _mounts())
+    kind = file_system_of(path, _mounts())
     if kind in _FAR:
         raise Refused(f"{path.parent} is on {kind}, whose locks cannot be relied on: move the database to a local disk")
     return kind or "unknown"
@@ -74,7 +82,7 @@ def _file_system(path: Path | None) -> str:
 
 def _mounts() -> str:
     try:
-        return Path("/proc/mounts").read_text("utf-8", "replace")
+        return Path("/proc/mounts").read_text("utf-8", "surrogateescape")  # as a Path has its name
     except OSError:
         return ""  # another system
 
@@ -82,10 +90,10 @@ def _mounts() -> str:
 def file_system_of(path: Path, mounts: str) -> str:
     """The kind of file system that holds `path`, by a table of mounts as /proc/mounts has it; "" where none does."""
     found: tuple[int, str] = (0, "")
-    for line in mounts.splitlines():
-        _, where, kind, *_ = [*line.split(), "", "", ""]
-        # A blank in a name is written in octal.
-        point = Path(where.encode().decode("unicode_escape")) if where else None
+    for line in mounts.split("\n"):
+        _, where, kind, *_ = [*line.split(" "), "", "", ""]
+        # Of a name only what parts the table (blank, tab, new line, backslash) is written in octal.
+        point = Path(_OCTAL.sub(lambda octal: chr(int(octal[1], 8)), where)) if where else None
         if point is not None and (point == path or point in path.parents) and len(point.parts) >= found[0]:
             found = (len(point.parts), kind)
     return found[1]

@@ -21,6 +21,8 @@ MOUNTS = """\
 /dev/sda1 / ext4 rw 0 0
 server:/export /srv/all\\040data nfs4 rw 0 0
 tmpfs /srv/all\\040data/fast tmpfs rw 0 0
+srv:/b /mnt/bücher\\134alt nfs4 rw 0 0
+srv:/c /mnt/no\u00a0break cifs rw 0 0
 broken
 """
 NAMES = ["engine", "file system", "free space", "integrity", "schema", "audit trail", "clock"]
@@ -83,6 +85,26 @@ def test_a_file_system_over_a_network(session: Session, path: Path, monkeypatch:
     assert not wrong(session, path)
 
 
+def test_a_link_is_followed_to_where_the_file_lies(
+    session: Session, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "elsewhere" / "link.sqlite3"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    monkeypatch.setattr(
+        health, "_mounts", lambda: f"a / nfs4 rw 0 0\nb {path.parent} ext4 rw 0 0\nc {link.parent} nfs4"
+    )
+    asked: list[Path] = []
+
+    def free(place: Path) -> Used:
+        asked.append(place)
+        return Used(10**9, 0, 10**9)
+
+    monkeypatch.setattr(shutil, "disk_usage", free)
+    assert not wrong(session, link)
+    assert asked == [path.parent]
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
@@ -90,6 +112,8 @@ def test_a_file_system_over_a_network(session: Session, path: Path, monkeypatch:
         ("/srv/all data/x.sqlite3", "nfs4"),
         ("/srv/all data/fast/x.sqlite3", "tmpfs"),
         ("/srv/all data faster/x.sqlite3", "ext4"),
+        ("/mnt/bücher\\alt/x.sqlite3", "nfs4"),
+        ("/mnt/no\u00a0break/x.sqlite3", "cifs"),
     ],
 )
 def test_the_nearest_mount_counts(path: str, kind: str) -> None:
