@@ -1,4 +1,4 @@
-"""The line of those who write: in the order of arrival, left by whoever ends, and not stood in for ever."""
+"""The line of those who write: in the order of arrival, left by whoever ends, and never what keeps anyone out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import apsw
@@ -16,9 +16,11 @@ import pytest
 
 from smartsub_tui.data import database as engine
 from smartsub_tui.data.database import available
+from smartsub_tui.data.models import Admin
 from smartsub_tui.data.turns import turn
+from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import Unavailable
-from tests.support import file_database
+from tests.support import NOW, file_database
 
 LOCKS = Path("/proc/locks")
 HOLD = """
@@ -66,6 +68,17 @@ def until(looked: Callable[[], object], wanted: object) -> None:
     raise AssertionError(f"within a minute it did not come to {wanted}")
 
 
+def standing() -> list[threading.Thread]:
+    """The threads of this process that stand in a line, also those for which nobody waits any more."""
+    return [each for each in threading.enumerate() if each.name == "turn"]
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_left_standing() -> Iterator[None]:
+    yield
+    until(standing, [])
+
+
 @pytest.mark.skipif(not LOCKS.exists(), reason="the system does not say who waits for a lock")
 def test_the_turn_comes_in_the_order_of_arrival(log: Path) -> None:
     came: list[int] = []
@@ -92,6 +105,7 @@ def test_who_is_killed_leaves_the_line(log: Path) -> None:
         with turn(str(log), 0.01) as reached:
             assert not reached
         holder.send_signal(signal.SIGKILL)
+        until(standing, [])
         with turn(str(log), 60) as reached:
             assert reached
 
@@ -101,9 +115,35 @@ def test_who_gave_up_is_not_in_the_way_of_others(log: Path) -> None:
         for _ in range(3):
             with turn(str(log), 0.01) as reached:
                 assert not reached
-    with turn(str(log), 60) as reached:
+            assert len(standing()) == 1  # whoever finds one there leaves no second one
+    until(standing, [])
+    with turn(str(log), 0.01) as reached:
         assert reached
-    until(lambda: [each for each in threading.enumerate() if each.name == "turn"], [])
+
+
+def test_once_the_line_moves_it_is_stood_in_again(log: Path) -> None:
+    with turn(str(log), 1), turn(str(log), 0.01) as reached:
+        assert not reached
+    until(standing, [])
+    go_on, came = threading.Semaphore(0), list[int]()
+    with turn(str(log), 1):
+        behind = stand(log, 1, came, go_on)
+        until(lambda: len(standing()), 1)
+    go_on.release()
+    behind.join()
+    assert came == [1]
+
+
+def test_a_turn_that_comes_late_is_kept_for_who_goes_on_without_it(log: Path) -> None:
+    with ExitStack() as first:
+        first.enter_context(turn(str(log), 1))
+        with turn(str(log), 0.01) as reached:
+            assert not reached
+            first.close()
+            until(standing, [])
+            with turn(str(log), 0.01) as other:
+                assert not other
+    until(standing, [])
     with turn(str(log), 0.01) as reached:
         assert reached
 
@@ -131,18 +171,41 @@ def test_who_has_waited_in_line_has_less_time_left_at_its_head() -> None:
     assert not engine._wait_while_busy(now - engine.BUSY_SECONDS)(0)
 
 
-def test_whose_turn_does_not_come_is_told_that_the_database_is_busy(
+def test_who_is_stopped_at_the_head_of_the_line_keeps_nobody_from_a_free_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
+    path = tmp_path / "shared.sqlite3"
+    with (
+        closing(file_database(path)) as database,
+        subprocess.Popen(
+            [sys.executable, "-c", HOLD, f"{path}-wal"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as holder,
+    ):
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        holder.send_signal(signal.SIGSTOP)
+        try:
+            for name in ("ann", "bob"):
+                with available(), database.writing():
+                    Admin.create(name=name, role=Role.VIEWER, created_at=NOW)
+        finally:
+            holder.kill()
+        assert [each.name for each in Admin.select()] == ["ann", "bob"]
+
+
+def test_beside_another_who_writes_one_is_told_that_the_database_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "shared.sqlite3"
     monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
     tried: list[str] = []
     with closing(file_database(path)) as database, closing(apsw.Connection(str(path))) as other:
+        other.execute("BEGIN IMMEDIATE")
         with turn(f"{path}-wal", 1), pytest.raises(Unavailable, match="busy"), available(), database.writing():
             tried.append("written out of turn")
-        other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="busy"), available(), database.writing():
-            tried.append("written beside another")
+            tried.append("written in turn")
         other.execute("ROLLBACK")
         with database.writing():
             tried.append("written")
