@@ -242,10 +242,12 @@ class SqliteDatabase(APSWDatabase):
     @contextmanager
     def _holding_the_lock(self) -> Iterator[None]:
         self._keep_pages(_WRITING_KIB)
-        with self.atomic("IMMEDIATE"):
-            self._look_again()
-            yield
-        self._keep_pages(_READING_KIB)
+        try:
+            with self.atomic("IMMEDIATE"):
+                self._look_again()
+                yield
+        finally:
+            self._keep_pages(_READING_KIB)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -255,7 +257,9 @@ class SqliteDatabase(APSWDatabase):
 
     def _keep_pages(self, kib: int) -> None:
         if not self.in_transaction():
-            self.execute_sql(f"PRAGMA cache_size = -{kib}")
+            # Speed alone: an error of the database is told by the write, and where it has been told, it is not hidden.
+            with suppress(peewee.PeeweeException):
+                self.execute_sql(f"PRAGMA cache_size = -{kib}")
 
     def insert_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
         """Insert many rows of one table: values in the order of `fields`, converted as the fields do."""

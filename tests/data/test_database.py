@@ -1276,5 +1276,22 @@ class TestPages:
                     pass
                 assert kept() == -8000
             assert kept() == -500
+            with pytest.raises(ZeroDivisionError), database.writing():
+                raise ZeroDivisionError
+            assert kept() == -500
         finally:
             database.close()
+
+    def test_what_ended_the_write_is_told_where_the_pages_cannot_be_put_back(
+        self, database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = database.execute_sql
+
+        def failing(sql: str, *rest: Any) -> Any:
+            if sql == "PRAGMA cache_size = -500":
+                raise peewee.OperationalError("disk I/O error")
+            return run(sql, *rest)
+
+        monkeypatch.setattr(database, "execute_sql", failing)
+        with pytest.raises(ZeroDivisionError), database.writing():
+            raise ZeroDivisionError
