@@ -138,6 +138,7 @@ class SqliteDatabase(APSWDatabase):
     """Peewee's database over apsw, with the three repairs that money needs: errors, bindings, lost transactions."""
 
     committed: int = 0  # transactions
+    _path: str = ":memory:"  # where it lies, wherever the process goes; from stay() on
     _file: object = None  # as _looks() says it; None until stay()
     _schema: int = 0
 
@@ -215,6 +216,8 @@ class SqliteDatabase(APSWDatabase):
 
     def stay(self) -> None:
         """From now on nothing is written once another file lies where this one lay, or a newer version changed it."""
+        if self.database != ":memory:":
+            self._path = os.path.abspath(self.database)
         self._file, self._schema = self._looks()
 
     def _look_again(self) -> None:
@@ -234,7 +237,7 @@ class SqliteDatabase(APSWDatabase):
     def _looks(self) -> tuple[object, int]:
         """Which file the name leads to, as _file_at() says it, and how often its schema has changed."""
         (schema,) = self.execute_sql("PRAGMA schema_version").fetchone()
-        return _file_at(self.database), schema
+        return _file_at(self._path), schema
 
     def _wait(self, connection: apsw.Connection, since: float | None = None) -> None:
         connection.set_busy_handler(_wait_while_busy(since))

@@ -1027,6 +1027,18 @@ def test_a_file_that_was_moved_while_it_was_open_is_not_written(tmp_path: Path, 
             assert names() == ["ann", "bob"]
 
 
+def test_a_process_may_go_elsewhere_while_a_file_of_a_relative_name_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    with closing(open_database("sqlite:///live.sqlite3", create=True)) as database:
+        monkeypatch.chdir("elsewhere")
+        with available(), database.writing():
+            add("ann")
+        assert names() == ["ann"]
+
+
 def test_what_a_newer_version_changed_meanwhile_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "live.sqlite3"
     with closing(file_database(path)) as database, closing(apsw.Connection(str(path))) as newer:
