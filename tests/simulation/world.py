@@ -194,9 +194,15 @@ class World(Ground):
     def _pay(self) -> None:
         """Whoever was ever shown a link pays by it."""
         with self.aside() as connection:
-            shown = [link for (link,) in connection.execute("SELECT link FROM payment WHERE link <> '' ORDER BY id")]
+            links = list(connection.execute("SELECT link, state FROM payment WHERE link <> '' ORDER BY id"))
+        shown = [link for link, _ in links]
         if shown:
             link = shown[-1] if self.random.random() < 0.7 else self.random.choice(shown)
+            # What is over here and can still be paid there is rare, and is what late money comes from.
+            payable = {each.link for each in self.account.books.sessions.values() if each.status == "open"}
+            over = [link for link, state in links if link in payable and not PaymentState(state).is_live]
+            if over and self.random.random() < 0.5:
+                link = self.random.choice(over)
             card = self.random.choice(["ok", "ok", "declined", "delayed"])
             wrong = [LineFault.WRONG_AMOUNT, LineFault.WRONG_CURRENCY, LineFault.RESET_AFTER]
             fault = self.random.choice(wrong) if self.random.random() < 0.15 else None
