@@ -390,6 +390,7 @@ def test_what_is_proposed_says_where_later_orders_stand_on_it(session: Session) 
     number = orders.activate(session, "Oak House", ["Sales"], paying=Manual("R")).order.number
     orders.renew(session, "Oak House", ["a1"], Months(1), paying=Manual("R"))
     proposal = credits.propose(session, number)
+    assert [each.dates.name for each in proposal.lines] == ["Name of a1", "Name of a2"]
     assert [(each.dates.before, each.dates.after, each.objection) for each in proposal.lines] == [
         (LATER, None, "was activated by it, and later orders stand on that"),
         (SOON, None, ""),

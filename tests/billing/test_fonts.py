@@ -165,7 +165,7 @@ def test_a_place_that_is_missing_is_told() -> None:
             "王",
             r"no font has 王 \(U\+738B CJK\): install fonts-noto-cjk, or name a font that has it in \[invoice\] fonts$",
         ),
-        ("한글", "U\\+AE00 HANGUL.*U\\+D55C HANGUL.*install fonts-noto-cjk"),
+        ("한글", r"no font has 글 \(U\+AE00 HANGUL\), 한 \(U\+D55C HANGUL\): install fonts-noto-cjk"),
         ("यश", "U\\+092F DEVANAGARI.*install fonts-noto-core"),
         ("王य", "install fonts-noto-cjk and fonts-noto-core, or"),
         ("🌴", "install fonts-symbola"),

@@ -468,7 +468,9 @@ def test_an_open_order_takes_its_people_and_can_be_paid(filled: Session) -> None
         (f"Name of {key}", LineAction.MONTH, 2801, 190_000, None) for key in ("U1", "U2", "M1")
     ]
     event = one(AuditEvent.select().where(AuditEvent.order == made))
-    assert (event.action, event.admin, json.loads(event.after)["lines"]) == ("import", "manager", 3)
+    after = json.loads(event.after)
+    assert (event.action, event.admin, after["lines"]) == ("import", "manager", 3)
+    assert after["total"] == {"amount": 10000, "currency": "EUR"}
 
 
 def test_system_processing_takes_its_people_too(filled: Session) -> None:
@@ -597,6 +599,7 @@ def test_an_order_that_is_here_with_other_contents_is_refused(
     (problem,) = refused(filled, [row | {column: value}])
     assert (problem.line, problem.column) == (2, column)
     assert "'A' is here already" in problem.reason
+    assert "is None" not in problem.reason
 
 
 def test_what_is_empty_here_is_said_to_be(filled: Session) -> None:

@@ -93,6 +93,7 @@ def ended(session: Session, trigger: Trigger, number: str, act: Any, **options: 
 
 def test_a_link_is_opened_paid_and_heard_of(paying: Session, number: str, server: StripeServer) -> None:
     order = opened(paying, number)
+    assert links.items_of(Order.get())[0].name == "app, renewal by the month, 1 month"
     assert (order.status, states(order)) == (PROCESSING, [PaymentState.SENT])
     (payment,) = order.payments
     assert payment.provider is ProviderName.STRIPE
@@ -193,6 +194,30 @@ def test_a_failed_order_is_paid_by_a_new_link(paying: Session, number: str, serv
     swept_later(paying, 1)
     assert now_is(paying, number).status is SUCCEED
     check_settled(paying, server)
+
+
+def test_a_declined_payment_frees_the_people_of_its_own_order_alone(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    other = orders.renew(paying, "Oak House", ["u2"], Months(1)).order.number
+    pay(link_of(opened(paying, number)), card="delayed")
+    server.books.settle(server.books.charges[next(iter(server.books.charges))].payment_intent, succeeded=False)
+    held(paying, links.ask_order(paying, number))
+    assert (now_is(paying, number).status, claimed(number), claimed(other)) == (FAILED, [], ["u2"])
+
+
+def test_the_timeline_names_the_provider_its_state_and_why(paying: Session, number: str, server: StripeServer) -> None:
+    pay(link_of(opened(paying, number)), card="delayed")
+    order = held(paying, links.ask_order(paying, number))
+    begun, _, under_way = order.events[1:]
+    assert begun.after == {"provider": "stripe", "amount": {"amount": 595, "currency": "EUR"}}
+    assert under_way.after == {"status": "system_processing", "provider": "stripe", "payment": "pending"}
+    other = orders.renew(paying, "Oak House", ["u2"], Months(1)).order.number
+    server.key = "another"
+    with contextlib.suppress(Refused, Unavailable):
+        opened(paying, other)
+    refused = now_is(paying, other).events[-1]
+    assert (refused.action, str(refused.reason)[:23]) == ("not_taken", "Stripe refuses the key:")
 
 
 def swept_later(session: Session, minutes: float) -> None:

@@ -85,7 +85,9 @@ def test_what_was_done_since_is_not_lost_unasked(path: Path) -> None:
     with closing(open_database(url_of(path))) as database:
         event = AuditEvent.select().order_by(AuditEvent.id.desc()).get()
         assert (event.action, event.admin, event.subject) == ("recover", "manager", str(path.with_name("kept.sqlite3")))
-        assert json.loads(event.after or "")["kept"] == made.kept
+        after = json.loads(event.after or "")
+        assert (event.source, after["kept"], after["newest"]) == ("cli", made.kept, "2026-11-22T09:00:00Z")
+        assert made.database == str(path)
         assert audit_chain.verify(session_on(database), made.backup.head).events == 2
 
 

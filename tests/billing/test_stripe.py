@@ -36,7 +36,7 @@ from smartsub_tui.billing.providers import (
     step,
 )
 from smartsub_tui.billing.providers.manual import ByHand
-from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe, from_stripe, read_key, to_stripe
+from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe, _failure, from_stripe, read_key, to_stripe
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.sweep import sweep
 from smartsub_tui.billing.terms import Months, Until
@@ -195,7 +195,9 @@ def test_what_is_no_key_is_refused_without_being_told(tmp_path: Path) -> None:
         read_key(replace(SET_UP, stripe_key_file=str(tmp_path / "nothing")), {})
     with pytest.raises(WrongUsage, match="no file of this user"):
         read_key(replace(SET_UP, stripe_key_file="/dev/null"), {})
-    with pytest.raises(WrongUsage, match="return_url"):
+    with pytest.raises(
+        WrongUsage, match=r"^Stripe is not set up: set \[payments\] return_url, where the browser goes after a payment$"
+    ):
         read_key(PaymentSettings(), {KEY_VARIABLE: KEY})
     with pytest.raises(WrongUsage, match="not set up"):
         read_key(SET_UP, {})
@@ -248,6 +250,26 @@ def test_what_failed_on_the_way_is_unknown(server: StripeServer, stripe: Stripe,
     assert isinstance(stripe.refund(back("pi_1", reference="re_1")), Unknown)
 
 
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (Fault.RATE_LIMITED, "Stripe is asked too often"),
+        (Fault.ERROR_BEFORE, "Stripe has a fault (HTTP 500)"),
+        (Fault.RESET_BEFORE, "Stripe cannot be reached"),
+    ],
+)
+def test_why_it_is_unknown_is_said(server: StripeServer, stripe: Stripe, fault: Fault, why: str) -> None:
+    server.faults.always(fault)
+    assert stripe.create(checkout()) == Unknown(why)
+
+
+def test_a_refusal_without_a_code_is_said_as_one() -> None:
+    for code in (None, "", "Not A Code"):
+        refusal = Exception()
+        refusal.http_status, refusal.code = 400, code  # type: ignore[attr-defined] # as the library's exceptions
+        assert _failure(refusal) == No("Stripe refuses the request (no code)")
+
+
 def test_with_a_wrong_key_looking_tells_nothing(server: StripeServer, stripe: Stripe) -> None:
     server.key = "another"
     assert isinstance(stripe.create(checkout()), No)
@@ -271,6 +293,14 @@ def test_an_end_that_did_not_come_is_unknown(server: StripeServer, stripe: Strip
     assert stripe.expire(checkout(), link.reference) == Unknown("Stripe did not end the link")
 
 
+def test_the_library_writes_no_file_of_its_own(stripe: Stripe) -> None:
+    import stripe as library
+
+    library.enable_telemetry = True
+    opened(stripe)
+    assert library.enable_telemetry is False
+
+
 # Paying back
 
 
@@ -278,6 +308,7 @@ def test_money_goes_back_once_under_its_key(server: StripeServer, stripe: Stripe
     charge = charged(stripe)
     first = stripe.refund(back(charge))
     assert isinstance(first, PaidBack)
+    assert {"smartsub-1-1", "smartsub-1-1-back-1"} <= server.books.keys.known()
     server.books.keys.forget_all()
     assert stripe.refund(back(charge, again=True)) == first
     assert stripe.refund(back(charge, reference=first.reference)) == first

@@ -66,6 +66,9 @@ class Keys:
         if key in self._kept:
             self._kept[key].answer = answer
 
+    def known(self) -> set[str]:
+        return set(self._kept)
+
     def forget(self, key: str) -> None:
         self._kept.pop(key, None)
 
