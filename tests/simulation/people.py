@@ -233,7 +233,7 @@ _DONE: Final[dict[Callable[[Person], Command | None], int]] = {
     Person.activate: 1,
     Person.pay: 3,
     Person.link: 12,
-    Person.look: 3,
+    Person.look: 6,
     Person.confirm: 3,
     Person.cancel: 2,
     Person.delete: 1,

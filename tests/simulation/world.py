@@ -29,6 +29,7 @@ _AT: Final = {
     "SELECT": (Fault.IO_ERROR,),
 }
 _OFTEN: Final = {"COMMIT": 8, "CALL": 8, "ANSWER": 8, "SELECT": 0.3}
+_DAYS: Final = (23, 24, 25, 24 * 15, 24 * 31)  # in hours
 _ENDINGS: Final = 30_000  # turns, in which all must have come to an end when nothing fails any more
 
 
@@ -177,7 +178,7 @@ class World(Ground):
         """Something from outside: time goes by, customers pay, the provider fails otherwise."""
         what = self.random.choice(
             [
-                *(self._wait, self._wait, self._pay, self._pay, self._pay),
+                *(self._wait, self._pay, self._pay, self._pay),
                 *(self._clear, self._fail_on_the_line, self._hold_refunds),
             ]
         )
@@ -185,7 +186,7 @@ class World(Ground):
 
     def _wait(self) -> None:
         # Clocks are put back, too: an hour at most, as in autumn.
-        hours = self.random.choice([-1, 0.02, 0.02, 0.1, 0.5, 1, 1, 5, 23, 24, 25, 24 * 15, 24 * 31])
+        hours = self.random.choice([-1, 0.02, 0.02, 0.1, 0.5, 0.5, 1, 1, 5, 5, self.random.choice(_DAYS)])
         self.clock.advance(hours=hours)
         self.note(f"{hours} h go by: {self.clock.now():%Y-%m-%d %H:%M}")
         if hours > 23 and self._forgets:
