@@ -113,6 +113,22 @@ def test_a_link_is_opened_paid_and_heard_of(paying: Session, number: str, server
     check_settled(paying, server)
 
 
+def test_behind_its_first_step_a_talk_says_what_is_stored(
+    paying: Session, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise Unavailable("the disk is full: nothing was stored; make room")
+
+    with monkeypatch.context() as first:
+        first.setattr(links, "perform", full)
+        with pytest.raises(Unavailable, match=r"^the disk is full: nothing was stored; make room$"):
+            opened(paying, number)
+    monkeypatch.setattr(links, "hear", full)
+    with pytest.raises(Unavailable, match=r"^the disk is full: what was begun before is stored; make room$"):
+        opened(paying, number)
+    assert states(now_is(paying, number)) == [PaymentState.CREATED]
+
+
 def test_what_who_pays_sees_adds_up_to_the_total(paying: Session) -> None:
     made = orders.renew(paying, "Oak House", ["u1", "u2"], Months(3)).order
     items = links.items_of(Order.get(Order.number == made.number))
