@@ -7,7 +7,7 @@ ends a talk in its midst, the payment stands at a state from which asking goes o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any, Final, TypeVar
@@ -550,26 +550,27 @@ def _ended(change: Change, order: Order, payment: Payment, state: PaymentState, 
     return True
 
 
-def _goes_back(payment: Payment) -> bool:
-    """Whether money of it is being paid back: an order cannot be settled with that."""
+def _goes_back(payment: Payment) -> Sequence[Refund]:
+    """What of it is being paid back: an order cannot be settled with that."""
     live = Refund.state.in_([state.value for state in LIVE_REFUND_STATES])
-    return bool(Refund.select().where((Refund.payment == payment) & live).exists())
+    return list(Refund.select().where((Refund.payment == payment) & live))
 
 
 def _paid(change: Change, order: Order, payment: Payment, link: Link) -> bool:
     """Money is there: it is applied where the order can take it, and else recorded to wait; it is never refused."""
     paid, known = link.paid or Money(payment.amount, payment.currency), Money(payment.amount, payment.currency)
     done_with = payment.state is PaymentState.REFUNDED or payment.applied or payment.confirmation is not None
-    if done_with or _goes_back(payment):
+    if done_with or (going_back := _goes_back(payment)):
         # It is the same money, whoever said so first; only its amount can be news. Whether money that is going back
-        # can pay its order shows when that is over: until then it is asked now and then.
+        # can pay its order shows when that is over: until then it is asked now and then, unless that is left to people.
+        ends = not done_with and any(each.ask_at is not None for each in going_back)
         differs = paid != known and not payment.contested
         _put(
             change,
             payment,
             charge=payment.charge or link.charge,
             reference=payment.reference or link.reference,
-            ask_at=None if done_with else change.now + _WHILE_IT_GOES_BACK,
+            ask_at=change.now + _WHILE_IT_GOES_BACK if ends else None,
             contested=payment.contested or differs,
         )
         if differs:
