@@ -70,7 +70,7 @@ def numbers(path: Path) -> int:
 def refused(path: Path, says: str, kind: type[SmartsubError] = Refused, **options: object) -> None:
     before = path.read_bytes()
     with pytest.raises(kind, match=says):
-        recover(path, **options)  # type: ignore[arg-type]
+        recover(path, **options)  # type: ignore[arg-type] # of any kind, each as recover() names it
     assert path.read_bytes() == before
     assert not list(path.parent.glob("*.old*"))
     assert not list(path.parent.glob(".smartsub*"))

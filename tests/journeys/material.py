@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -153,3 +155,21 @@ def smartsub(env: dict[str, str], *arguments: str | Path, code: int = 0) -> subp
 def smartsub_json(env: dict[str, str], *arguments: str | Path, code: int = 0) -> Any:
     """The JSON that a command prints."""
     return json.loads(smartsub(env, "--json", *arguments, code=code).stdout)
+
+
+def stop_by_ctrl_c(code: str, env: dict[str, str], folder: Path, meanwhile: Callable[[], None]) -> None:
+    """Run code that prints "here" and goes on for ever, and stop it there: it ends with 130, and without a word."""
+    with subprocess.Popen(
+        [SMARTSUB[0], "-c", code],
+        env={**env, "PYTHONPATH": os.getcwd()},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        meanwhile()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told.strip()) == (130, "")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.material import OFFICE, SMARTSUB, environment, smartsub, smartsub_json, write_files
+from tests.journeys.material import OFFICE, environment, smartsub, smartsub_json, stop_by_ctrl_c, write_files
 
 
 def test_a_backup_is_made_verified_and_gone_back_to(tmp_path: Path) -> None:
@@ -64,17 +61,5 @@ def test_ctrl_c_leaves_nothing_of_a_backup(tmp_path: Path, while_: str) -> None:
         "from smartsub_tui.cli import main\nmain()"
     )
     (tmp_path / "out").mkdir()
-    with subprocess.Popen(
-        [SMARTSUB[0], "-c", code],
-        env={**env, "PYTHONPATH": os.getcwd()},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "here\n"
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert (process.returncode, told.strip()) == (130, "")
+    stop_by_ctrl_c(code, env, tmp_path, lambda: None)
     assert list((tmp_path / "out").iterdir()) == []

@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -17,7 +16,16 @@ from typing import Any
 import pytest
 
 from smartsub_tui.billing.access import process_admin
-from tests.journeys.material import DATABASE, OFFICE, SMARTSUB, environment, smartsub, smartsub_json, write_files
+from tests.journeys.material import (
+    DATABASE,
+    OFFICE,
+    SMARTSUB,
+    environment,
+    smartsub,
+    smartsub_json,
+    stop_by_ctrl_c,
+    write_files,
+)
 
 Env = dict[str, str]
 
@@ -164,20 +172,11 @@ def test_ctrl_c_leaves_no_file(env: Env, tmp_path: Path) -> None:
     )
     folder = tmp_path / "out"
     folder.mkdir()
-    with subprocess.Popen(
-        [SMARTSUB[0], "-c", code],
-        env={**env, "PYTHONPATH": os.getcwd()},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "here\n"
+
+    def half_done() -> None:
         assert [each.suffix for each in folder.iterdir()] == [".part"]
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert (process.returncode, told.strip()) == (130, "")
+
+    stop_by_ctrl_c(code, env, folder, half_done)
     assert list(folder.iterdir()) == []
 
 
