@@ -302,12 +302,13 @@ def _refuse_at_once(session: Session, trigger: Trigger, number: str, request_id:
     What else may be against it is asked where it is decided, in the transaction of the change.
     """
     with available():
-        if request_id is not None and Request.get_or_none(Request.id == request_id) is not None:
-            return  # it was done, and is answered as it was then
         if not may(check(session.admin, Permission.READ).role, trigger):
             return  # which is said first
         order = Order.get_or_none(Order.number == number)
         reason = None if order is None else why_never(trigger, order.status)
+        # Asked last: where the same request moved the order just now, it is there.
+        if reason is not None and request_id is not None and Request.get_or_none(Request.id == request_id) is not None:
+            return  # it was done, and is answered as it was then
     if reason is not None:
         raise refusal(trigger, number, reason)
 

@@ -20,6 +20,7 @@ from tests.simulation.disks import failures_of
 from tests.simulation.flows import FLOWS, kills_of
 from tests.simulation.lives import Found, commit, live, live_many, seeds_of
 from tests.simulation.processes import deaths, race
+from tests.simulation.twins import meetings_of
 from tests.simulation.world import TURNS
 
 _AT_A_TIME: Final = 10  # seeds, so that workers are asked seldom
@@ -133,7 +134,8 @@ def main(arguments: list[str] | None = None) -> int:
     failing = commands.add_parser(
         "disks", help="each flow on a disk that is full, fails or loses its power, everywhere"
     )
-    for each in (killing, failing):
+    meeting = commands.add_parser("twins", help="each flow given twice at once, the second at every point of the first")
+    for each in (killing, failing, meeting):
         each.add_argument("-j", type=int, default=2, metavar="N", help="processes")
     dying = commands.add_parser("deaths", help="kill processes with -9 while they order and pay")
     dying.add_argument("--kills", type=int, default=1000)
@@ -149,6 +151,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _each_flow(kills_of, "kills", asked.j)
     if asked.command == "disks":
         return _each_flow(failures_of, "failures of the disk", asked.j)
+    if asked.command == "twins":
+        return _each_flow(meetings_of, "meetings", asked.j)
     if asked.command == "bugs":
         return planted.show(asked.names, fresh=asked.fresh, keep=asked.keep, jobs=asked.j)
     if asked.seed is not None:

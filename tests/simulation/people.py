@@ -39,6 +39,21 @@ class Person:
         self.actor = Actor(name, self._live)
         self._session = replace(world.session, admin=name)
 
+    def another(self) -> Actor:
+        """Another terminal of theirs, in which they give the command again that hangs in the first."""
+        world = self._world
+
+        def live() -> None:
+            world.connect()
+            while not world.settling:
+                hangs = world.is_stopped(self.actor) or world.random.random() < 0.05
+                if self.pending is not None and hangs:
+                    world.note(f"{self.name} {self.pending[0]} a second time")
+                    self._carry_out(*self.pending)
+                self._here.pause("next")
+
+        return Actor(f"{self.name}'", live)
+
     def _live(self) -> None:
         self._world.connect()
         while True:
@@ -80,18 +95,17 @@ class Person:
     def _carry_out(self, what: str, request: str, command: Command) -> None:
         world = self._world
         for _ in range(_TRIES):
-            stored = world.is_stored(request)
             try:
                 result = command(request)
             except Unavailable as error:
                 world.note(f"{self.name} {what} is not answered: {error.message}")
                 if not world.settling and world.random.random() < 0.3:
                     return  # and never asks again
-                self.actor.pause("again")
+                self._here.pause("again")
             except SmartsubError as error:
                 world.note(f"{self.name} {what} is refused: {error.message}")
                 # A link that was begun is asked for after it: its provider may refuse that.
-                if stored and what != "link":
+                if what != "link" and world.is_stored(request):
                     raise Violation(f"{what} {request} was done, and asked again it is refused: {error}") from error
                 return
             else:
@@ -103,14 +117,23 @@ class Person:
 
     # What is said to the rules
 
+    @property
+    def _here(self) -> Actor:
+        """The terminal that it is said in: the person's own, or another of theirs."""
+        here = self._world.engine.actor
+        assert here is not None
+        return here
+
     def _held(self, talk: Talk[T]) -> T:
-        return self.actor.hold(self._session, talk)
+        return self._here.hold(self._session, talk)
 
     def _number(self, *fitting: str) -> str | None:
-        """An order: most often one to which the command can be given, by its status or what waits on it; else any."""
+        """An order: most often one to which the command can be given, by its status or what waits on it; else any.
+
+        None where there is no such order.
+        """
         world, drawn = self._world, self._world.random
-        numbers = world.numbers(fitting) if drawn.random() < 0.8 else []
-        numbers = numbers or world.numbers(())
+        numbers = world.numbers(fitting if drawn.random() < 0.8 else ())
         # More often one of the last ones, which others are at too.
         return drawn.choice(numbers[-4:] if drawn.random() < 0.7 else numbers) if numbers else None
 
@@ -150,7 +173,8 @@ class Person:
         )
 
     def confirm(self) -> Command | None:
-        drawn, session, number = self._world.random, self._by(), self._number("system_processing", "time_out")
+        drawn, session = self._world.random, self._by()
+        number = self._number(drawn.choice(["system_processing", "system_processing", "time_out"]))
         if number is None:
             return None
         money, second = Manual(f"R{drawn.randrange(10**6)}", drawn.choice([None, None, 100])), drawn.random() < 0.3
@@ -164,7 +188,7 @@ class Person:
         )
 
     def link(self) -> Command | None:
-        session, number = self._session, self._number("processing", "failed")
+        session, number = self._session, self._number("payable")
         if number is None:
             return None
         return lambda request: self._held(links.open_link(session, number, request_id=request))
@@ -191,16 +215,19 @@ class Person:
 
     def move(self) -> Command | None:
         """What moves an order without a word to the provider."""
-        session, number = self._by(), self._number()
-        if number is None:
-            return None
-        moves: list[Command] = [
-            lambda request: payments.restore(session, number, request_id=request),
-            lambda request: payments.fail(session, number, "why", request_id=request),
-            lambda request: payments.apply(session, number, request_id=request),
-            lambda request: orders.again(session, number, request_id=request),
+        session = self._by()
+        moves: list[tuple[tuple[str, ...], Callable[[str, str], Any]]] = [
+            ((), lambda number, request: payments.restore(session, number, request_id=request)),
+            (("system_processing",), lambda number, request: payments.fail(session, number, "why", request_id=request)),
+            (("waits",), lambda number, request: payments.apply(session, number, request_id=request)),
+            (
+                ("failed", "time_out", "cancel"),
+                lambda number, request: orders.again(session, number, request_id=request),
+            ),
         ]
-        return self._world.random.choice(moves)
+        fitting, move = self._world.random.choice(moves)
+        number = self._number(*fitting)
+        return None if number is None else lambda request: move(number, request)
 
     def refund(self) -> Command | None:
         session, number, by_hand = self._session, self._number("waits"), self._world.random.random() < 0.3
@@ -234,7 +261,7 @@ _DONE: Final[dict[Callable[[Person], Command | None], int]] = {
     Person.pay: 3,
     Person.link: 12,
     Person.look: 6,
-    Person.confirm: 3,
+    Person.confirm: 5,
     Person.cancel: 2,
     Person.delete: 1,
     Person.move: 3,

@@ -1,7 +1,7 @@
 """The simulation: seeds drawn from the commit, the seeds that once failed, and that it can fail.
 
-SMARTSUB_SIMULATED says how many seeds are lived, SMARTSUB_EVERY at which statements flows are killed (1: at each) and,
-three times that, at which operations their disk fails, and SMARTSUB_DEATHS how many processes are killed.
+SMARTSUB_SIMULATED says how many seeds are lived, SMARTSUB_EVERY at which statements flows are killed or given again (1:
+at each) and, three times that, at which operations their disk fails, and SMARTSUB_DEATHS how many processes are killed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.simulation.flows import FLOWS, kill_everywhere
 from tests.simulation.invariants import Violation
 from tests.simulation.lives import commit, live, seeds_of
 from tests.simulation.processes import deaths, race
+from tests.simulation.twins import meet_everywhere
 from tests.simulation.world import TURNS
 
 SEEDS: Final = int(os.environ.get("SMARTSUB_SIMULATED", "40"))
@@ -81,6 +82,12 @@ def test_a_planted_bug_is_caught() -> None:
 @pytest.mark.parametrize("name", FLOWS)
 def test_whoever_is_killed_leaves_nothing_half_done(name: str, tmp_path: Path) -> None:
     assert kill_everywhere(name, tmp_path, EVERY) >= 3
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", FLOWS)
+def test_what_is_asked_for_twice_at_once_is_done_once(name: str, tmp_path: Path) -> None:
+    assert meet_everywhere(name, tmp_path, EVERY) >= 3
 
 
 @pytest.mark.once

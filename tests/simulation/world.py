@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
+from smartsub_tui.data.fields import to_microseconds
 from smartsub_tui.data.models import Order, Payment
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 from tests.billing.paying import check_settled, settle_all, swept
@@ -43,17 +44,21 @@ class World(Ground):
         self.struck: Counter[str] = Counter()
         self.settling = False
         self.acknowledged: dict[str, tuple[str, Callable[[], bool]]] = {}
+        self._turns = 0
+        self._stopped: dict[Actor, int] = {}  # until which turn
         # A swarm: each seed has some of what can go wrong, more or less of it.
         self._db_rate = drawn.choice([0, 0, 0.003, 0.02])
         self._kill_rate = drawn.choice([0, 0, 0.003, 0.015])
         self._line_rate = drawn.choice([0, 0.1, 0.3, 0.6])
+        self._stop_rate = drawn.choice([0, 0, 0.01])
         self._event_rate = drawn.choice([0.03, 0.06, 0.12])
         self._forgets = drawn.random() < 0.2
         # Who is told twice of another amount believes it, and a person has to look: that is let be.
         self._lies = drawn.random() < 0.2
         persons = [Person(self, f"a{place}") for place in range(drawn.choice([1, 2, 2, 3, 3, 4, 6]))]
         sweeps = [Sweep(self, f"s{place}") for place in range(drawn.choice([0, 1, 1, 2]))]
-        self.actors: list[Actor] = [*(each.actor for each in persons), *(each.actor for each in sweeps)]
+        others = [each.another() for each in persons if drawn.random() < 0.3]
+        self.actors: list[Actor] = [*(each.actor for each in persons), *(each.actor for each in sweeps), *others]
         self.engine.actors = self.actors
         self._fail_on_the_line()
 
@@ -67,10 +72,14 @@ class World(Ground):
         self.engine.connect()
 
     def numbers(self, fitting: Collection[str]) -> list[str]:
-        """Orders in one of these statuses, or, as "waits", with money that waits; without any of them, all."""
+        """Orders in one of these statuses; "waits": with money that waits; "payable": by a link. Without any, all."""
         kinds = ", ".join(f"'{each}'" for each in fitting)
         waits = "EXISTS (SELECT 1 FROM payment p WHERE p.order_id = o.id AND p.state = 'succeeded' AND NOT p.applied)"
-        where = f"o.status IN ({kinds}) OR ('waits' IN ({kinds}) AND {waits})" if fitting else "1"
+        payable = f"o.status IN ('processing', 'failed') AND o.pay_by > {to_microseconds(self.clock.now())}"
+        where = " OR ".join(
+            [f"o.status IN ({kinds})", f"'waits' IN ({kinds}) AND {waits}", f"'payable' IN ({kinds}) AND {payable}"]
+        )
+        where = where if fitting else "1"
         with self.aside() as connection:
             found = connection.execute(f"SELECT number FROM orders o WHERE {where} ORDER BY id")
             return [number for (number,) in found]
@@ -140,16 +149,22 @@ class World(Ground):
         self._settle()
 
     def _turn(self) -> None:
+        self._turns += 1
         if not self.settling and self.random.random() < self._event_rate:
             self._happen()
-        able = [each for each in self.actors if not each.waits and not each.ended]
+        able = [each for each in self.actors if not each.waits and not each.ended and not self.is_stopped(each)]
         if not able:
+            self._stopped.clear()
             for each in self.actors:
                 each.waits = False
             able = [each for each in self.actors if not each.ended]
             if not able:
                 return
         actor = self.random.choice(able)
+        if not self.settling and self.random.random() < self._stop_rate:
+            # The system lets others go on for long, where it likes: they may do all that they want meanwhile.
+            self._stopped[actor] = self._turns + self.random.choice([10, 40])
+            return
         fault = None if self.settling else self._fault(actor.point)
         if fault is not None:
             self.note(f"{actor.name} {actor.point} {fault.name}")
@@ -163,6 +178,10 @@ class World(Ground):
             actor.begin()
         if self.engine.commits != commits:
             invariants.check_commit(self.engine)
+
+    def is_stopped(self, actor: Actor) -> bool:
+        """Whether others go on, and this one does not."""
+        return not self.settling and self._stopped.get(actor, 0) > self._turns
 
     def _fault(self, point: str) -> Fault | None:
         drawn = self.random.random()
@@ -198,22 +217,23 @@ class World(Ground):
             links = list(connection.execute("SELECT link, state FROM payment WHERE link <> '' ORDER BY id"))
         shown = [link for link, _ in links]
         if shown:
-            link = shown[-1] if self.random.random() < 0.7 else self.random.choice(shown)
+            sessions, now = self.account.books.sessions.values(), self.account.books.now()
+            payable = {each.link for each in sessions if each.status == "open" and each.expires_at > now}
             # What is over here and can still be paid there is rare, and is what late money comes from.
-            payable = {each.link for each in self.account.books.sessions.values() if each.status == "open"}
             over = [link for link, state in links if link in payable and not PaymentState(state).is_live]
-            if over and self.random.random() < 0.5:
-                link = self.random.choice(over)
-            card = self.random.choice(["ok", "ok", "declined", "delayed"])
+            open_ones = [link for link in shown if link in payable]
+            first = over if self.random.random() < 0.5 else open_ones if self.random.random() < 0.8 else []
+            link = self.random.choice((first or open_ones or shown)[-3:])
+            card = self.random.choice(["ok", "ok", "declined", "delayed", "delayed"])
             wrong = [LineFault.WRONG_AMOUNT, LineFault.WRONG_CURRENCY, LineFault.RESET_AFTER]
             fault = self.random.choice(wrong) if self.random.random() < 0.15 else None
             self.note(f"the customer pays: {card}{'' if fault is None else f', {fault}'}")
             self.account.pay(link, card, fault)
 
     def _clear(self) -> None:
-        """What was delayed is there, or is not coming."""
+        """What was delayed is there, or is not coming; some of it takes its time, while anything may go on."""
         for charge in list(self.account.books.charges.values()):
-            if charge.status == "pending":
+            if charge.status == "pending" and (self.settling or self.random.random() < 0.3):
                 self.account.books.settle(charge.payment_intent, succeeded=self.random.random() < 0.6)
                 self.note("delayed money is decided")
         for refund in list(self.account.books.refunds.values()):
