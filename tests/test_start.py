@@ -14,6 +14,7 @@ from tests.screens.stage import make_database, on_stage
 # Each with a whole family behind it, or slow by itself.
 _NOT_NEEDED = (
     *("arrow", "fpdf", "uharfbuzz", "segno"),
+    *(f"smartsub_tui.cli.{each}" for each in ("care", "files", "lists", "ordering", "paying", "settings", "views")),
     *(f"smartsub_tui.billing.{each}" for each in ("demo", "expiring", "imports", "invoice_files", "orders")),
     *(f"smartsub_tui.data.{each}" for each in ("csv_files", "demo_names", "exports")),
     *(f"smartsub_tui.screens.{each}" for each in ("activate", "at_time", "billing_system", "confirm", "dashboard")),
@@ -22,7 +23,9 @@ _NOT_NEEDED = (
 
 
 def test_payments_imports_no_other_screen() -> None:
-    code = "import sys, smartsub_tui.cli, smartsub_tui.app, smartsub_tui.screens.payments; print(*sys.modules)"
+    code = (
+        "import sys, smartsub_tui.cli.application, smartsub_tui.app, smartsub_tui.screens.payments; print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "smartsub_tui.screens.payments" in loaded

@@ -16,7 +16,8 @@ from typing import Final
 import apsw
 import pytest
 
-from smartsub_tui.cli import cli, main
+from smartsub_tui import cli
+from smartsub_tui.cli import main
 from tests.journeys.material import DATABASE, OFFICE, environment, smartsub, smartsub_json, write_files
 
 Env = dict[str, str]
@@ -79,7 +80,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Env, dict[str,
 
 
 def test_every_command_is_tried() -> None:
-    assert set(COMMANDS) | OTHERS == set(cli.commands)
+    assert set(COMMANDS) | OTHERS == set(cli.COMMANDS)
 
 
 def run(env: Env, folder: Path, *arguments: str) -> tuple[int, str]:

@@ -1,0 +1,116 @@
+"""The database: made, moved to a new schema, looked after, copied and brought back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from smartsub_tui import __version__, config, output
+from smartsub_tui.billing import access
+from smartsub_tui.billing.access import Permission
+from smartsub_tui.cli.invocation import Invocation, command, progress, with_invocation
+from smartsub_tui.clock import SystemClock
+from smartsub_tui.data.database import available, path_of
+from smartsub_tui.errors import SmartsubError, Unavailable
+
+
+@command()
+@with_invocation
+def init(run: Invocation) -> None:
+    """Make the database; who makes it is its manager."""
+    path = path_of(run.url)
+    existed = path is not None and path.exists() and path.stat().st_size > 0
+    with run.session(create=True) as session, available():
+        admin = access.check(session.admin, Permission.READ)
+    where = str(path) if path is not None else "memory"
+    told = f"{where} is there already" if existed else f"made {where}"
+    run.print(
+        {"database": run.url, "created": not existed, "admin": admin.name, "role": admin.role},
+        lambda: f"{told}; {admin.name} is {admin.role.label} of it",
+    )
+
+
+@command()
+@with_invocation
+def migrate(run: Invocation) -> None:
+    """Bring the database's schema up to date (every command does, where it is behind)."""
+    with run.session() as session:
+        run.print({"database": run.url, "current": True}, lambda: f"{session.database.database} is up to date")
+
+
+@command()
+@with_invocation
+def doctor(run: Invocation) -> None:
+    """Print what is in force, and whether what the money stands on is whole: file, disk, audit trail, clock."""
+    from smartsub_tui.billing import health
+
+    facts = [
+        ("smartsub", __version__),
+        ("python", sys.version.split()[0]),
+        ("database", run.url),
+        ("admin", run.admin),
+        *config.in_force(run.settings),
+    ]
+    wrong: list[str] = []
+    try:
+        with run.reading() as session:
+            facts.append(("role", access.check(session.admin, Permission.READ).role.label))
+            checks = health.examine(session, run.url)
+        facts += [(each.name, each.says if each.ok else f"WRONG: {each.says}") for each in checks]
+        wrong = [f"{each.name}: {each.says}" for each in checks if not each.ok]
+    except SmartsubError as error:
+        facts.append(("state", error.message))
+        raise
+    finally:
+        width = max(len(name) for name, _ in facts)
+        run.print(dict(facts), lambda: "\n".join(f"{name.ljust(width)}  {value}" for name, value in facts))
+    if wrong:
+        raise Unavailable("; ".join(wrong))
+
+
+@command()
+@click.argument("words", nargs=-1, required=True, metavar="[verify] FILE")
+@with_invocation
+def backup(run: Invocation, words: tuple[str, ...]) -> None:
+    """Copy the whole database into FILE while others work; backup verify FILE tells whether such a copy is whole."""
+    from smartsub_tui.billing import backups
+
+    match words:
+        case ["verify", name]:
+            made, told = backups.verify(Path(name)), "is whole"
+        case [name] if name != "verify":
+            with run.session() as session, progress("copying") as told_of:
+                made, told = backups.back_up(session, Path(name), told_of), "was made, and read again: it is whole"
+        case _:
+            raise click.UsageError("write smartsub backup FILE, or smartsub backup verify FILE")
+    run.print(made, lambda: output.backup(made, told, run.settings.ui.timezone))
+
+
+@command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--go-back", is_flag=True, help="Even where the database has changes that the backup has not.")
+@with_invocation
+def recover(run: Invocation, file: Path, go_back: bool) -> None:
+    """Put a backup in the place of the database, which nobody may have open; the old file is kept beside it."""
+    from smartsub_tui.billing import backups
+
+    path = path_of(run.url)
+    if path is None:
+        raise click.UsageError("a database in memory has no file: name one with --database")
+    made = backups.recover(path, run.url, file, run.admin, SystemClock(), run.settings, go_back=go_back)
+    run.print(made, lambda: output.recovered(made, run.settings.ui.timezone))
+
+
+@command()
+@click.argument("what", type=click.Choice(["verify"]))
+@click.option("--head", metavar="HASH", help="The last hash that was noted before: see that it still stands there.")
+@with_invocation
+def audit(run: Invocation, what: str, head: str | None) -> None:
+    """See whether the audit trail is as it was written: each event carries a hash over itself and the one before."""
+    from smartsub_tui.billing import audit_chain
+
+    with run.reading() as session:
+        found = audit_chain.verify(session, head)
+    run.print(found, lambda: output.chain(found, head, run.settings.ui.timezone))

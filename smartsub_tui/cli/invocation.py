@@ -1,0 +1,197 @@
+"""What every command of the command line has: the options that stand before and after it, and what it is run with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+from msgspec import Struct
+
+from smartsub_tui import config, output, paths
+from smartsub_tui.billing import access
+from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.opening import open_session
+from smartsub_tui.billing.session import Session
+from smartsub_tui.clock import SystemClock
+from smartsub_tui.data.database import available, url_of
+from smartsub_tui.data.filters import Moment
+from smartsub_tui.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from smartsub_tui.billing.providers import Talk
+
+ROWS: Final = 50  # of a list, where nothing else is said
+T = TypeVar("T")
+
+
+class Globals(Struct, frozen=True):
+    """What holds for every command; None where it was not said."""
+
+    database: str | None = None
+    config: str | None = None
+    admin: str | None = None
+    json: bool = False
+
+    def under(self, later: Globals) -> Globals:
+        """These, where `later` (said after the command) does not say otherwise."""
+        return Globals(
+            later.database or self.database,
+            later.config or self.config,
+            later.admin or self.admin,
+            later.json or self.json,
+        )
+
+
+def with_globals(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--json", "json_", is_flag=True, help="Print JSON."),
+        click.option("--admin", metavar="NAME", help="Who works; else the name of the process's user."),
+        click.option("--config", "config_", metavar="FILE", help="Read this config.toml."),
+        click.option("--database", metavar="URL", help="sqlite:///FILE or sqlite:////ABSOLUTE/FILE."),
+    ):
+        command = option(command)
+    return command
+
+
+class Command(click.Command):
+    """A command that takes the global options too, and hands its function an `Invocation` in their place."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        with_globals(self)
+
+    def invoke(self, context: click.Context) -> Any:
+        before = context.obj if isinstance(context.obj, Globals) else Globals()
+        said = context.params
+        later = Globals(said.pop("database"), said.pop("config_"), said.pop("admin"), said.pop("json_"))
+        context.obj = Invocation(before.under(later))
+        return super().invoke(context)
+
+
+class Group(click.Group):
+    command_class = Command
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(context), n=1)
+            hint = f"did you mean {near[0]}?" if near else "smartsub --help lists the commands"
+            raise click.UsageError(f"no command is called {args[0]!r}: {hint}", context) from error
+
+
+class Invocation(Struct, frozen=True):
+    """One run of a command: its globals, and from them settings, database and session."""
+
+    globals: Globals
+
+    @property
+    def named_config(self) -> str | None:
+        return self.globals.config or os.environ.get("SMARTSUB_CONFIG")
+
+    @property
+    def config_file(self) -> Path:
+        """The config.toml that is read, or would be if it were there."""
+        return Path(self.named_config) if self.named_config else paths.default_config()
+
+    @property
+    def settings(self) -> config.Settings:
+        file = self.config_file if self.named_config or self.config_file.exists() else None
+        settings = config.load(file)
+        if settings.ui.keys:
+            from smartsub_tui import commands
+
+            try:
+                commands.keyed(dict(settings.ui.keys))
+            except WrongUsage as error:
+                raise WrongUsage(f"{file}: [ui.keys] {error.message}") from error
+        return settings
+
+    @property
+    def url(self) -> str:
+        return self.globals.database or os.environ.get("SMARTSUB_DATABASE") or url_of(paths.default_database())
+
+    @property
+    def admin(self) -> str:
+        return self.globals.admin or access.process_admin()
+
+    @contextmanager
+    def session(self, *, create: bool = False) -> Iterator[Session]:
+        """The database open in this thread; whoever makes one is its manager."""
+        session = open_session(self.url, self.admin, "cli", SystemClock(), self.settings, create=create)
+        try:
+            yield session
+        finally:
+            session.database.close()
+
+    @contextmanager
+    def reading(self, permission: Permission = Permission.READ) -> Iterator[Session]:
+        """As session(), for someone who may look."""
+        with self.session() as session, available():
+            access.check(session.admin, permission)
+            yield session
+
+    def print(self, value: Any, text: Callable[[], str]) -> None:
+        """The one result of the command, as JSON where that was asked for, else as text."""
+        click.echo(output.as_json(value) if self.globals.json else text())
+
+
+def say(text: str) -> None:
+    """A remark beside the result: on standard error, as scripts read standard output."""
+    from smartsub_tui.display import block
+
+    click.echo(block(text), err=True)
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """What hears how much of something long is done: told on a terminal alone, in a line that is gone at the end."""
+    line = ""
+
+    def told(done: int, total: int) -> None:
+        nonlocal line
+        if done < total and sys.stderr.isatty():
+            line = f"{doing}: {100 * done // total} %"
+            click.echo(f"\r{line}", nl=False, err=True)
+
+    try:
+        yield told
+    finally:
+        if line:
+            click.echo(f"\r{' ' * len(line)}\r", nl=False, err=True)
+
+
+filter_words = click.argument("words", nargs=-1, metavar="[FILTER]")
+order_number = click.argument("number")
+with_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")
+
+
+def writes(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--dry-run", is_flag=True, help="Show what would be done; store nothing.")(command)
+    return click.option(
+        "--request-id", metavar="ID", help="A repeat with the same ID returns the first result and does nothing."
+    )(command)
+
+
+with_invocation = click.make_pass_decorator(Invocation)
+
+command = partial(click.command, cls=Command)
+
+
+def moment_of(session: Session) -> Moment:
+    return Moment(session.clock.now(), session.settings.ui.timezone)
+
+
+def hold(session: Session, talk: Talk[T]) -> T:
+    """Hold a talk with a provider to its end."""
+    from smartsub_tui.billing.providers import hold
+
+    return hold(session.database, session.providers, talk)
