@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
 from typing import Concatenate, ParamSpec, TypeVar
 
+from smartsub_tui.billing import access
 from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.providers import Answer, Call, Ended, Talk, step
 from smartsub_tui.billing.session import Session
@@ -39,6 +40,7 @@ class Backend:
         self.settings, self.clock = settings, clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._session: Session | None = None
+        self._allowed_at: int | None = None  # the state of the database in which the admin was found to be one
         self._newest: dict[str, int] = {}
         self._waiting: set[object] = set()  # asked, not begun, and not patient
         self._closing = False
@@ -207,7 +209,15 @@ class Backend:
     def _run(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs) -> T:
         session = self._open()
         with available():
+            self._check(session)
             return function(session, *args, **options)
+
+    def _check(self, session: Session) -> None:
+        """Raise NotAllowed where the admin may no more: asked again whenever another process has changed something."""
+        seen = session.database.data_version()
+        if seen != self._allowed_at:
+            access.check(session.admin, access.Permission.READ)
+            self._allowed_at = seen
 
     def _open(self) -> Session:
         if self._session is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smartsub_tui import display
 from smartsub_tui.config import Settings
-from smartsub_tui.data.records import OfficeRecord, OrderSummary, UserRecord, ViewRecord, to_json
+from smartsub_tui.data.records import AdminRecord, OfficeRecord, OrderSummary, UserRecord, ViewRecord, to_json
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 
 if TYPE_CHECKING:
@@ -115,6 +115,23 @@ def orders(found: Sequence[OrderSummary], timezone: str) -> str:
             for each in found
         ],
         right=(3, 4),
+    )
+
+
+def admins(found: Sequence[AdminRecord], timezone: str) -> str:
+    """Who works here, and since when not any more."""
+    return table(
+        ("Admin", "Role", "Limit", "Since", "Disabled"),
+        [
+            (
+                each.name,
+                each.role.label,
+                ", ".join(display.money(limit) for limit in each.limits),
+                _minute(each.created_at, timezone),
+                _minute(each.disabled_at, timezone) if each.disabled_at else "",
+            )
+            for each in found
+        ],
     )
 
 

@@ -35,6 +35,8 @@ from smartsub_tui.data.models import (
     Subscription,
     User,
 )
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.text import folded
 from smartsub_tui.data.vocabulary import (
     LineAction,
@@ -166,6 +168,11 @@ def as_role(session: Session, role: Role) -> Session:
     """The same session, worked by an admin of another role."""
     other = session_on(session.database, role)
     return replace(session, admin=other.admin)
+
+
+def admin_record(role: Role, *limits: Money) -> AdminRecord:
+    """An admin of a role, as records have them."""
+    return AdminRecord(name=role.value, role=role, created_at=NOW, disabled_at=None, limits=limits)
 
 
 def dump(database: SqliteDatabase) -> dict[str, list[tuple[Any, ...]]]:

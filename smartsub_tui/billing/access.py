@@ -7,7 +7,8 @@ import pwd
 from datetime import datetime
 from typing import Final
 
-from smartsub_tui.data.models import Admin
+from smartsub_tui.data.models import Admin, AdminLimit
+from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.vocabulary import Role, Trigger, Word
 from smartsub_tui.errors import NotAllowed
@@ -25,6 +26,7 @@ class Permission(Word):
     BACK_UP = "back_up", "back up the database"
     KEEP = "keep", "save filters for themselves"
     SHARE = "share", "save filters for everyone"
+    ADMINS = "admins", "say who the admins are"
 
 
 _Rights = frozenset[Permission | Trigger]
@@ -57,9 +59,14 @@ PERMISSIONS: Final[dict[Role, _Rights]] = {
         Permission.IMPORT,
         Permission.BACK_UP,
         Permission.SHARE,
+        Permission.ADMINS,
     },
     Role.AUDITOR: _VIEWER | {Permission.EXPORT_ALL},
 }
+
+
+# What an operator's limit holds for: taking money for an order, or opening a link by which it comes.
+LIMITED: Final = frozenset({Trigger.PAY, Trigger.LINK, Trigger.CONFIRM, Trigger.APPLY})
 
 
 def process_admin() -> str:
@@ -81,13 +88,36 @@ def check(name: str, permission: Permission | Trigger) -> AdminRecord:
     row = Admin.get_or_none(Admin.name == name)
     if row is None:
         raise NotAllowed(f"{name} is no admin of this database: ask one of its managers")
-    admin = AdminRecord(name=row.name, role=row.role, created_at=row.created_at, disabled_at=row.disabled_at)
+    admin = record(row)
     if admin.disabled_at is not None:
         raise NotAllowed(f"{name} is disabled: ask a manager of this database")
     if not may(admin.role, permission):
         able = next(role for role in Role if may(role, permission))
         raise NotAllowed(f"{name} is {admin.role.label} here and may not {permission.label}: ask {with_article(able)}")
     return admin
+
+
+def record(row: Admin) -> AdminRecord:
+    """An admin with the limits that hold for the role."""
+    limits: tuple[Money, ...] = ()
+    if row.role is Role.OPERATOR:
+        found = AdminLimit.select().where(AdminLimit.admin == row).order_by(AdminLimit.currency)
+        limits = tuple(Money(each.amount, each.currency) for each in found)
+    return AdminRecord(
+        name=row.name, role=row.role, created_at=row.created_at, disabled_at=row.disabled_at, limits=limits
+    )
+
+
+def above_limit(admin: AdminRecord, trigger: Trigger, total: Money) -> str:
+    """Why an order of this total is more than the admin may pull `trigger` for; empty where it is not."""
+    if trigger not in LIMITED or not admin.limits or total.amount == 0:
+        return ""
+    limit = next((each for each in admin.limits if each.currency == total.currency), None)
+    if limit is None:
+        return f"{admin.name} has no limit in {total.currency}, and takes no money in it: ask a manager"
+    if total.amount > limit.amount:
+        return f"its total, {total}, is above the limit of {admin.name}, {limit}: ask a manager"
+    return ""
 
 
 def with_article(role: Role) -> str:

@@ -83,7 +83,7 @@ def preview(session: Session, trigger: Trigger, numbers: Iterable[str]) -> Previ
     The reasons of who is left out are those that a single order gives. What only the change itself can find (the price
     of an order made again, a reference that was used before) is refused there.
     """
-    access.check(session.admin, trigger)
+    admin = access.check(session.admin, trigger)
     time_out_due(session)  # as the change itself does
     now = session.clock.now()
 
@@ -93,7 +93,7 @@ def preview(session: Session, trigger: Trigger, numbers: Iterable[str]) -> Previ
         return {
             number: (
                 _item(order, linked=(free := payments.without_open_link(facts[order.id])) is not facts[order.id]),
-                decide(trigger, free).reason,
+                decide(trigger, free).reason or access.above_limit(admin, trigger, free.total),
             )
             for number, order in found.items()
         }

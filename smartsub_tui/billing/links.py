@@ -22,6 +22,7 @@ from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
 from smartsub_tui.billing.lifecycle import Effect, decide, why_not_settled
 from smartsub_tui.billing.payments import (
     Paid,
+    check_limit,
     decided,
     expected_order,
     facts_of,
@@ -353,13 +354,14 @@ def without_link(
         live, now = None if order is None else _live(order), session.clock.now()
         if order is None or live is None:
             return act()
-        access.check(session.admin, trigger)
+        admin = access.check(session.admin, trigger)
         stale = live.state is PaymentState.CREATED and now >= live.created_at + DEADLINE
         ends = not dry_run and (live.state is PaymentState.SENT or stale)
         if ends:
             decision = decide(trigger, without_open_link(facts_of([order], now)[order.id]))
             if decision.transition is None and not stale:
                 raise refusal(trigger, number, decision.reason)
+            check_limit(admin, trigger, order)
     if ends:
         yield from ask(session, live.id, end=True)
     return act()

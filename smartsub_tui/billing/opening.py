@@ -92,7 +92,7 @@ def _first(session: Session, admin: AdminRecord, text: str, sort: Sort, rows: in
         with available():
             page = search_orders(parse_orders(text), moment, sort=sort, limit=rows)
             versions = {row.number: row.version for row in page.rows[:1]}
-            offers = payments.offers_of(versions, admin.role, moment.now)
+            offers = payments.offers_of(versions, admin, moment.now)
     except Unavailable:
         return None
     finally:

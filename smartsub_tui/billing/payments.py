@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from peewee import fn
 
 from smartsub_tui.billing import invoices, terms
-from smartsub_tui.billing.access import Permission, check, may, with_article
+from smartsub_tui.billing.access import Permission, above_limit, check, may, with_article
 from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.details import known_by, read_order, term_of
 from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
@@ -31,7 +31,7 @@ from smartsub_tui.data.database import available, rows
 from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Refund, Request, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.order_records import OrderDetails
-from smartsub_tui.data.records import OrderSummary
+from smartsub_tui.data.records import AdminRecord, OrderSummary
 from smartsub_tui.data.vocabulary import (
     LIVE_PAYMENT_STATES,
     LineAction,
@@ -39,11 +39,10 @@ from smartsub_tui.data.vocabulary import (
     PaymentState,
     ProviderName,
     RefundState,
-    Role,
     Service,
     Trigger,
 )
-from smartsub_tui.errors import Refused, WrongUsage
+from smartsub_tui.errors import NotAllowed, Refused, WrongUsage
 
 
 class Manual(Struct, frozen=True):
@@ -273,7 +272,14 @@ def decided(
     decision: Decision = decide(trigger, known)
     if decision.transition is None:
         raise refusal(trigger, order.number, decision.reason)
+    check_limit(change.admin, trigger, order)
     return Decided(decision.transition, known, lines)
+
+
+def check_limit(admin: AdminRecord, trigger: Trigger, order: Order) -> None:
+    """Raise NotAllowed where the order's total is above the admin's limit."""
+    if reason := above_limit(admin, trigger, Money(order.total, order.currency)):
+        raise NotAllowed(f"order {order.number} cannot {_VERBS[trigger]}: {reason}")
 
 
 def refusal(trigger: Trigger, number: str, reason: str) -> Refused:
@@ -705,23 +711,23 @@ class Offered(Struct, frozen=True):
         return not self.reason
 
 
-def offers(number: str, role: Role, now: datetime) -> tuple[Offered, ...]:
+def offers(number: str, admin: AdminRecord, now: datetime) -> tuple[Offered, ...]:
     """Every trigger with whether it would do something to the order now, by the same table that decides."""
     order = queries.find_order(number)
-    return _offered(facts_of([order], now)[order.id], role)
+    return _offered(facts_of([order], now)[order.id], admin)
 
 
-def offers_of(numbers: Collection[str], role: Role, now: datetime) -> dict[str, tuple[Trigger, ...]]:
+def offers_of(numbers: Collection[str], admin: AdminRecord, now: datetime) -> dict[str, tuple[Trigger, ...]]:
     """The triggers that would do something to each of some hundred orders now; what is not there is left out."""
     found = queries.find_orders(numbers)
     known = facts_of(found.values(), now)
     return {
-        number: tuple(each.trigger for each in _offered(known[order.id], role) if each.possible)
+        number: tuple(each.trigger for each in _offered(known[order.id], admin) if each.possible)
         for number, order in found.items()
     }
 
 
-def _offered(known: OrderFacts, role: Role) -> tuple[Offered, ...]:
+def _offered(known: OrderFacts, admin: AdminRecord) -> tuple[Offered, ...]:
     known = replace(without_open_link(known), second=known.status is OrderStatus.SUCCEED)
     shown = []
     for trigger in Trigger:
@@ -729,8 +735,9 @@ def _offered(known: OrderFacts, role: Role) -> tuple[Offered, ...]:
             continue
         decision = decide(trigger, known)
         reason = "" if decision.transition is not None else decision.reason
-        if not reason and not may(role, trigger):
-            reason = f"{with_article(role)} may not"
+        if not reason and not may(admin.role, trigger):
+            reason = f"{with_article(admin.role)} may not"
+        reason = reason or above_limit(admin, trigger, known.total)
         shown.append(Offered(trigger, reason))
     return tuple(shown)
 

@@ -29,6 +29,7 @@ from smartsub_tui.errors import SmartsubError, WrongUsage
 # at once.
 COMMANDS: Final = {
     "activate": "ordering",
+    "admin": "admins",
     "again": "ordering",
     "apply": "paying",
     "audit": "care",

@@ -439,6 +439,18 @@ class Admin(Table):
         constraints = [_among("role", Role), Check("name <> ''")]
 
 
+class AdminLimit(Table):
+    """Up to which total an operator takes money for an order, in one currency; without any row, up to any."""
+
+    admin = ForeignKeyField(Admin, backref="limits", on_delete="RESTRICT", index=False)
+    currency = CharField(3)
+    amount = BigIntegerField()
+
+    class Meta:
+        indexes = ((("admin", "currency"), True),)
+        constraints = [Check("amount >= 0"), Check("length(currency) = 3")]
+
+
 class SavedView(Table):
     """A filter of orders under a name, as text, with its sort; without an owner it is everyone's."""
 
@@ -522,6 +534,7 @@ TABLES = (
     Invoice,
     Refund,
     Admin,
+    AdminLimit,
     SavedView,
     LastState,
     AuditEvent,

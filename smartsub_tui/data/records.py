@@ -35,10 +35,13 @@ Hidden = Annotated[T, _HIDDEN]
 
 
 class AdminRecord(Struct, frozen=True, kw_only=True):
+    """Who works. `limits` is an operator's: up to which total they take money for an order, by currency; empty: any."""
+
     name: str
     role: Role
     created_at: datetime
     disabled_at: datetime | None
+    limits: tuple[Money, ...] = ()
 
 
 class ViewRecord(Struct, frozen=True, kw_only=True):

@@ -464,7 +464,7 @@ def offered(session: Session, number: str, now: datetime | None = None) -> tuple
     from smartsub_tui.billing import access
 
     admin = access.check(session.admin, access.Permission.READ)
-    return payments.offers(number, admin.role, now or session.clock.now())
+    return payments.offers(number, admin, now or session.clock.now())
 
 
 def money_to_pay_back(session: Session, number: str) -> tuple[Money, ...]:
@@ -479,7 +479,7 @@ def offered_of(session: Session, numbers: Collection[str]) -> dict[str, tuple[Tr
     from smartsub_tui.billing import access
 
     admin = access.check(session.admin, access.Permission.READ)
-    return payments.offers_of(numbers, admin.role, session.clock.now())
+    return payments.offers_of(numbers, admin, session.clock.now())
 
 
 def about(found: OrderDetails) -> list[str]:

@@ -34,6 +34,7 @@ MAY: dict[Permission | Trigger, set[Role]] = {
     Permission.BACK_UP: {MANAGER},
     Permission.KEEP: {VIEWER, OPERATOR, MANAGER, AUDITOR},
     Permission.SHARE: {MANAGER},
+    Permission.ADMINS: {MANAGER},
     Trigger.PAY: {OPERATOR, MANAGER},
     Trigger.CONFIRM: {OPERATOR, MANAGER},
     Trigger.FAIL: {OPERATOR, MANAGER},

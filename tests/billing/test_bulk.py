@@ -35,6 +35,7 @@ from tests.support import (
     add_payment,
     add_people,
     add_prices,
+    admin_record,
     as_role,
     claimed,
     dump,
@@ -84,7 +85,9 @@ def test_who_can_take_it_and_why_not_the_others_is_what_a_single_order_says(sess
     seen = bulk.preview(session, trigger, numbers)
     now = session.clock.now()
     expected = {
-        number: next(each.reason for each in payments.offers(number, Role.MANAGER, now) if each.trigger is trigger)
+        number: next(
+            each.reason for each in payments.offers(number, admin_record(Role.MANAGER), now) if each.trigger is trigger
+        )
         for number in numbers
     }
     assert [item.number for item in seen.items] == [number for number in numbers if not expected[number]]

@@ -51,6 +51,7 @@ from tests.support import (
     add_person,
     add_price,
     add_prices,
+    admin_record,
     as_role,
     at_once,
     dump,
@@ -544,7 +545,7 @@ def test_it_is_offered_to_a_manager_while_something_can_be_taken_back(
     number = renewed()
 
     def offered(role: Role = Role.MANAGER) -> str:
-        found = payments.offers(number, role, session.clock.now())
+        found = payments.offers(number, admin_record(role), session.clock.now())
         return next(each.reason for each in found if each.trigger is Trigger.CREDIT)
 
     assert offered() == ""

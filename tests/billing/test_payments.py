@@ -43,6 +43,7 @@ from tests.support import (
     add_payment,
     add_people,
     add_prices,
+    admin_record,
     claimed,
     dump,
     expiry,
@@ -787,7 +788,7 @@ def test_every_write_leaves_one_event_of_its_order(session: Session, office: Off
 
 
 def offered(number: str, role: Role = Role.MANAGER) -> dict[Trigger, str]:
-    return {each.trigger: each.reason for each in payments.offers(number, role, NOW)}
+    return {each.trigger: each.reason for each in payments.offers(number, admin_record(role), NOW)}
 
 
 def test_what_is_offered_is_what_the_table_allows(session: Session, number: str) -> None:
@@ -800,7 +801,7 @@ def test_what_is_offered_is_what_the_table_allows(session: Session, number: str)
         Trigger.DELETE,
     }
     assert found[Trigger.AGAIN] == "it can still be paid"
-    assert all(each.possible is (not each.reason) for each in payments.offers(number, Role.MANAGER, NOW))
+    assert all(each.possible is (not each.reason) for each in payments.offers(number, admin_record(Role.MANAGER), NOW))
 
 
 def test_what_the_role_may_not_is_said_after_what_the_order_does_not_allow(session: Session, number: str) -> None:
@@ -813,12 +814,12 @@ def test_what_many_are_offered_is_what_each_is(session: Session, number: str) ->
     payments.cancel(session, number, "twice")
     again = orders.again(session, number).order.number
     for role in (Role.MANAGER, Role.OPERATOR, Role.VIEWER):
-        found = payments.offers_of([number, again, "not there"], role, NOW)
+        found = payments.offers_of([number, again, "not there"], admin_record(role), NOW)
         assert found == {
             each: tuple(trigger for trigger, reason in offered(each, role).items() if not reason)
             for each in (number, again)
         }
-    assert Trigger.PAY in payments.offers_of([again], Role.MANAGER, NOW)[again]
+    assert Trigger.PAY in payments.offers_of([again], admin_record(Role.MANAGER), NOW)[again]
 
 
 def test_a_list_offers_what_needs_no_look_at_lines(session: Session, number: str) -> None:

@@ -35,6 +35,7 @@ from smartsub_tui.data.database import (
 from smartsub_tui.data.fields import from_microseconds, to_microseconds
 from smartsub_tui.data.models import (
     Admin,
+    AdminLimit,
     AuditEvent,
     Claim,
     Counter,
@@ -554,6 +555,7 @@ VALID: dict[Any, Callable[[], dict[str, Any]]] = {
         "created_by": "ann",
     },
     Admin: lambda: {"name": "ann", "role": Role.VIEWER, "created_at": NOW},
+    AdminLimit: lambda: {"admin": _admin(), "currency": "EUR", "amount": 50000},
     SavedView: lambda: {"owner": _admin(), "name": "late", "name_folded": "late", **LISTED},
     LastState: lambda: {"admin": _admin(), "mode": "payments", **LISTED},
     AuditEvent: lambda: {"at": NOW, "admin": "ann", "source": "cli", "action": "create", "hash": ""},
@@ -591,6 +593,8 @@ CHECKED: list[tuple[Any, dict[str, Any]]] = [
     (Price, {"action": NO_WORD}),
     (Price, {"office_kind": NO_WORD}),
     (Price, {"amount": -1}),
+    (AdminLimit, {"amount": -1}),
+    (AdminLimit, {"currency": "EURO"}),
     (Price, {"tax_rate_ppm": -1}),
     (Price, {"tax_rate_ppm": 1_000_001}),
     (Price, {"currency": "E"}),
@@ -723,6 +727,7 @@ def test_nothing_is_there_twice_that_may_be_once(database: SqliteDatabase) -> No
     twins(Invoice, {"number": "X"}, {"number": "Y"})
     twins(Invoice, {"sequence": 10**9}, {"year": 2027})
     twins(Admin, {"name": "X"}, {"name": "Y"})
+    twins(AdminLimit, {"admin": (admin := _admin())}, {"admin": admin, "currency": "USD"})
     twins(SavedView, {"owner": _admin()}, {"owner": None})
     twins(SavedView, {"owner": None, "name_folded": "x"}, {"name_folded": "y"})
     twins(LastState, {"admin": _admin()}, {"admin": _admin()})
@@ -797,6 +802,7 @@ def test_an_order_has_one_invoice_and_may_have_credit_notes(database: SqliteData
         (Refund, "credit_note"),
         (Invoice, "order"),
         (AuditEvent, "order"),
+        (AdminLimit, "admin"),
         (SavedView, "owner"),
         (LastState, "admin"),
     ],

@@ -26,6 +26,7 @@ Env = dict[str, str]
 # file, {new}: a file that is not there, {kept}: a backup.
 COMMANDS: Final = {
     "activate": "--office {office} --department Drift",
+    "admin": "list",
     "again": "{old}",
     "apply": "{number}",
     "audit": "verify",

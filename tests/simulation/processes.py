@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import time
@@ -31,7 +32,8 @@ from tests.support import SETTINGS, add_office, add_people, add_prices, at_once,
 
 _PEOPLE: Final = tuple(f"p{place:03}" for place in range(200))
 _AT_A_TIME: Final = 2  # processes
-_LONGEST: Final = 0.15  # seconds until a process is killed, of which its start takes a part
+_ANSWERS: Final = 3  # of a process at most, before its time to be killed begins, however slow the machine is
+_LONGEST: Final = 0.15  # seconds from then on
 
 
 class Deaths(Struct, frozen=True):
@@ -54,7 +56,8 @@ def deaths(path: Path, kills: int, seed: int) -> Deaths:
             process, pipe = next(iter(alive.items()))
             del alive[process]
             # What it says is read meanwhile: a full pipe would hold it back.
-            said = _read_for(pipe, drawn.uniform(0, _LONGEST))
+            said = _read_answers(pipe, drawn.randint(0, _ANSWERS))
+            said += _read_for(pipe, drawn.uniform(0, _LONGEST))
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
             begun = _heard(said + _rest(pipe), done)
@@ -113,6 +116,14 @@ def _work(path: Path, seed: int, say: Callable[[str], object]) -> None:
 def _order_and_pay(session: Session, request: str, person: int) -> None:
     made = orders.renew(session, "Oak House", [_PEOPLE[person]], Months(1), request_id=f"{request}-order")
     payments.pay(session, made.order.number, Manual(f"R-{request}"), request_id=request)
+
+
+def _read_answers(pipe: int, count: int) -> bytes:
+    """What is said until so many requests were answered."""
+    said = b""
+    while len(re.findall(rb"^(?:done|refused) .*\n", said, re.MULTILINE)) < count and (some := os.read(pipe, 65_536)):
+        said += some
+    return said
 
 
 def _read_for(pipe: int, seconds: float) -> bytes:

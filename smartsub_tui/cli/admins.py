@@ -1,0 +1,144 @@
+"""The admins: who they are, in which role, and up to which total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smartsub_tui import output
+from smartsub_tui.cli.invocation import Globals, Group, Invocation, say, with_globals, with_invocation, writes
+from smartsub_tui.data.money import Money, is_currency, parse_amount
+from smartsub_tui.data.vocabulary import Role
+
+if TYPE_CHECKING:
+    from smartsub_tui.data.records import AdminRecord
+
+
+def _limit(text: str) -> Money:
+    """An amount and its currency: 500.00EUR, or "500.00 EUR"."""
+    amount, currency = text[:-3].strip(), text[-3:].upper()
+    if not is_currency(currency):
+        raise click.BadParameter(f"{text!r} names no currency: write an amount and its currency, as 500.00EUR")
+    try:
+        return Money(parse_amount(amount, currency), currency)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _limits(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--limit",
+        "limits",
+        type=_limit,
+        multiple=True,
+        metavar="AMOUNT",
+        help="Of an operator: the largest total of an order that they take money for, as 500.00EUR; one per currency.",
+    )(command)
+
+
+_role = click.Choice([role.value for role in Role])
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@with_globals
+@click.pass_context
+def admin(context: click.Context, database: str | None, config_: str | None, admin: str | None, json_: bool) -> None:
+    """Who works here: list them; managers add, change, disable and enable them."""
+    context.obj = context.obj.under(Globals(database, config_, admin, json_))
+    if context.invoked_subcommand is None:
+        _list(Invocation(context.obj))
+
+
+@admin.command("list")
+@with_invocation
+def list_(run: Invocation) -> None:
+    """All admins, those who may no more too."""
+    _list(run)
+
+
+@admin.command()
+@click.argument("name")
+@click.option("--role", type=_role, required=True)
+@_limits
+@writes
+@with_invocation
+def add(
+    run: Invocation, name: str, role: str, limits: tuple[Money, ...], dry_run: bool, request_id: str | None
+) -> None:
+    """Make NAME an admin: the name of their account, or any other that is given with --admin."""
+    from smartsub_tui.billing import admins
+
+    with run.session() as session:
+        made = admins.add(session, name, Role(role), limits, request_id=request_id, dry_run=dry_run)
+    _print(run, made, dry_run)
+
+
+@admin.command()
+@click.argument("name")
+@click.option("--role", type=_role)
+@_limits
+@click.option("--no-limit", is_flag=True, help="They take money for any order.")
+@writes
+@with_invocation
+def change(
+    run: Invocation,
+    name: str,
+    role: str | None,
+    limits: tuple[Money, ...],
+    no_limit: bool,
+    dry_run: bool,
+    request_id: str | None,
+) -> None:
+    """Give NAME another role, or other limits in the place of all before."""
+    from smartsub_tui.billing import admins
+
+    if limits and no_limit:
+        raise click.UsageError("--limit and --no-limit exclude each other")
+    if role is None and not limits and not no_limit:
+        raise click.UsageError("say what is to be otherwise: --role, --limit or --no-limit")
+    changed = admins.Changed(role=Role(role) if role else None, limits=limits if limits or no_limit else None)
+    with run.session() as session:
+        found = admins.change(session, name, changed, request_id=request_id, dry_run=dry_run)
+    _print(run, found, dry_run)
+
+
+@admin.command()
+@click.argument("name")
+@writes
+@with_invocation
+def disable(run: Invocation, name: str, dry_run: bool, request_id: str | None) -> None:
+    """Let NAME do nothing any more; what they did stays under their name."""
+    from smartsub_tui.billing import admins
+
+    with run.session() as session:
+        found = admins.disable(session, name, request_id=request_id, dry_run=dry_run)
+    _print(run, found, dry_run)
+
+
+@admin.command()
+@click.argument("name")
+@writes
+@with_invocation
+def enable(run: Invocation, name: str, dry_run: bool, request_id: str | None) -> None:
+    """Let NAME work again, as before."""
+    from smartsub_tui.billing import admins
+
+    with run.session() as session:
+        found = admins.enable(session, name, request_id=request_id, dry_run=dry_run)
+    _print(run, found, dry_run)
+
+
+def _list(run: Invocation) -> None:
+    from smartsub_tui.billing import admins
+
+    with run.reading() as session:
+        found = admins.admins(session)
+    run.print(found, lambda: output.admins(found, run.settings.ui.timezone))
+
+
+def _print(run: Invocation, found: AdminRecord, dry_run: bool) -> None:
+    if dry_run:
+        say("dry run: nothing was stored")
+    run.print(found, lambda: output.admins([found], run.settings.ui.timezone))
