@@ -18,7 +18,7 @@ from typing import Final
 from tests.simulation import planted
 from tests.simulation.disks import failures_of
 from tests.simulation.flows import FLOWS, kills_of
-from tests.simulation.lives import Found, commit, live, live_many, seeds_of
+from tests.simulation.lives import Found, commit, live, live_many, seeds_of, shortest
 from tests.simulation.processes import deaths, race
 from tests.simulation.twins import meetings_of
 from tests.simulation.world import TURNS
@@ -48,7 +48,7 @@ def simulate(seeds: Iterator[int], jobs: int, turns: int, seconds: float | None)
                 done.update(found.done)
                 if found.wrong:
                     failed += 1
-                    _tell(found)
+                    _tell(*shortest(found, turns))
             if sys.stderr.isatty():
                 print(f"\r{lived} seeds, {failed} failed", end="", file=sys.stderr, flush=True)
     took = time.monotonic() - began
@@ -59,8 +59,8 @@ def simulate(seeds: Iterator[int], jobs: int, turns: int, seconds: float | None)
     return 1 if failed else 0
 
 
-def _tell(found: Found) -> None:
-    print(f"\nseed {found.seed} at commit {commit()}: ./run simulate --seed {found.seed}")
+def _tell(found: Found, turns: int) -> None:
+    print(f"\nseed {found.seed} at commit {commit()}: ./run simulate --seed {found.seed} --turns {turns}")
     for line in found.trace[-_SHOWN:]:
         print(f"  {line}")
     print(found.wrong)

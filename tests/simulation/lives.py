@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
@@ -53,6 +54,23 @@ def live_many(seeds: list[int], turns: int) -> list[Found]:
         found.append(live(seed, turns))
         gc.collect()
     return found
+
+
+def shortest(found: Found, turns: int, live_: Callable[[int, int], Found] = live) -> tuple[Found, int]:
+    """The same seed in as few turns as still break something, and how many those are.
+
+    A life of fewer turns is the beginning of a longer one, so what breaks early is found there without all that came
+    after it. It may break otherwise than the longer one.
+    """
+    too_few, enough, shown = 0, turns, found
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        tried = live_(found.seed, middle)
+        if tried.wrong:
+            enough, shown = middle, tried
+        else:
+            too_few = middle
+    return shown, enough
 
 
 def commit() -> str:

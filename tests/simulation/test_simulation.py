@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.simulation import planted
 from tests.simulation.disk import Disk, DiskFault
 from tests.simulation.disks import fail_everywhere
 from tests.simulation.flows import FLOWS, kill_everywhere
 from tests.simulation.invariants import Violation
-from tests.simulation.lives import commit, live, seeds_of
+from tests.simulation.lives import Found, commit, live, seeds_of, shortest
 from tests.simulation.processes import deaths, race
 from tests.simulation.twins import meet_everywhere
 from tests.simulation.world import TURNS
@@ -61,6 +63,20 @@ def test_the_same_seed_is_the_same_trace_whatever_the_hash_seed() -> None:
     ]
     assert told[0] == told[1]
     assert len(told[0].splitlines()) > 20
+
+
+@pytest.mark.once
+@given(turns=st.integers(1, 2000), data=st.data())
+def test_a_failure_is_shown_in_the_fewest_turns_that_have_it(turns: int, data: st.DataObject) -> None:
+    breaks_from, asked = data.draw(st.integers(1, turns)), []
+
+    def live(seed: int, turns: int) -> Found:
+        asked.append(turns)
+        return Found(seed, "", {}, "it breaks" if turns >= breaks_from else "")
+
+    found, fewest = shortest(Found(7, "", {}, "it breaks"), turns, live)
+    assert (found.seed, found.wrong, fewest) == (7, "it breaks", breaks_from)
+    assert len(asked) <= 11
 
 
 @pytest.mark.once
