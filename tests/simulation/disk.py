@@ -22,6 +22,7 @@ class DiskFault(Enum):
     FULL = "full"  # every write from there on, until make_room()
     ERROR = "error"  # of one operation
     POWER = "power"  # nothing reaches the disk any more
+    READ = "read"  # an error of one read: for it, reads are counted instead
 
 
 class _Change(Struct, frozen=True):
@@ -78,17 +79,28 @@ class Disk(apsw.VFS):
         self._unsynced.pop(filename, None)
         super().xDelete(filename, syncdir)
 
+    def read(self) -> None:
+        """Raises what SQLite is to see, where a read fails."""
+        if self._fault is not DiskFault.READ or not self._fails_at:
+            return
+        self._done += 1
+        if self._done == self._fails_at:
+            self.failed = True
+            raise apsw.IOError("input/output error")
+
     def operation(self, *, is_write: bool = False) -> None:
-        """Raises what SQLite is to see, where one fails."""
+        """Raises what SQLite is to see, where a write, a sync, a cut or a removal fails."""
         if self._dead:
             raise apsw.IOError("the power is gone")
+        if self._fault is DiskFault.READ:
+            return
         self._done += 1
         if not self._fails_at or self._done < self._fails_at:
             return
         if self._fault is DiskFault.FULL and is_write:
             self.failed = True
             raise apsw.FullError("no space left")
-        if self._fault is not DiskFault.FULL and self._done == self._fails_at:
+        if self._fault in (DiskFault.ERROR, DiskFault.POWER) and self._done == self._fails_at:
             self.failed = True
             self._dead = self._fault is DiskFault.POWER
             raise apsw.IOError("input/output error")
@@ -105,6 +117,10 @@ class _File(apsw.VFSFile):
         self._disk = disk
         self._path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         super().__init__("", name, flags)
+
+    def xRead(self, amount: int, offset: int) -> bytes:
+        self._disk.read()
+        return super().xRead(amount, offset)
 
     def xWrite(self, data: Any, offset: int) -> None:
         self._disk.operation(is_write=True)

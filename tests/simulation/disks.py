@@ -23,7 +23,7 @@ from tests.simulation.disk import Disk, DiskFault
 from tests.simulation.flows import FLOWS, go_on
 from tests.simulation.ground import Ground, fast_folder
 
-_WORDS: Final = {DiskFault.FULL: "the disk is full", DiskFault.ERROR: "the disk"}
+_WORDS: Final = {DiskFault.FULL: "the disk is full", DiskFault.ERROR: "the disk", DiskFault.READ: "the disk"}
 
 
 def fail(name: str, folder: Path, place: int, fault: DiskFault) -> bool:

@@ -45,7 +45,13 @@ class Engine(SqliteDatabase):
         self._disk = disk
         super().__init__(
             str(path),
-            pragmas={"synchronous": "full" if disk else "off", "foreign_keys": 1, "recursive_triggers": 1},
+            pragmas={
+                "synchronous": "full" if disk else "off",
+                "foreign_keys": 1,
+                "recursive_triggers": 1,
+                # On a disk that fails few pages are kept in memory, so that they are read again and again.
+                **({"cache_size": 5} if disk else {}),
+            },
             vfs=disk.vfs_name if disk else None,
             autoconnect=False,
             lock_type="IMMEDIATE",
