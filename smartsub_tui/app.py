@@ -34,6 +34,7 @@ from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.undo import UndoStack
+from smartsub_tui.terminal_driver import TerminalDriver
 from smartsub_tui.widgets.message_line import Told
 
 _BESIDE = Path(__file__).with_name("smartsub.tcss")
@@ -84,7 +85,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
         settings = backend.settings
         # The screen that Textual begins with: going to it from an empty one would draw two.
         self.DEFAULT_MODE = opened.mode  # type: ignore[misc]  # of the class there
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         look = themes.palette(settings.ui.theme, self.console.color_system)
         # Set where nothing watches yet: each change of a colour later would parse every stylesheet again.
         cells = themes.terminal_theme(look)

@@ -119,6 +119,11 @@ def _harmless(text: str, instead: Callable[[str], str]) -> str:
     return "".join(parts)
 
 
+def is_harmless(character: str) -> bool:
+    """Whether `plain` shows this character as itself, behind a letter if it is a mark."""
+    return _width_of(character) != _BY_NUMBER
+
+
 def block(text: str) -> str:
     """Like `plain`, but line breaks (LF and CR LF) stay line breaks: for addresses and long messages."""
     return "\n".join(plain(line) for line in text.replace("\r\n", "\n").split("\n"))

@@ -1,0 +1,97 @@
+"""The last gate before the terminal: only the control sequences that Textual itself sends pass.
+
+`display` makes text from outside harmless before it reaches a widget. What slips past it, in a widget that was built
+without it or by a fault of a library, is stopped here: it is shown as `display` would have shown it, by its number.
+
+A write is looked at as a whole, so nothing can begin in one and end in the next. There are two kinds. A frame is text
+with colours, moves of the cursor and links. All else that Textual sends (modes, queries, the clipboard, the bell) goes
+out alone, and passes alone: a name inside a frame cannot carry it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from smartsub_tui import display
+
+# So many kinds are told; who sends more has made their point.
+MOST_KINDS: Final = 100
+_OTHERS: Final = "others"
+
+_COLOURS: Final = r"\x1b\[[0-9]{1,3}(?:;[0-9]{1,3}){0,24}m"
+_MOVE: Final = r"\x1b\[[0-9]{1,4};[0-9]{1,4}H"
+# The id is two numbers without a gap; the target is what display.link lets through.
+_LINK: Final = r"\x1b\]8;id=-?[0-9]{1,20}(?:-?[0-9]{1,20})?;(?i:https?://|mailto:)[!-~]{1,2048}\x1b\\|\x1b\]8;;\x1b\\"
+# Between lines Textual sends LF, always with a move behind it: anywhere else it would scroll.
+_LINE_END: Final = rf"\n{{1,1000}}+(?={_MOVE})"
+# Letters and signs of which each is harmless whatever it stands beside, as a test makes sure. Others are looked at one
+# by one.
+SURE: Final = " -~\xa0-\xac\xae-\u034e\u0350-\u0377\u0400-\u052f\u2010-\u2027\u2030-\u205e\u2500-\u262f\u3041-\u3096"
+SURE_TOO: Final = "\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9ffc\uac00-\ud7a3"
+
+_SEQUENCE: Final = rf"{_COLOURS}|{_MOVE}|{_LINK}|{_LINE_END}"
+_TEXT: Final = f"[{SURE}{SURE_TOO}]++"
+_FRAME: Final = re.compile(rf"(?:{_TEXT}|{_SEQUENCE})*+")
+_PIECE: Final = re.compile(rf"{_TEXT}|{_SEQUENCE}|(.)", re.DOTALL)
+
+_MODES: Final = "|".join(
+    (
+        "7",  # line wrap
+        "25",  # cursor
+        "1000|1003|1006|1015|1016",  # mouse
+        "1004",  # focus
+        "1049",  # the other screen
+        "2004",  # bracketed paste
+        "2026",  # synchronized output
+        "2048",  # reports of the size
+    )
+)
+_BASE64: Final = "[A-Za-z0-9+/]{0,100000}={0,2}"
+_PART: Final = "[A-Za-z0-9+/=]{0,256}"
+_ALONE: Final = re.compile(
+    rf"\x1b\[\?(?:{_MODES})[hl]"
+    r"|\x1b\[\?(?:2026|2048)\$p"  # does the terminal have it?
+    r"|\x1b\[>25u|\x1b\[<u"  # the keyboard protocol of kitty, and back
+    r"|\x07"
+    r"|\x1b\]22;[a-z-]{1,20}\x07"  # the shape of the pointer
+    rf"|\x1b\]52;c;{_BASE64}\x07"  # to the clipboard, never from it
+    # The same in parts, as GNU screen hands it on.
+    rf"|\x1bP\x1b\]52;c;{_PART}(?:\x1b\\\x1bP{_PART}){{0,1000}}\x07\x1b\\"
+)
+
+# How a sequence that is stopped is told: never with what it carries.
+_TOLD: Final = re.compile(r"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|\][0-9]{0,4}|[ -~])?")
+
+
+class Fence:
+    """Lets through what may be sent, shows the rest by its number, and counts it by kind.
+
+    `tell` hears of each kind once: the sequence in escaped form without its text, or the number of a character.
+    """
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self._tell = tell
+        self.replaced: Counter[str] = Counter()
+
+    def passed(self, text: str) -> str:
+        """`text` as it may be sent."""
+        if _FRAME.fullmatch(text) or _ALONE.fullmatch(text):
+            return text
+        return _PIECE.sub(self._passed, text)
+
+    def _passed(self, piece: re.Match[str]) -> str:
+        character = piece[1]
+        if character is None or display.is_harmless(character):
+            return piece[0]
+        told = _TOLD.match(piece.string, piece.start())
+        kind = f"U+{ord(character):04X}" if told is None else ascii(told[0])
+        if kind not in self.replaced:
+            if len(self.replaced) >= MOST_KINDS:
+                kind = _OTHERS
+            else:
+                self._tell(kind)
+        self.replaced[kind] += 1
+        return display.plain(character)
