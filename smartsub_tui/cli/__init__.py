@@ -1,6 +1,7 @@
 """The command line: a twin of every action, for people and scripts. Textual is imported only for the application.
 
-Exit codes: 0 done, 1 refused by a rule, 2 wrong usage, 3 not found, 4 not allowed, 5 database or provider unavailable.
+Exit codes: 0 done, 1 refused by a rule, 2 wrong usage, 3 not found, 4 not allowed, 5 database or provider unavailable,
+70 an unexpected error; 128 and its number where a signal ended it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ gc.disable()
 
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -110,6 +112,8 @@ def main() -> NoReturn:
     """Run the command line; every error is one sentence on standard error and an exit code, never a traceback."""
     gc.freeze()
     gc.enable()
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
+        signal.signal(signal.SIGINT, _interrupted)
     # Whoever closed a stream gets no output there; the rest works as ever.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the end
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
@@ -152,6 +156,11 @@ def main() -> NoReturn:
         say(unexpected(error))
         code = 70
     _leave(code)
+
+
+def _interrupted(_number: int, _frame: object) -> NoReturn:
+    """As Python's own handler, which asyncio would replace by one whose end is at times no error."""
+    raise KeyboardInterrupt
 
 
 def _check_text(arguments: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ class Terminal:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        os.close(self._master)
+        self.hang_up()
 
     @property
     def text(self) -> str:
@@ -71,6 +71,16 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self._process
+
+    def hang_up(self) -> None:
+        """As when the window is closed, or the line breaks."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
 
     def wait_for(self, text: str, seconds: float = 60, *, gone: bool = False) -> None:
         """Reads until the screen shows `text`, or does not show it any more."""
