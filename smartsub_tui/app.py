@@ -35,6 +35,7 @@ from smartsub_tui.failures import unexpected
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.terminal_driver import TerminalDriver
+from smartsub_tui.terminal_input import MOST_PASTED
 from smartsub_tui.widgets.message_line import Told
 
 _BESIDE = Path(__file__).with_name("smartsub.tcss")
@@ -211,6 +212,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
     def _show_told(self) -> None:
         if isinstance(self.screen, BaseScreen):  # a question is answered first; what is behind it shows it then
             self.screen.show_told(self.told)
+
+    def on_paste_refused(self) -> None:
+        most = display.count(MOST_PASTED)
+        self.tell(
+            f"what was pasted has more than {most} characters and was not taken: paste less at a time", wrong=True
+        )
 
     async def on_event(self, event: Event) -> None:
         """Keys wait behind a line that is looked at, or a question that is on its way; else they are taken."""

@@ -13,22 +13,23 @@ import selectors
 import signal
 import sys
 import termios
-from codecs import getincrementaldecoder
-from collections.abc import Callable
+from asyncio import Queue
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import IO, Any, Final, cast
 
-from textual._parser import ParseError
-from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
 from smartsub_tui.failures import note
 from smartsub_tui.fence import Fence
+from smartsub_tui.terminal_input import TerminalInput, within
 
 MOST_SECONDS: Final = 5
 _ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _READ: Final = 4096
 _TICK: Final = 0.1  # seconds between two looks whether Esc was a key of its own, or whether to stop
+_MOST_WAITING: Final = 2000  # messages that are not yet taken
 # As stop_application_mode writes it, for when nothing else can be done.
 _RESTORING: Final = (
     b"\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1016l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
@@ -70,6 +71,7 @@ class TerminalDriver(LinuxDriver):
         self._file = self._outlet  # type: ignore[assignment]
         self._fence = Fence(lambda kind: note(f"not sent to the terminal, shown by its number instead: {kind}"))
         self._found: list[Any] | None = None  # how the terminal was set
+        self._size = within(*(self._size or super()._get_terminal_size()))
         self._taken = False  # the terminal is in use, and not yet as it was
         self._code = 0  # of the exit that was asked for
         signal.signal(signal.SIGALRM, self._give_up)
@@ -113,8 +115,7 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read what is typed until the end; a terminal that has nothing more to read is gone."""
-        parser = XTermParser(self._debug)
-        decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        source = TerminalInput()
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
@@ -123,13 +124,24 @@ class TerminalDriver(LinuxDriver):
                     if not data:
                         self._hung_up()
                         break
-                    for message in parser.feed(decode(data)):
-                        self.process_message(message)
-                for message in parser.tick():
-                    self.process_message(message)
-        with suppress(EOFError, ParseError):
-            for _ in parser.feed(""):
-                pass
+                    self._hand_on(source.read(data))
+                else:
+                    self._hand_on(source.silence())
+                self._hand_on(source.tick())
+                self._wait_for_application()
+
+    def _hand_on(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.process_message(message)
+
+    def _wait_for_application(self) -> None:
+        """Leave to the terminal what nobody could take yet: two megabytes of keys are two million messages."""
+        queue: Queue[Message | None] = self._app._message_queue
+        while queue.qsize() > _MOST_WAITING and not self.exit_event.is_set():
+            self.exit_event.wait(_TICK)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        return within(*super()._get_terminal_size())
 
     def _read(self) -> bytes:
         try:

@@ -17,7 +17,7 @@ from textual.drivers import linux_driver
 from textual.strip import Strip
 
 from smartsub_tui import display
-from smartsub_tui.fence import MOST_KINDS, SURE, SURE_TOO, Fence
+from smartsub_tui.fence import MOST_KINDS, SURE, Fence
 from tests.test_display import texts
 
 properties = settings(deadline=None, max_examples=300)
@@ -128,7 +128,7 @@ def test_what_is_not_looked_at_one_by_one_is_harmless() -> None:
 
 
 def _sure(character: str) -> bool:
-    return re.fullmatch(f"[{SURE}{SURE_TOO}]", character) is not None
+    return re.fullmatch(f"[{SURE}]", character) is not None
 
 
 @pytest.mark.parametrize("system", ColorSystem)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -81,6 +82,22 @@ class Terminal:
         if self._master >= 0:
             os.close(self._master)
             self._master = -1
+
+    def send(self, data: bytes, seconds: float = 60) -> None:
+        """Writes so much that the program has to read it meanwhile, and reads what it draws."""
+        end = time.monotonic() + seconds
+        os.set_blocking(self._master, False)
+        while data:
+            assert time.monotonic() < end, f"{len(data)} bytes were not read within {seconds} s"
+            _, ready, _ = select.select([], [self._master], [], 0.1)
+            if ready:
+                data = data[os.write(self._master, data[:4096]) :]
+            self._read(time.monotonic())
+        os.set_blocking(self._master, True)
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        os.kill(self._process.pid, signal.SIGWINCH)
 
     def wait_for(self, text: str, seconds: float = 60, *, gone: bool = False) -> None:
         """Reads until the screen shows `text`, or does not show it any more."""
