@@ -164,6 +164,7 @@ def test_a_terminal_that_takes_nothing_is_not_waited_for(env: dict[str, str], tm
     """Its settings are as before all the same; what it would have to be told it cannot be."""
     with shell(env, tmp_path) as terminal:
         child = opened(terminal)
+        terminal.blind = True
         line = os.open(f"/proc/{child}/fd/0", os.O_RDWR | os.O_NOCTTY)
         termios.tcflow(line, termios.TCOOFF)
         os.kill(child, signal.SIGTERM)
