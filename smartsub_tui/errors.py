@@ -42,6 +42,10 @@ class NotAllowed(SmartsubError):
     exit_code = 4
 
 
+class AboveLimit(NotAllowed):
+    """It is more money than the admin may take for one order; for another they may."""
+
+
 class Unavailable(SmartsubError):
     """The database or a provider cannot be used right now, or at all."""
 

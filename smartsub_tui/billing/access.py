@@ -108,15 +108,20 @@ def record(row: Admin) -> AdminRecord:
     )
 
 
-def above_limit(admin: AdminRecord, trigger: Trigger, total: Money) -> str:
-    """Why an order of this total is more than the admin may pull `trigger` for; empty where it is not."""
-    if trigger not in LIMITED or not admin.limits or total.amount == 0:
+def above_limit(admin: AdminRecord, trigger: Trigger, total: Money, money: int | None = None) -> str:
+    """Why this is more than the admin may pull `trigger` for; empty where it is not.
+
+    `total` is the order's, `money` what came for it, in minor units, where that may be otherwise: both count.
+    """
+    most = max(total.amount, money or 0)
+    if trigger not in LIMITED or not admin.limits or most == 0:
         return ""
     limit = next((each for each in admin.limits if each.currency == total.currency), None)
     if limit is None:
         return f"{admin.name} has no limit in {total.currency}, and takes no money in it: ask a manager"
-    if total.amount > limit.amount:
-        return f"its total, {total}, is above the limit of {admin.name}, {limit}: ask a manager"
+    if most > limit.amount:
+        what = f"its total, {total}," if total.amount > limit.amount else f"{Money(most, total.currency)}"
+        return f"{what} is above the limit of {admin.name}, {limit}: ask a manager"
     return ""
 
 

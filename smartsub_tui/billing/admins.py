@@ -68,20 +68,19 @@ def add(
 def change(
     session: Session, name: str, changed: Changed, *, request_id: str | None = None, dry_run: bool = False
 ) -> AdminRecord:
-    """Give an admin another role or other limits; limits end with the role of an operator.
+    """Give an admin another role or other limits. Those of one who is no operator any more wait until they are again.
 
     Raises NotFound, naming the nearest; WrongUsage; Refused where no manager would be left; NotAllowed.
     """
 
     def work(change: Change, row: Any, before: AdminRecord) -> None:
-        role = changed.role or before.role
-        kept = before.limits if role is Role.OPERATOR else ()
-        wanted = kept if changed.limits is None else _limits(role, changed.limits)
-        row.role = role
+        row.role = changed.role or before.role
         row.save()
-        _store(row, wanted)
+        if changed.limits is not None:
+            _store(row, _limits(row.role, changed.limits))
 
-    arguments = {"change": name, "role": changed.role, "limits": changed.limits}
+    limits = changed.limits if changed.limits is None else sorted(changed.limits, key=lambda limit: limit.currency)
+    arguments = {"change": name, "role": changed.role, "limits": limits}
     return _change(session, "change_admin", name, arguments, work, request_id, dry_run)
 
 

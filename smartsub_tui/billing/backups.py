@@ -27,7 +27,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.csv_files import shown_name
-from smartsub_tui.data.database import alone, available, has_event, look_into, role_in
+from smartsub_tui.data.database import alone, available, has_event, is_disabled_in, look_into, role_in
 from smartsub_tui.data.files import FileExists, NewFile
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
@@ -148,6 +148,8 @@ def recover(
         file.ready()
         # Until all is done: who opens the old file meanwhile waits, and then finds that its name has another.
         with alone(path) if path.exists() and path.stat().st_size else nullcontext():
+            if path.exists() and is_disabled_in(path, admin):
+                raise NotAllowed(f"{admin} is disabled: ask a manager of this database")
             if not go_back:
                 _refuse_to_lose(path, backup)
             kept = _put_aside(path, clock.now())

@@ -27,7 +27,7 @@ from smartsub_tui.data.files import FileExists, NewArchive
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
-from smartsub_tui.errors import NotFound, Refused, SmartsubError, WrongUsage
+from smartsub_tui.errors import AboveLimit, NotFound, Refused, SmartsubError, WrongUsage
 
 # The triggers that can be pulled for many orders at once, with one reference or reason where they need one.
 TRIGGERS: Final = (Trigger.PAY, Trigger.CANCEL, Trigger.DELETE, Trigger.RESTORE, Trigger.AGAIN)
@@ -160,6 +160,10 @@ class Outcome(Struct, frozen=True):
         return not self.refused
 
 
+# What is about one item alone: the others may be done.
+_OF_ONE: Final = (Refused, NotFound, WrongUsage, AboveLimit)
+
+
 class Run(ABC):
     """An action on one item after the other: `begin`, `do` for each, `finish`; and whatever happens, `stop`.
 
@@ -173,7 +177,7 @@ class Run(ABC):
 
     @abstractmethod
     def _do(self, session: Session, item: Item) -> Outcome:
-        """Do the item; raises Refused, NotFound or WrongUsage where it is not done."""
+        """Do the item; raises Refused, NotFound, WrongUsage or AboveLimit where it is not done."""
 
     def talk(self, session: Session, item: Item) -> Talk[Outcome]:
         """As `do`, for an item about which a provider has to be asked first, if one has."""
@@ -183,11 +187,11 @@ class Run(ABC):
     def do(self, session: Session, item: Item) -> Outcome:
         """Do one item, or say why it was refused.
 
-        Raises NotAllowed and Unavailable: they are not about this item, and the next would fare no better.
+        Raises any other NotAllowed, and Unavailable: they are not about this item, and the next would fare no better.
         """
         try:
             return self._do(session, item)
-        except (Refused, NotFound, WrongUsage) as error:
+        except _OF_ONE as error:
             return _refused(item, error)
 
     def finish(self, session: Session) -> None:  # noqa: B027 - likewise
@@ -231,7 +235,7 @@ class Move(Run):
 
         try:
             return (yield from links.act_without_link(session, self.trigger, item.number, item.version, act))
-        except (Refused, NotFound, WrongUsage) as error:
+        except _OF_ONE as error:
             return _refused(item, error)
 
     def _do(self, session: Session, item: Item) -> Outcome:

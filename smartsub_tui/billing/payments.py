@@ -42,7 +42,7 @@ from smartsub_tui.data.vocabulary import (
     Service,
     Trigger,
 )
-from smartsub_tui.errors import NotAllowed, Refused, WrongUsage
+from smartsub_tui.errors import AboveLimit, Refused, WrongUsage
 
 
 class Manual(Struct, frozen=True):
@@ -56,7 +56,11 @@ class BankTransfer(Struct, frozen=True):
     """Money that will come: the details are shown, and there is more time."""
 
 
-Paying = Manual | BankTransfer
+class ByLink(Struct, frozen=True):
+    """Money that comes by a payment link, which is opened once the order is made: that it may be is asked before."""
+
+
+Paying = Manual | BankTransfer | ByLink
 
 
 class Paid(Struct, frozen=True, kw_only=True):
@@ -272,14 +276,14 @@ def decided(
     decision: Decision = decide(trigger, known)
     if decision.transition is None:
         raise refusal(trigger, order.number, decision.reason)
-    check_limit(change.admin, trigger, order)
+    check_limit(change.admin, trigger, order, money)
     return Decided(decision.transition, known, lines)
 
 
-def check_limit(admin: AdminRecord, trigger: Trigger, order: Order) -> None:
-    """Raise NotAllowed where the order's total is above the admin's limit."""
-    if reason := above_limit(admin, trigger, Money(order.total, order.currency)):
-        raise NotAllowed(f"order {order.number} cannot {_VERBS[trigger]}: {reason}")
+def check_limit(admin: AdminRecord, trigger: Trigger, order: Order, money: int | None = None) -> None:
+    """Raise AboveLimit where the order's total, or the money that came for it, is above the admin's limit."""
+    if reason := above_limit(admin, trigger, Money(order.total, order.currency), money):
+        raise AboveLimit(f"order {order.number} cannot {_VERBS[trigger]}: {reason}")
 
 
 def refusal(trigger: Trigger, number: str, reason: str) -> Refused:
@@ -341,7 +345,7 @@ def move(order: Order, change: Change, **columns: Any) -> None:
 def pay(
     session: Session,
     number: str,
-    paying: Paying,
+    paying: Manual | BankTransfer,
     *,
     references: BuyerReferences = NO_REFERENCES,
     version: int | None = None,
@@ -428,10 +432,13 @@ def apply(
 
 def pay_new(change: Change, order: Order, lines: Sequence[Line], paying: Paying) -> None:
     """Pay, or choose bank transfer for, an order that was made with these lines in this same change."""
-    if isinstance(paying, BankTransfer):
-        _choose_bank(change, order, lines)
-    else:
-        _take(Trigger.PAY, change, order, paying, lines=lines)
+    match paying:
+        case BankTransfer():
+            _choose_bank(change, order, lines)
+        case ByLink():
+            check_limit(change.admin, Trigger.LINK, order)
+        case Manual():
+            _take(Trigger.PAY, change, order, paying, lines=lines)
 
 
 def settle_free(change: Change, order: Order, lines: Sequence[Line], paying: Paying | None) -> None:

@@ -84,7 +84,7 @@ class Group(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], self.list_commands(context), n=1)
-            hint = f"did you mean {near[0]}?" if near else "smartsub --help lists the commands"
+            hint = f"did you mean {near[0]}?" if near else f"{context.command_path} --help lists the commands"
             raise click.UsageError(f"no command is called {args[0]!r}: {hint}", context) from error
 
 

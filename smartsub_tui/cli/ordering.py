@@ -44,7 +44,7 @@ def _how(provider: str | None, reference: str | None) -> payments.Paying | None:
     if provider in ("bank", "stripe"):
         if reference is not None:
             raise click.UsageError(f"--pay {provider} takes no --reference: when the money came, smartsub pay has it")
-        return payments.BankTransfer() if provider == "bank" else None
+        return payments.BankTransfer() if provider == "bank" else payments.ByLink()
     if provider == "manual" and reference is None:
         raise click.UsageError("--pay manual needs --reference, which says that the money is here")
     if reference is None:

@@ -595,6 +595,15 @@ def role_in(path: Path, admin: str) -> str | None:
     return None if role is None else str(role)
 
 
+def is_disabled_in(path: Path, admin: str) -> bool:
+    """Whether an admin is disabled in a database file that is held `alone`; not where that cannot be read."""
+    try:
+        sql = "SELECT 1 FROM admin WHERE name = ? AND disabled_at IS NOT NULL"
+        return _found_in(path, sql, admin) is not None
+    except apsw.Error:
+        return False
+
+
 def has_event(path: Path, hash: str) -> bool:
     """Whether the audit trail of a whole database file that nobody writes has an event with that hash."""
     return _found_in(path, "SELECT 1 FROM audit_event WHERE hash = ?", hash) is not None

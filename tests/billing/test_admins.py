@@ -12,14 +12,14 @@ from msgspec.structs import replace
 from smartsub_tui.billing import admins, bulk, links, orders, payments
 from smartsub_tui.billing.access import above_limit
 from smartsub_tui.billing.admins import Changed
-from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.payments import BankTransfer, ByLink, Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.models import AuditEvent, Order, Payment
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.vocabulary import OrderStatus, Role, Trigger
-from smartsub_tui.errors import NotAllowed, NotFound, Refused, WrongUsage
+from smartsub_tui.errors import AboveLimit, NotAllowed, NotFound, Refused, WrongUsage
 from tests.billing.paying import held, paying_by
 from tests.providers import running
 from tests.support import NOW, TODAY, FixedClock, add_office, add_people, add_prices, admin_record, as_role, dump
@@ -50,7 +50,8 @@ def test_a_manager_makes_changes_disables_and_enables_an_admin(session: Session)
     assert admins.disable(session, "ann") == replace(ann, limits=more, disabled_at=NOW)
     assert admins.enable(session, "ann") == replace(ann, limits=more)
     assert admins.change(session, "ann", Changed(role=Role.VIEWER)) == replace(ann, role=Role.VIEWER, limits=())
-    assert admins.change(session, "ann", Changed(role=Role.OPERATOR)) == replace(ann, limits=())
+    assert admins.change(session, "ann", Changed(role=Role.OPERATOR)) == replace(ann, limits=more)
+    assert admins.change(session, "ann", Changed(limits=())) == replace(ann, limits=())
     columns = {"role": "operator", "disabled": False}
     money = [{"amount": each.amount, "currency": each.currency} for each in more]
     first, second = {**columns, "limits": [{"amount": 2000, "currency": "EUR"}]}, {**columns, "limits": money}
@@ -274,3 +275,38 @@ def test_a_manager_has_no_limit_and_one_of_nothing_is_settled_by_anyone() -> Non
     assert above_limit(none, Trigger.PAY, Money(0, "EUR")) == ""
     assert above_limit(none, Trigger.PAY, Money(1, "EUR")) != ""
     assert above_limit(none, Trigger.CANCEL, Money(1, "EUR")) == ""
+
+
+def test_no_more_money_than_the_limit_is_recorded_for_an_order_below_it(session: Session, number: str) -> None:
+    small = orders.renew(session, "Oak House", ["u3"], Months(1)).order.number
+    ann, before = replace(session, admin="ann"), dump(session.database)
+    more = Manual("BIG", LIMIT.amount + 1)
+    for act in (payments.pay, payments.confirm):
+        with pytest.raises(AboveLimit, match=r"EUR 11\.90 is above the limit of ann, EUR 11\.89: ask a manager"):
+            act(ann, small, more)
+    assert dump(session.database) == before
+    assert payments.pay(ann, small, Manual("ENOUGH", LIMIT.amount)).waiting is not None
+    assert payments.pay(ann, small, Manual("R")).order.status is OrderStatus.SUCCEED
+    with pytest.raises(AboveLimit):
+        payments.confirm(ann, small, more, second=True)
+
+
+def test_an_order_that_is_to_be_paid_by_a_link_above_the_limit_is_not_made(
+    session: Session, number: str, ann: Session
+) -> None:
+    before = dump(session.database)
+    for dry_run in (True, False):
+        with pytest.raises(AboveLimit, match=r"cannot be paid by a link: its total, EUR 11\.90, is above the limit"):
+            orders.renew(ann, "Oak House", ["u3", "u4"], Months(1), paying=ByLink(), dry_run=dry_run)
+    assert dump(session.database) == before
+    made = orders.renew(ann, "Oak House", ["u3"], Months(1), paying=ByLink()).order
+    assert made.status is OrderStatus.PROCESSING
+
+
+def test_one_order_above_the_limit_ends_no_payment_of_many(session: Session, number: str, ann: Session) -> None:
+    small = [orders.renew(session, "Oak House", [key], Months(1)).order.number for key in ("u3", "u4")]
+    admins.change(session, "ann", Changed(limits=(TOTAL,)))
+    items = bulk.preview(ann, Trigger.PAY, [small[0], number, small[1]]).items
+    admins.change(session, "ann", Changed(limits=(LIMIT,)))
+    run = bulk.Move.new(Trigger.PAY, "R")
+    assert ["above the limit" in run.do(ann, item).refused for item in items] == [False, True, False]

@@ -12,7 +12,7 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
-from smartsub_tui.billing import audit_chain, backups, orders, payments
+from smartsub_tui.billing import admins, audit_chain, backups, orders, payments
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.database import open_database, role_in, url_of
@@ -330,3 +330,14 @@ def test_a_file_that_cannot_be_put_aside_stays(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "link", fail)
     monkeypatch.setattr(os, "rename", fail)
     refused(path, "cannot be put aside: Permission denied", Unavailable, go_back=True)
+
+
+def test_a_manager_who_was_disabled_since_does_not_go_back_to_when_they_were_not(path: Path) -> None:
+    with closing(open_database(url_of(path))) as database:
+        session = session_on(database)
+        admins.add(session, "ann", Role.MANAGER)
+        admins.disable(replace(session, admin="ann"), "manager")
+    refused(path, "manager is disabled: ask a manager of this database", NotAllowed, go_back=True)
+    path.write_bytes(b"damaged" * 1000)
+    recover(path)  # where nothing can be asked any more
+    assert numbers(path) == 1

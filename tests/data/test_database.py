@@ -188,6 +188,18 @@ def test_a_database_with_nothing_in_it_is_taken_only_to_make_one(tmp_path: Path)
     open_database(url_of(path)).close()
 
 
+def test_a_database_of_before_the_limits_gets_their_table(tmp_path: Path) -> None:
+    path = tmp_path / "older.sqlite3"
+    with closing(file_database(path)) as database:
+        made = database.execute_sql("SELECT sql FROM sqlite_master WHERE tbl_name = 'admin_limit'").fetchall()
+        database.execute_sql("DROP TABLE admin_limit")
+        database.execute_sql("DELETE FROM schema_migration WHERE name = '0002_admin_limits'")
+    with closing(open_database(url_of(path))) as database:
+        again = database.execute_sql("SELECT sql FROM sqlite_master WHERE tbl_name = 'admin_limit'").fetchall()
+        assert again == made != []
+        AdminLimit.create(admin=_admin(), currency="EUR", amount=1)
+
+
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "new.sqlite3"
     with closing(open_database(url_of(path), create=True)) as database:

@@ -48,6 +48,7 @@ def simulate(seeds: Iterator[int], jobs: int, turns: int, seconds: float | None)
                 done.update(found.done)
                 if found.wrong:
                     failed += 1
+                    print(f"\n{found.wrong}", end="")
                     _tell(*shortest(found, turns))
             if sys.stderr.isatty():
                 print(f"\r{lived} seeds, {failed} failed", end="", file=sys.stderr, flush=True)

@@ -44,6 +44,7 @@ class World(Ground):
         self.struck: Counter[str] = Counter()
         self.settling = False
         self.acknowledged: dict[str, tuple[str, Callable[[], bool]]] = {}
+        self._told: dict[str, tuple[str | None, str | None]] = {}  # by request: which order and credit note
         self._turns = 0
         self._stopped: dict[Actor, int] = {}  # until which turn
         # A swarm: each seed has some of what can go wrong, more or less of it.
@@ -138,6 +139,10 @@ class World(Ground):
             with self.aside() as connection:
                 return all(connection.execute(sql, values).fetchall() for sql, values in wanted)
 
+        told = (number, None if note is None else note.number)
+        if what != "link" and request in self._told:  # in another terminal
+            invariants.hold(self._told[request] == told, f"{what} {request} was answered twice, and not alike")
+        self._told[request] = told
         self.acknowledged[request] = (what, is_there)
 
     # Turns
