@@ -98,9 +98,12 @@ class TerminalInput:
 
     def read(self, data: bytes) -> Iterator[Message]:
         """The messages of what came, as far as they are complete."""
-        text = self._escape + self._decode(data)
-        self._escape = ""
         silent, self._silent = self._silent, False
+        yield from self._read(self._decode(data), silent=silent)
+
+    def _read(self, text: str, *, silent: bool = False) -> Iterator[Message]:
+        text = self._escape + text
+        self._escape = ""
         while text:
             if self._inside is None:
                 text = yield from self._keys(text)
@@ -118,6 +121,7 @@ class TerminalInput:
 
     def silence(self) -> Iterator[Message]:
         """To be called when nothing came for a while. What a terminal sends comes in one piece, but for pastes."""
+        yield from self._read(self._decode(b"", True))  # of a character whose rest does not come
         self._silent = True
         if self._inside != "paste":
             self._inside, self._escape = None, ""

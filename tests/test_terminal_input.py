@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._xterm_parser import XTermParser
@@ -102,6 +102,7 @@ def test_what_comes_in_pieces_is_what_was_sent(parts: list[str], data: st.DataOb
         )
     )
 )
+@example(parts=[BEGIN.encode(), b"\xc2"])  # half a character before the Esc that ends the paste
 @properties
 def test_whatever_comes_keys_are_answered_after_it(parts: list[bytes | None]) -> None:
     source = TerminalInput()
