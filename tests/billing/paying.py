@@ -90,7 +90,9 @@ def check(session: Session, server: StripeServer) -> None:
     told = {(event.action, event.order is not None) for event in AuditEvent.select()}
     assert told <= {("import", False), *((action, True) for action in audit._SAID)}, told
     begun = AuditEvent.select().where(AuditEvent.action == "begin_refund")
-    assert all('"provider":"' in (event.after or "") for event in begun)
+    assert all(
+        '"provider":"' in (event.after or "") and '"amount":{"amount":' in (event.after or "") for event in begun
+    )
     # A session takes money once.
     charges = server.books.paid()
     assert len({charge.payment_intent for charge in charges}) == len(charges)

@@ -171,6 +171,7 @@ def test_a_place_that_is_missing_is_told() -> None:
         ("🌴", "install fonts-symbola"),
         ("𠮷", "install fonts-hanazono"),
         ("\ue000", "U\\+E000 unnamed\\): name a font that has it"),
+        ("".join(map(chr, range(0x4E00, 0x4E08))), "U\\+4E07 CJK\\): install"),
         ("".join(map(chr, range(0x4E00, 0x4E14))), "U\\+4E07 CJK\\) and 12 more: install"),
     ],
 )

@@ -667,6 +667,20 @@ def test_each_file_that_changes_something_has_one_event_with_its_digest(session:
     assert [each.subject for each in AuditEvent.select()] == ["users.csv", "2.csv"]
 
 
+def test_a_request_with_files_by_their_names_is_done_once(session: Session) -> None:
+    first = import_files(session, SAMPLE_FILES, request_id="r1")
+    before = dump(session.database)
+    assert import_files(session, SAMPLE_FILES, request_id="r1") == first
+    assert dump(session.database) == before
+    assert "unchanged" in import_files(session, SAMPLE_FILES).text()
+
+
+def test_a_file_without_rows_is_told_as_one(session: Session, tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text(SAMPLE_FILES[1].read_text("utf-8").splitlines()[0] + "\n", "utf-8")
+    assert f"{file}: no rows" in import_files(session, [file]).text()
+
+
 def test_a_request_is_done_once(session: Session) -> None:
     first = take(session, PRICES, USERS, request_id="r1")
     before = dump(session.database)

@@ -16,6 +16,7 @@ from smartsub_tui.billing import credits, links, orders, payments, refunds
 from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
+from smartsub_tui.billing.links import ASK_AFTER
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.providers import Ended, No, PaidBack, PayBack, step
 from smartsub_tui.billing.session import Session
@@ -199,6 +200,7 @@ def test_a_failed_order_is_paid_by_a_new_link(paying: Session, number: str, serv
     assert pay(url, card="delayed").status == 200
     order = held(paying, links.ask_order(paying, number))
     assert (order.status, states(order)) == (SYSTEM, [PaymentState.PENDING])
+    assert Payment.get().charge == next(iter(server.books.intents))  # by which it is asked about
     server.books.settle(server.books.charges[next(iter(server.books.charges))].payment_intent, succeeded=False)
     order = held(paying, links.ask_order(paying, number))
     assert (order.status, states(order)) == (FAILED, [PaymentState.DECLINED])
@@ -401,6 +403,7 @@ def test_where_the_end_of_a_link_is_not_heard_the_order_waits(
         ended(paying, Trigger.CANCEL, number, lambda: payments.cancel(paying, number, "why"))
     order = now_is(paying, number)
     assert (order.status, states(order)) == (SYSTEM, [PaymentState.UNKNOWN])
+    assert (Payment.get().ask_at, Payment.get().asked) == (clock.now() + ASK_AFTER[0], 1)
     server.faults.clear()
     settle_all(paying, clock)
     assert now_is(paying, number).status is TIME_OUT

@@ -68,6 +68,7 @@ def test_the_first_rows_and_what_can_be_done_to_the_first_are_there(path: Path) 
     found = look(session, "payments", rows=2)
     assert (found.admin.name, found.mode, found.filter, found.sort) == ("manager", "payments", "", Sort())
     assert found.last is None
+    assert found.version == session.database.data_version()
     assert found.first is not None
     first, second = found.first.page.rows
     assert (first.status, second.status) == (OrderStatus.TIME_OUT, OrderStatus.TIME_OUT)

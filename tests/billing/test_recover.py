@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from contextlib import closing
@@ -86,6 +87,7 @@ def test_what_was_done_since_is_not_lost_unasked(path: Path) -> None:
         event = AuditEvent.select().order_by(AuditEvent.id.desc()).get()
         assert (event.action, event.admin, event.subject) == ("recover", "manager", str(path.with_name("kept.sqlite3")))
         after = json.loads(event.after or "")
+        assert after["sha256"] == hashlib.sha256(path.with_name("kept.sqlite3").read_bytes()).hexdigest()
         assert (event.source, after["kept"], after["newest"]) == ("cli", made.kept, "2026-11-22T09:00:00Z")
         assert made.database == str(path)
         assert audit_chain.verify(session_on(database), made.backup.head).events == 2

@@ -196,6 +196,10 @@ def test_what_is_no_key_is_refused_without_being_told(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="no file of this user"):
         read_key(replace(SET_UP, stripe_key_file="/dev/null"), {})
     with pytest.raises(
+        WrongUsage, match=r"^Stripe is not set up: write its key into a file of mode 0600 and name that"
+    ):
+        read_key(SET_UP, {})
+    with pytest.raises(
         WrongUsage, match=r"^Stripe is not set up: set \[payments\] return_url, where the browser goes after a payment$"
     ):
         read_key(PaymentSettings(), {KEY_VARIABLE: KEY})
