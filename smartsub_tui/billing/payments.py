@@ -432,13 +432,12 @@ def apply(
 
 def pay_new(change: Change, order: Order, lines: Sequence[Line], paying: Paying) -> None:
     """Pay, or choose bank transfer for, an order that was made with these lines in this same change."""
-    match paying:
-        case BankTransfer():
-            _choose_bank(change, order, lines)
-        case ByLink():
-            check_limit(change.admin, Trigger.LINK, order)
-        case Manual():
-            _take(Trigger.PAY, change, order, paying, lines=lines)
+    if isinstance(paying, BankTransfer):
+        _choose_bank(change, order, lines)
+    elif isinstance(paying, ByLink):
+        check_limit(change.admin, Trigger.LINK, order)
+    else:
+        _take(Trigger.PAY, change, order, paying, lines=lines)
 
 
 def settle_free(change: Change, order: Order, lines: Sequence[Line], paying: Paying | None) -> None:
