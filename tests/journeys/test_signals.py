@@ -152,8 +152,9 @@ def test_ctrl_z_is_nothing_and_who_was_stopped_draws_anew(env: dict[str, str], t
         os.kill(child, signal.SIGSTOP)
         before = len(terminal.output)
         os.kill(child, signal.SIGCONT)
-        terminal.wait_until(lambda: b"NEEDS YOU" in terminal.output[before:], "the whole screen")
-        assert is_restored(terminal.output[:before] + terminal.output[before:].partition(b"\x1b[?1049h")[0])
+        taken_up = b"\x1b[?1049h"  # before it may come the rest of what was being drawn
+        terminal.wait_until(lambda: b"NEEDS YOU" in terminal.output[before:].partition(taken_up)[2], "the whole screen")
+        assert is_restored(terminal.output[:before] + terminal.output[before:].partition(taken_up)[0])
         terminal.type("3")
         terminal.wait_for(NUMBER)
         os.kill(child, signal.SIGTERM)
