@@ -68,7 +68,7 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._outlet = _Outlet(cast(IO[str], sys.__stderr__), self._hung_up)
-        self._file = self._outlet  # type: ignore[assignment]
+        self._file = self._outlet  # type: ignore[assignment] # it has all of a stream that Textual uses
         self._fence = Fence(lambda kind: note(f"not sent to the terminal, shown by its number instead: {kind}"))
         self._found: list[Any] | None = None  # how the terminal was set
         self._size = within(*(self._size or super()._get_terminal_size()))
@@ -86,7 +86,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         self._taken = True
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+        super().start_application_mode()  # type: ignore[no-untyped-call] # as Textual declares it
         # Taken up again, it may be set as it was left.
         if self._found is None:
             self._found = self.attrs_before
@@ -110,7 +110,7 @@ class TerminalDriver(LinuxDriver):
     def _run_input_thread(self) -> None:
         try:
             self.run_input_thread()
-        except Exception as error:
+        except Exception as error:  # told by the application, as one of its own: a thread's would be lost
             self._app.call_later(self._app._handle_exception, error)
 
     def run_input_thread(self) -> None:

@@ -178,6 +178,6 @@ class TerminalInput:
                     yield Resize.from_dimensions(within(*message.size), message.pixel_size)
                 elif not isinstance(message, Paste | CursorPosition):  # of the first it saw beginning and end
                     yield message
-        except Exception as error:
+        except Exception as error:  # whatever a terminal sends, the keys behind it are answered
             note(f"what the terminal sent could not be read: {type(error).__name__}")
             self._parser = TerminalParser()
