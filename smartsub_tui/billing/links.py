@@ -466,14 +466,14 @@ def _said(payment: Payment) -> dict[str, Any]:
     return {"provider": payment.provider, "payment": payment.state}
 
 
-def _ask_again(change: Change, payment: Payment, *, scheduled: bool) -> bool:
+def _ask_again(change: Change, payment: Payment, *, scheduled: bool, under_way: bool = False) -> bool:
     """Nothing new: where its time had come, it is asked again later, and after the last time no more."""
     if scheduled:
         asked = payment.asked + 1
         if payment.state is PaymentState.SENT:
             ask_at: datetime | None = _next_look(change, payment.expires_at, asked)
         else:
-            waits = WAIT_AFTER if payment.state is PaymentState.PENDING else ASK_AFTER
+            waits = WAIT_AFTER if under_way or payment.state is PaymentState.PENDING else ASK_AFTER
             ask_at = change.now + waits[payment.asked] if payment.asked < len(waits) else None
         _put(change, payment, ask_at=ask_at, asked=asked)
     return False
@@ -508,7 +508,7 @@ def _is_open(change: Change, order: Order, payment: Payment, link: Link, *, sche
 
 def _under_way(change: Change, order: Order, payment: Payment, link: Link, *, scheduled: bool) -> bool:
     if payment.state is PaymentState.PENDING or not payment.state.is_live:
-        return _ask_again(change, payment, scheduled=scheduled)
+        return _ask_again(change, payment, scheduled=scheduled, under_way=True)
     _put(
         change,
         payment,
@@ -535,9 +535,9 @@ def _unanswered(change: Change, order: Order, payment: Payment, *, ended: bool, 
 
 def _ended(change: Change, order: Order, payment: Payment, state: PaymentState, why: str | None) -> bool:
     """The provider says that nothing was taken, and that nothing will be."""
-    if payment.state is PaymentState.SUCCEEDED and payment.ask_at is not None:
-        # Someone confirmed the money; now there is none. A person has to look at it.
-        _put(change, payment, contested=True, charge=None, ask_at=None)
+    if payment.state in (PaymentState.SUCCEEDED, PaymentState.REFUNDED) and payment.ask_at is not None:
+        # Someone confirmed the money; now there is none. A person has to look at it, unless it was paid out again.
+        _put(change, payment, contested=payment.state is PaymentState.SUCCEEDED, charge=None, ask_at=None)
         change.record("contested", order=order.id, after={"provider": payment.provider, "payment": state})
         return True
     if not payment.state.is_live:

@@ -517,8 +517,9 @@ def _received(change: Change, order: Order, reference: str, amount: int) -> Paym
     under_way = Payment.state.in_(list(LIVE_PAYMENT_STATES))
     live = Payment.get_or_none((Payment.order == order) & under_way)
     if live is not None and live.amount == amount and order.status is OrderStatus.SYSTEM_PROCESSING:
-        # The provider is asked on: what it says later is of the same money.
+        # The provider is asked on, from the start: what it says later is of the same money.
         live.state, live.confirmation, live.changed_at = PaymentState.SUCCEEDED, reference, change.now
+        live.ask_at, live.asked = change.now, 0
         live.save()
         return live
     attempt = Payment.select(fn.COUNT(Payment.id)).where(Payment.order == order).scalar() + 1

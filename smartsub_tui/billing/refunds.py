@@ -219,7 +219,11 @@ def _done(change: Change, refund: Refund, back: PaidBack) -> None:
     _put(change, refund, state=RefundState.SUCCEEDED, reference=back.reference, ask_at=None)
     payment = refund.payment
     if not payment.applied:
-        payment.state, payment.changed_at, payment.ask_at = PaymentState.REFUNDED, change.now, None
+        payment.state, payment.changed_at = PaymentState.REFUNDED, change.now
+        if payment.confirmation is None:
+            payment.ask_at = None
+        # What someone confirmed is asked about on: its link may still be open, its money come late or never.
+        payment.contested = payment.contested and not payment.never_came  # who pays it back by hand was told that
         payment.save()
     change.record(Trigger.REFUND, order=payment.order.id, after=_what(refund))
 

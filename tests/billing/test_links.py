@@ -724,6 +724,91 @@ def test_what_someone_confirmed_and_the_provider_denies_needs_a_person(
     assert search_orders(parse_orders("is:unapplied"), Moment(clock.now(), "UTC")).rows == ()
 
 
+def confirmed_money_that_waits(session: Session, number: str) -> None:
+    """Nobody knows what became of a link; someone confirms the money, and it cannot be applied."""
+    Subscription.update(expires_on=None, activated_on=None, anchor_day=None).execute()
+    paid = payments.confirm(session, number, Manual("seen in the account"))
+    assert paid.waiting is not None
+
+
+def test_a_link_that_may_be_open_is_ended_though_its_confirmed_money_was_paid_back(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    link = link_of(opened(paying, number))
+    server.faults.always(Fault.RESET_BEFORE)
+    held(paying, links.ask(paying, Payment.get().id, end=True))
+    assert now_is(paying, number).status is SYSTEM
+    confirmed_money_that_waits(paying, number)
+    held(paying, refunds.refund(paying, number, "why", reference="paid out"))
+    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
+    server.faults.clear()
+    swept_later(paying, 1)
+    assert pay(link).status == 410
+    settle_all(paying, clock)
+    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
+    assert "contested" in actions(now_is(paying, number))  # told, and nothing is left to be done about it
+    assert not Payment.get().contested
+    check_settled(paying, server)
+
+
+@pytest.mark.parametrize("came", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_money_that_was_confirmed_and_paid_back_before_it_came_or_not_is_heard_of(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock, known: bool, came: bool
+) -> None:
+    """It may take weeks: a debit of a bank. Whether the provider had named it before or not."""
+    pay(link_of(opened(paying, number)), card="delayed")
+    if not known:
+        server.faults.always(Fault.RESET_BEFORE)
+        held(paying, links.ask(paying, Payment.get().id, end=True))
+    else:
+        held(paying, links.ask_order(paying, number))
+    assert (Payment.get().charge is not None) is known
+    confirmed_money_that_waits(paying, number)
+    held(paying, refunds.refund(paying, number, "why", reference="paid out"))
+    server.faults.clear()
+    for _ in range(60):
+        clock.advance(hours=7)
+        swept(paying)
+    (charge,) = server.books.charges.values()
+    server.books.settle(charge.payment_intent, succeeded=came)
+    settle_all(paying, clock)
+    taken = charge.payment_intent if came else None
+    assert (Payment.get().state, Payment.get().charge) == (PaymentState.REFUNDED, taken)
+    assert not Payment.get().contested
+    check_settled(paying, server)
+
+
+def test_what_was_confirmed_after_its_last_question_is_asked_about_again(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    pay(link_of(opened(paying, number)))
+    server.faults.always(Fault.RESET_BEFORE)
+    settle_all(paying, clock)
+    assert (Payment.get().state, Payment.get().ask_at) == (PaymentState.UNKNOWN, None)
+    payments.confirm(paying, number, Manual("seen in the account"))
+    server.faults.clear()
+    swept(paying)
+    assert Payment.get().charge is not None
+    check_settled(paying, server)
+
+
+def test_who_pays_back_confirmed_money_that_its_provider_denies_was_told(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    pay(link_of(opened(paying, number)), card="delayed")
+    held(paying, links.ask_order(paying, number))
+    confirmed_money_that_waits(paying, number)
+    (charge,) = server.books.charges.values()
+    server.books.settle(charge.payment_intent, succeeded=False)
+    settle_all(paying, clock)
+    assert Payment.get().contested
+    held(paying, refunds.refund(paying, number, "in cash"))  # there is nothing that its provider could pay back
+    assert Payment.get().contested
+    held(paying, refunds.refund(paying, number, "in cash", reference="receipt 7"))
+    assert (Payment.get().state, Payment.get().contested) == (PaymentState.REFUNDED, False)
+
+
 # Paying back
 
 
