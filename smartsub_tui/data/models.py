@@ -451,6 +451,41 @@ class AdminLimit(Table):
         constraints = [Check("amount >= 0"), Check("length(currency) = 3")]
 
 
+class AdminOffice(Table):
+    """An office that an admin works for; without any row, all of them."""
+
+    admin = ForeignKeyField(Admin, backref="offices", on_delete="RESTRICT", index=False)
+    office = ForeignKeyField(Office, on_delete="RESTRICT")
+
+    class Meta:
+        indexes = ((("admin", "office"), True),)
+
+
+class AdminKey(Table):
+    """A public key of SSH by which an admin logs in; `fingerprint` is that of OpenSSH, "SHA256:..."."""
+
+    admin = ForeignKeyField(Admin, backref="keys", on_delete="RESTRICT")
+    fingerprint = TextField(unique=True)
+    public_key = TextField()  # its type and its Base64, one space between
+    created_at = InstantField()
+
+    class Meta:
+        constraints = [Check("fingerprint <> ''"), Check("public_key <> ''")]
+
+
+class AdminPin(Table):
+    """What opens an admin's locked screen, as an argon2 hash; behind `failures` none is tried before `wait_until`."""
+
+    admin = ForeignKeyField(Admin, backref="pins", on_delete="RESTRICT", unique=True)
+    hash = TextField()
+    failures = SmallIntegerField(default=0)
+    wait_until = InstantField(null=True)
+    changed_at = InstantField()
+
+    class Meta:
+        constraints = [Check("hash <> ''"), Check("failures >= 0")]
+
+
 class SavedView(Table):
     """A filter of orders under a name, as text, with its sort; without an owner it is everyone's."""
 
@@ -535,6 +570,9 @@ TABLES = (
     Refund,
     Admin,
     AdminLimit,
+    AdminOffice,
+    AdminKey,
+    AdminPin,
     SavedView,
     LastState,
     AuditEvent,

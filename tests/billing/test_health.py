@@ -65,7 +65,7 @@ def test_all_is_as_it_has_to_be(session: Session, path: Path) -> None:
     says = {each.name: each.says for each in found}
     assert says["audit trail"].startswith("1 events as they were written, head ")
     assert says["clock"] == "2026-11-22 09:00:00 UTC"
-    assert says["schema"] == "0002_admin_limits"
+    assert says["schema"] == "0003_admin_offices_keys_pins"
 
 
 def test_in_memory_there_is_no_disk(session: Session) -> None:

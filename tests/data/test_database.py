@@ -35,7 +35,10 @@ from smartsub_tui.data.database import (
 from smartsub_tui.data.fields import from_microseconds, to_microseconds
 from smartsub_tui.data.models import (
     Admin,
+    AdminKey,
     AdminLimit,
+    AdminOffice,
+    AdminPin,
     AuditEvent,
     Claim,
     Counter,
@@ -568,6 +571,9 @@ VALID: dict[Any, Callable[[], dict[str, Any]]] = {
     },
     Admin: lambda: {"name": "ann", "role": Role.VIEWER, "created_at": NOW},
     AdminLimit: lambda: {"admin": _admin(), "currency": "EUR", "amount": 50000},
+    AdminOffice: lambda: {"admin": _admin(), "office": _office()},
+    AdminKey: lambda: {"admin": _admin(), "fingerprint": "SHA256:k", "public_key": "ssh-ed25519 k", "created_at": NOW},
+    AdminPin: lambda: {"admin": _admin(), "hash": "$argon2id$", "changed_at": NOW},
     SavedView: lambda: {"owner": _admin(), "name": "late", "name_folded": "late", **LISTED},
     LastState: lambda: {"admin": _admin(), "mode": "payments", **LISTED},
     AuditEvent: lambda: {"at": NOW, "admin": "ann", "source": "cli", "action": "create", "hash": ""},
@@ -666,6 +672,10 @@ CHECKED: list[tuple[Any, dict[str, Any]]] = [
     (Invoice, {"net": -1, "tax": 1191}),
     (Admin, {"role": NO_WORD}),
     (Admin, {"name": ""}),
+    (AdminKey, {"fingerprint": ""}),
+    (AdminKey, {"public_key": ""}),
+    (AdminPin, {"hash": ""}),
+    (AdminPin, {"failures": -1}),
     (SavedView, {"name": ""}),
 ]
 
