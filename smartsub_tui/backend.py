@@ -213,10 +213,13 @@ class Backend:
             return function(session, *args, **options)
 
     def _check(self, session: Session) -> None:
-        """Raise NotAllowed where the admin may no more: asked again whenever another process has changed something."""
+        """Raise NotAllowed where the admin may no more, and hide what they may not see: asked again whenever another
+        process has changed something.
+        """
         seen = session.database.data_version()
         if seen != self._allowed_at:
             access.check(session.admin, access.Permission.READ)
+            access.see_as(session.database, session.admin)
             self._allowed_at = seen
 
     def _open(self) -> Session:

@@ -121,11 +121,12 @@ def orders(found: Sequence[OrderSummary], timezone: str) -> str:
 def admins(found: Sequence[AdminRecord], timezone: str) -> str:
     """Who works here, and since when not any more."""
     return table(
-        ("Admin", "Role", "Limit", "Since", "Disabled"),
+        ("Admin", "Role", "Offices", "Limit", "Since", "Disabled"),
         [
             (
                 each.name,
                 each.role.label,
+                "all" if each.offices is None else ", ".join(each.offices),
                 ", ".join(display.money(limit) for limit in each.limits),
                 _minute(each.created_at, timezone),
                 _minute(each.disabled_at, timezone) if each.disabled_at else "",

@@ -7,7 +7,8 @@ import pwd
 from datetime import datetime
 from typing import Final
 
-from smartsub_tui.data.models import Admin, AdminLimit
+from smartsub_tui.data.database import SqliteDatabase, rows
+from smartsub_tui.data.models import Admin, AdminLimit, AdminOffice, Office
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.vocabulary import Role, Trigger, Word
@@ -68,6 +69,11 @@ PERMISSIONS: Final[dict[Role, _Rights]] = {
 # What an operator's limit holds for: taking money for an order, or opening a link by which it comes.
 LIMITED: Final = frozenset({Trigger.PAY, Trigger.LINK, Trigger.CONFIRM, Trigger.APPLY})
 
+# What concerns every office, and is for those who work for all of them.
+OF_ALL_OFFICES: Final = frozenset(
+    {Permission.EXPORT_ALL, Permission.IMPORT, Permission.BACK_UP, Permission.ADMINS, Permission.SHARE}
+)
+
 
 def process_admin() -> str:
     """The admin of this process where none is named: its user's name, never one from the environment."""
@@ -94,17 +100,39 @@ def check(name: str, permission: Permission | Trigger) -> AdminRecord:
     if not may(admin.role, permission):
         able = next(role for role in Role if may(role, permission))
         raise NotAllowed(f"{name} is {admin.role.label} here and may not {permission.label}: ask {with_article(able)}")
+    if admin.offices is not None and permission in OF_ALL_OFFICES:
+        raise NotAllowed(f"{name} works for some offices only and may not {permission.label}: ask who works for all")
     return admin
 
 
+def see_as(database: SqliteDatabase, name: str) -> None:
+    """Let there be only what the admin may see, from now on; where there is no such admin, nothing is changed."""
+    row = Admin.get_or_none(Admin.name == name)
+    if row is not None:
+        database.see_only(row.id if _works_for_some(row) else None)
+
+
+def _works_for_some(row: Admin) -> bool:
+    return bool(AdminOffice.select().where(AdminOffice.admin == row).exists())
+
+
 def record(row: Admin) -> AdminRecord:
-    """An admin with the limits that hold for the role."""
+    """An admin with the limits that hold for the role, and the offices."""
     limits: tuple[Money, ...] = ()
     if row.role is Role.OPERATOR:
         found = AdminLimit.select().where(AdminLimit.admin == row).order_by(AdminLimit.currency)
         limits = tuple(Money(each.amount, each.currency) for each in found)
+    offices: tuple[str, ...] | None = None
+    if _works_for_some(row):
+        named = Office.select(Office.name).join(AdminOffice).where(AdminOffice.admin == row)
+        offices = tuple(name for (name,) in rows(named.order_by(Office.name_folded, Office.id)))
     return AdminRecord(
-        name=row.name, role=row.role, created_at=row.created_at, disabled_at=row.disabled_at, limits=limits
+        name=row.name,
+        role=row.role,
+        created_at=row.created_at,
+        disabled_at=row.disabled_at,
+        limits=limits,
+        offices=offices,
     )
 
 

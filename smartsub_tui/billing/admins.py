@@ -1,4 +1,4 @@
-"""The admins of a database: in which role each is, and up to which total an operator takes money.
+"""The admins of a database: in which role each is, for which offices, and up to which total an operator takes money.
 
 Managers say so. It holds from the next action of that admin on, in whatever process they are.
 """
@@ -14,9 +14,9 @@ from msgspec import Struct
 from smartsub_tui.billing.access import Permission, record
 from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.models import Admin, AdminLimit
+from smartsub_tui.data.models import Admin, AdminLimit, AdminOffice
 from smartsub_tui.data.money import LARGEST, Money
-from smartsub_tui.data.queries import nearest
+from smartsub_tui.data.queries import find_office, nearest
 from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotFound, Refused, WrongUsage
@@ -30,6 +30,7 @@ class Changed(Struct, frozen=True, kw_only=True):
 
     role: Role | None = None
     limits: tuple[Money, ...] | None = None  # empty: none
+    offices: tuple[str, ...] | None = None  # empty: all
 
 
 def admins(session: Session) -> list[AdminRecord]:
@@ -42,11 +43,16 @@ def add(
     name: str,
     role: Role,
     limits: Collection[Money] = (),
+    offices: Collection[str] = (),
     *,
     request_id: str | None = None,
     dry_run: bool = False,
 ) -> AdminRecord:
-    """Make an admin. Raises WrongUsage for a name or limits that are none, Refused where there is one, NotAllowed."""
+    """Make an admin, who works for all offices, or for those that are named.
+
+    Raises WrongUsage for a name or limits that are none, NotFound for an office, Refused where the name is taken,
+    NotAllowed.
+    """
     if _NAME.fullmatch(name) is None:
         raise WrongUsage(f"{name!r} is no name of an admin: write 1 to 64 letters a to z, digits and . _ - @")
     wanted = _limits(role, limits)
@@ -57,20 +63,22 @@ def add(
                 raise Refused(f"{each.name} is an admin already, {each.role.label}: smartsub admin change {each.name}")
         row = Admin.create(name=name, role=role, created_at=change.now)
         _store(row, wanted)
+        _store_offices(row, offices)
         made = record(row)
         change.record("add_admin", subject=name, after=_columns(made))
         return made
 
-    arguments = {"add": name, "role": role, "limits": wanted}
+    arguments = {"add": name, "role": role, "limits": wanted, "offices": list(offices)}
     return perform(session, Permission.ADMINS, arguments, AdminRecord, work, request_id=request_id, dry_run=dry_run)
 
 
 def change(
     session: Session, name: str, changed: Changed, *, request_id: str | None = None, dry_run: bool = False
 ) -> AdminRecord:
-    """Give an admin another role or other limits. Those of one who is no operator any more wait until they are again.
+    """Give an admin another role, other limits or other offices. The limits of one who is no operator any more wait
+    until they are again.
 
-    Raises NotFound, naming the nearest; WrongUsage; Refused where no manager would be left; NotAllowed.
+    Raises NotFound, naming the nearest; WrongUsage; Refused where no manager of all would be left; NotAllowed.
     """
 
     def work(change: Change, row: Any, before: AdminRecord) -> None:
@@ -78,9 +86,11 @@ def change(
         row.save()
         if changed.limits is not None:
             _store(row, _limits(row.role, changed.limits))
+        if changed.offices is not None:
+            _store_offices(row, changed.offices)
 
     limits = changed.limits if changed.limits is None else sorted(changed.limits, key=lambda limit: limit.currency)
-    arguments = {"change": name, "role": changed.role, "limits": limits}
+    arguments = {"change": name, "role": changed.role, "limits": limits, "offices": changed.offices}
     return _change(session, "change_admin", name, arguments, work, request_id, dry_run)
 
 
@@ -122,8 +132,9 @@ def _change(
             raise NotFound(f"no admin is called {name!r}{f': {near}' if near else ''}")
         before = record(row)
         act(change, row, before)
-        if not Admin.select().where((Admin.role == Role.MANAGER) & Admin.disabled_at.is_null()).exists():
-            raise Refused(f"{name} is the only manager: make another one first")
+        of_all = Admin.id.not_in(AdminOffice.select(AdminOffice.admin))
+        if not Admin.select().where((Admin.role == Role.MANAGER) & Admin.disabled_at.is_null() & of_all).exists():
+            raise Refused(f"{name} is the only manager of all offices: make another one first")
         after = record(row)
         if after != before:
             change.record(action, subject=name, before=_columns(before), after=_columns(after))
@@ -150,5 +161,16 @@ def _store(row: Any, limits: Collection[Money]) -> None:
         AdminLimit.create(admin=row, currency=each.currency, amount=each.amount)
 
 
+def _store_offices(row: Any, names: Collection[str]) -> None:
+    AdminOffice.delete().where(AdminOffice.admin == row).execute()
+    for office in {each.id: each for each in map(find_office, names)}.values():
+        AdminOffice.create(admin=row, office=office)
+
+
 def _columns(admin: AdminRecord) -> dict[str, Any]:
-    return {"role": admin.role, "limits": list(admin.limits), "disabled": admin.disabled_at is not None}
+    return {
+        "role": admin.role,
+        "limits": list(admin.limits),
+        "offices": admin.offices,
+        "disabled": admin.disabled_at is not None,
+    }

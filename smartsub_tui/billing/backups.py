@@ -27,7 +27,15 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.csv_files import shown_name
-from smartsub_tui.data.database import alone, available, has_event, is_disabled_in, look_into, role_in
+from smartsub_tui.data.database import (
+    alone,
+    available,
+    has_event,
+    is_disabled_in,
+    look_into,
+    role_in,
+    works_for_some_in,
+)
 from smartsub_tui.data.files import FileExists, NewFile
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
@@ -136,6 +144,7 @@ def recover(
     role = role_in(backup, admin)
     if role is None or not access.may(Role(role), Permission.BACK_UP):
         raise NotAllowed(f"{admin} is no manager in {shown_name(backup)}: ask one of them")
+    _refuse_some_offices(backup, admin)
     if path.exists() and path.samefile(backup):
         raise Refused(f"{shown_name(path)} is the database itself: name a backup of it")
     file = NewFile(path, replace=True)
@@ -150,6 +159,8 @@ def recover(
         with alone(path) if path.exists() and path.stat().st_size else nullcontext():
             if path.exists() and is_disabled_in(path, admin):
                 raise NotAllowed(f"{admin} is disabled: ask a manager of this database")
+            if path.exists():
+                _refuse_some_offices(path, admin)
             if not go_back:
                 _refuse_to_lose(path, backup)
             kept = _put_aside(path, clock.now())
@@ -167,6 +178,11 @@ def recover(
     finally:
         file.drop()
     return Recovered(str(path), found, kept)
+
+
+def _refuse_some_offices(path: Path, admin: str) -> None:
+    if works_for_some_in(path, admin):
+        raise NotAllowed(f"{admin} works for some offices only, and this is about all: ask a manager of all offices")
 
 
 def _note(session: Session, backup: Path, found: Backup, kept: str | None) -> None:

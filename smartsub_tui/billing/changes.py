@@ -109,6 +109,8 @@ def perform(
         try:
             with session.database.writing():
                 admin = access.check(session.admin, permission)
+                if (admin.offices is None) is not session.database.sees_all:
+                    raise Refused(f"the offices of {admin.name} were changed in this moment: try it again")
                 change = Change(session.clock.now(), admin, session.source, session.settings, request_id, dry_run)
                 if request_id is not None and (earlier := Request.get_or_none(Request.id == request_id)):
                     if (earlier.admin, earlier.command, earlier.arguments) != (admin.name, permission.value, digest):
@@ -167,14 +169,17 @@ def time_out_due(session: Session, *, wait: bool = False) -> int:
 
 
 def _time_out(change: Change) -> int:
-    """One conditional UPDATE over the index on pay_by; then the claims go, and every order has its event."""
-    timed_out = [
-        row.id
-        for row in Order.update(status=OrderStatus.TIME_OUT, status_since=change.now, version=Order.version + 1)
+    """One conditional UPDATE over the index on pay_by; then the claims go, and every order has its event.
+
+    Time is over for the orders of all offices, whoever notices.
+    """
+    over = (
+        Order.update(status=OrderStatus.TIME_OUT, status_since=change.now, version=Order.version + 1)
         .where(_is_due(change.now))
         .returning(Order.id)
-        .execute()
-    ]
+    )
+    with Order._meta.database.seeing_all():
+        timed_out = [row.id for row in over.execute()]
     for start in range(0, len(timed_out), _CHUNK):
         chunk = timed_out[start : start + _CHUNK]
         Claim.delete().where(Claim.order.in_(chunk)).execute()

@@ -33,6 +33,8 @@ def open_session(
         if create and not access.has_admins():  # else nothing is to be written, and nobody waited for who writes
             with available(), database.writing():
                 access.found_manager(admin, clock.now())
+        with available():
+            access.see_as(database, admin)
     except BaseException:
         database.close()
         raise

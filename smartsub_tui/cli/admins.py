@@ -1,4 +1,4 @@
-"""The admins: who they are, in which role, and up to which total."""
+"""The admins: who they are, in which role, for which offices, and up to which total."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ def _limits(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def _offices(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--office",
+        "offices",
+        multiple=True,
+        metavar="NAME",
+        help="They work for this office, and see nothing of others; may be repeated. Without any, for all.",
+    )(command)
+
+
 _role = click.Choice([role.value for role in Role])
 
 
@@ -62,16 +72,23 @@ def list_(run: Invocation) -> None:
 @click.argument("name")
 @click.option("--role", type=_role, required=True)
 @_limits
+@_offices
 @writes
 @with_invocation
 def add(
-    run: Invocation, name: str, role: str, limits: tuple[Money, ...], dry_run: bool, request_id: str | None
+    run: Invocation,
+    name: str,
+    role: str,
+    limits: tuple[Money, ...],
+    offices: tuple[str, ...],
+    dry_run: bool,
+    request_id: str | None,
 ) -> None:
     """Make NAME an admin: the name of their account, or any other that is given with --admin."""
     from smartsub_tui.billing import admins
 
     with run.session() as session:
-        made = admins.add(session, name, Role(role), limits, request_id=request_id, dry_run=dry_run)
+        made = admins.add(session, name, Role(role), limits, offices, request_id=request_id, dry_run=dry_run)
     _print(run, made, dry_run)
 
 
@@ -80,6 +97,8 @@ def add(
 @click.option("--role", type=_role)
 @_limits
 @click.option("--no-limit", is_flag=True, help="They take money for any order.")
+@_offices
+@click.option("--all-offices", is_flag=True, help="They work for all offices.")
 @writes
 @with_invocation
 def change(
@@ -88,17 +107,25 @@ def change(
     role: str | None,
     limits: tuple[Money, ...],
     no_limit: bool,
+    offices: tuple[str, ...],
+    all_offices: bool,
     dry_run: bool,
     request_id: str | None,
 ) -> None:
-    """Give NAME another role, or other limits in the place of all before."""
+    """Give NAME another role, or other limits or offices in the place of all before."""
     from smartsub_tui.billing import admins
 
     if limits and no_limit:
         raise click.UsageError("--limit and --no-limit exclude each other")
-    if role is None and not limits and not no_limit:
-        raise click.UsageError("say what is to be otherwise: --role, --limit or --no-limit")
-    changed = admins.Changed(role=Role(role) if role else None, limits=limits if limits or no_limit else None)
+    if offices and all_offices:
+        raise click.UsageError("--office and --all-offices exclude each other")
+    changed = admins.Changed(
+        role=Role(role) if role else None,
+        limits=limits if limits or no_limit else None,
+        offices=offices if offices or all_offices else None,
+    )
+    if changed == admins.Changed():
+        raise click.UsageError("say what is to be otherwise: --role, --limit, --no-limit, --office or --all-offices")
     with run.session() as session:
         found = admins.change(session, name, changed, request_id=request_id, dry_run=dry_run)
     _print(run, found, dry_run)

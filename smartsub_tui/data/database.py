@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -103,6 +104,39 @@ class _Cursor:
         self._cursor.close()
 
 
+# What belongs to an office, and how it is found out of which one a row is.
+_OF_OFFICES: Final = {
+    "office": "id IN {mine}",
+    "department": "office_id IN {mine}",
+    "users": "office_id IN {mine}",
+    "orders": "office_id IN {mine}",
+    **{
+        table: f"EXISTS (SELECT 1 FROM main.{parent} p WHERE p.id = {table}.{column}"  # noqa: S608 - names of ours
+        " AND p.office_id IN {mine})"
+        for table, parent, column in (
+            ("subscription", "users", "user_id"),
+            ("order_line", "orders", "order_id"),
+            ("claim", "orders", "order_id"),
+            ("payment", "orders", "order_id"),
+            ("invoice", "orders", "order_id"),
+        )
+    },
+    "refund": "EXISTS (SELECT 1 FROM main.payment p JOIN main.orders o ON o.id = p.order_id WHERE p.id ="
+    " refund.payment_id AND o.office_id IN {mine})",
+}
+_WRITES: Final = re.compile(r"(?:INSERT (?:OR \w+ )?INTO|UPDATE|DELETE FROM) (?=\")")
+
+
+def _hide(connection: apsw.Connection, admin: int | None) -> None:
+    """Let a connection have only what an admin works for, or all again. Names and numbers in the SQL are ours."""
+    for table, condition in _OF_OFFICES.items():
+        connection.execute(f"DROP VIEW IF EXISTS temp.{table}")
+        if admin is not None:
+            mine = f"(SELECT office_id FROM main.admin_office WHERE admin_id = {admin:d})"  # noqa: S608
+            here = condition.format(mine=mine)
+            connection.execute(f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {here}")  # noqa: S608
+
+
 def _bind(_cursor: apsw.Cursor, number: int, value: object) -> str:
     """Bind dates as ISO text. An aware datetime is refused: bound as text it would compare with no stored instant."""
     if isinstance(value, datetime):
@@ -138,6 +172,7 @@ class SqliteDatabase(APSWDatabase):
     """Peewee's database over apsw, with the three repairs that money needs: errors, bindings, lost transactions."""
 
     committed: int = 0  # transactions
+    _sees: int | None = None  # the row id of the admin for whose offices alone there is anything; None: all
     _path: str = ":memory:"  # where it lies, wherever the process goes; from stay() on
     _file: object = None  # as _looks() says it; None until stay()
     _schema: int = 0
@@ -148,6 +183,7 @@ class SqliteDatabase(APSWDatabase):
             self._wait(connection)
             connection.convert_binding = _bind
             self._add_conn_hooks(connection)
+            _hide(connection, self._sees)
         except BaseException:
             connection.close(True)
             raise
@@ -169,7 +205,7 @@ class SqliteDatabase(APSWDatabase):
             and not isinstance(state.transactions[-1], peewee._manual)
         ):
             raise LostTransaction("the database rolled the transaction back; nothing of it is stored")
-        return super()._execute_cursor(sql, params, **options)
+        return super()._execute_cursor(self._past_views(sql), params, **options)
 
     def commit(self) -> bool:
         try:
@@ -213,6 +249,37 @@ class SqliteDatabase(APSWDatabase):
                 yield
             finally:
                 self._wait(connection)
+
+    def see_only(self, admin: int | None) -> None:
+        """From now on there are only the offices of that admin (by row id), and what belongs to them; None: all.
+
+        Temporary views of this connection stand in front of the tables, so that no query has to think of it; they read
+        the admin's offices anew each time. What is written goes to the tables, by the ids of what was seen.
+        """
+        if admin == self._sees:
+            return
+        with __exception_wrapper__:
+            _hide(self.connection(), admin)
+        self._sees = admin
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether nothing is hidden from who is at this connection."""
+        return self._sees is None
+
+    @contextmanager
+    def seeing_all(self) -> Iterator[None]:
+        """For what is asked of all offices whoever does it: what is due, which number is free."""
+        sees = self._sees
+        self.see_only(None)
+        try:
+            yield
+        finally:
+            self.see_only(sees)
+
+    def _past_views(self, sql: str) -> str:
+        """A statement that writes, to the table itself where a view stands in front of it."""
+        return sql if self._sees is None else _WRITES.sub(r"\g<0>main.", sql, count=1)
 
     def stay(self) -> None:
         """From now on nothing is written once another file lies where this one lay, or a newer version changed it."""
@@ -289,7 +356,7 @@ class SqliteDatabase(APSWDatabase):
 
         cursor = self.cursor()
         with __exception_wrapper__:
-            cursor.executemany(sql, stored())
+            cursor.executemany(self._past_views(sql), stored())
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
@@ -599,6 +666,17 @@ def is_disabled_in(path: Path, admin: str) -> bool:
     """Whether an admin is disabled in a database file that is held `alone`; not where that cannot be read."""
     try:
         sql = "SELECT 1 FROM admin WHERE name = ? AND disabled_at IS NOT NULL"
+        return _found_in(path, sql, admin) is not None
+    except apsw.Error:
+        return False
+
+
+def works_for_some_in(path: Path, admin: str) -> bool:
+    """Whether an admin works for some offices only, in a database file that nobody writes; not where that is not known:
+    before version 3 all worked for all.
+    """
+    sql = "SELECT 1 FROM admin_office o JOIN admin a ON a.id = o.admin_id WHERE a.name = ?"
+    try:
         return _found_in(path, sql, admin) is not None
     except apsw.Error:
         return False

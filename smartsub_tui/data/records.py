@@ -35,13 +35,17 @@ Hidden = Annotated[T, _HIDDEN]
 
 
 class AdminRecord(Struct, frozen=True, kw_only=True):
-    """Who works. `limits` is an operator's: up to which total they take money for an order, by currency; empty: any."""
+    """Who works. `limits` is an operator's: up to which total they take money for an order, by currency; empty: any.
+
+    `offices` are those that they work for, by name, as far as the reader may see them; None: all.
+    """
 
     name: str
     role: Role
     created_at: datetime
     disabled_at: datetime | None
     limits: tuple[Money, ...] = ()
+    offices: tuple[str, ...] | None = None
 
 
 class ViewRecord(Struct, frozen=True, kw_only=True):

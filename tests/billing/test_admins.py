@@ -52,7 +52,7 @@ def test_a_manager_makes_changes_disables_and_enables_an_admin(session: Session)
     assert admins.change(session, "ann", Changed(role=Role.VIEWER)) == replace(ann, role=Role.VIEWER, limits=())
     assert admins.change(session, "ann", Changed(role=Role.OPERATOR)) == replace(ann, limits=more)
     assert admins.change(session, "ann", Changed(limits=())) == replace(ann, limits=())
-    columns = {"role": "operator", "disabled": False}
+    columns = {"role": "operator", "offices": None, "disabled": False}
     money = [{"amount": each.amount, "currency": each.currency} for each in more]
     first, second = {**columns, "limits": [{"amount": 2000, "currency": "EUR"}]}, {**columns, "limits": money}
     assert events()[:4] == [
@@ -126,14 +126,14 @@ def test_limits_are_an_operator_s(session: Session) -> None:
 def test_a_manager_is_always_left(session: Session) -> None:
     before = dump(session.database)
     for act in (admins.disable, made_viewer):
-        with pytest.raises(Refused, match="manager is the only manager: make another one first"):
+        with pytest.raises(Refused, match="manager is the only manager of all offices: make another one first"):
             act(session, "manager")
     assert dump(session.database) == before
     admins.add(session, "ann", Role.MANAGER)
     assert admins.disable(session, "manager").disabled_at == NOW
     with pytest.raises(NotAllowed, match="manager is disabled: ask a manager of this database"):
         admins.enable(session, "manager")
-    with pytest.raises(Refused, match="ann is the only manager"):
+    with pytest.raises(Refused, match="ann is the only manager of all offices"):
         admins.disable(replace(session, admin="ann"), "ann")
 
 

@@ -61,6 +61,7 @@ class Engine(SqliteDatabase):
         self.actors: list[Actor] = []
         self.commits = 0
         self._states: dict[Actor | None, _ConnectionState] = {}
+        self._seen: dict[Actor | None, int | None] = {}  # whose offices alone the process of each sees
         self._at_once = False
         models.proxy.initialize(self)
 
@@ -79,6 +80,14 @@ class Engine(SqliteDatabase):
         self._states = {}
 
     @property
+    def _sees(self) -> int | None:
+        return self._seen.get(self.actor)
+
+    @_sees.setter
+    def _sees(self, admin: int | None) -> None:
+        self._seen[self.actor] = admin
+
+    @property
     def actor(self) -> Actor | None:
         """Who is at it; None is the one who checks."""
         return next((each for each in self.actors if each.is_current), None)
@@ -91,6 +100,7 @@ class Engine(SqliteDatabase):
 
     def leave(self, actor: Actor) -> None:
         """The process of an actor is gone, and its connection with it: SQLite rolls back what it did not commit."""
+        self._seen.pop(actor, None)
         state = self._states.pop(actor, None)
         if state is not None and not state.closed:
             state.conn.close(True)

@@ -51,7 +51,7 @@ _STARTS: Final = (
     datetime(2027, 3, 14, 6, 30, tzinfo=UTC),
     datetime(2027, 6, 15, 9, 0, tzinfo=UTC),
 )
-_ROLES: Final = (Role.MANAGER, Role.OPERATOR, Role.MANAGER, Role.OPERATOR, Role.VIEWER, Role.MANAGER)
+ROLES: Final = (Role.MANAGER, Role.OPERATOR, Role.MANAGER, Role.OPERATOR, Role.VIEWER, Role.MANAGER)
 
 
 class Ground:
@@ -129,7 +129,7 @@ def _people(today: date) -> None:
     elm = add_community(timezone="America/New_York")
     for key, expires_on in zip(ELM, ends, strict=True):
         add_person(elm, key, apartment="1", expires_on=expires_on)
-    for place, role in enumerate(_ROLES):
+    for place, role in enumerate(ROLES):
         Admin.create(name=f"a{place}", role=role, created_at=datetime(2026, 1, 1, tzinfo=UTC))
 
 

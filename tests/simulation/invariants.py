@@ -15,7 +15,6 @@ from smartsub_tui.billing.lifecycle import TABLE
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import SqliteDatabase
 from smartsub_tui.data.models import (
-    Admin,
     AuditEvent,
     Invoice,
     Order,
@@ -27,6 +26,7 @@ from smartsub_tui.data.models import (
 )
 from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, OrderStatus, PaymentState, RefundState, Role
 from tests.billing.paying import WRONG
+from tests.simulation.ground import ROLES
 from tests.support import months_later
 
 _WRONG: Final = (
@@ -143,21 +143,27 @@ def check_prices(prices: Mapping[LineAction, int]) -> None:
 
 
 # What only managers may do, by what the trail calls it; all else people do who are managers or operators.
-_OF_MANAGERS: Final = {"cancel", "delete", "restore", "begin_refund", "refund", "credit", "import"}
+_OF_ADMINS: Final = {"change_admin", "disable_admin", "enable_admin"}
+_OF_MANAGERS: Final = {"cancel", "delete", "restore", "begin_refund", "refund", "credit", "import", *_OF_ADMINS}
+# For what money is taken, up to the limit of who does it.
+_LIMITED: Final = {"pay", "bank", "begin_link", "confirm", "apply"}
 _MOVES: Final = {(source, row.target) for row in TABLE if row.target is not None for source in row.sources}
 
 
 def _check_trails() -> None:
-    """The trail of each order leads, along the table, to where it is; whoever moved it was allowed to."""
-    roles: dict[str, Role] = {each.name: each.role for each in Admin.select()}
+    """The trail of each order leads, along the table, to where it is; whoever moved it was allowed to just then."""
+    may: dict[str, dict[str, Any]] = {
+        f"a{place}": {"role": role.value, "limits": [], "disabled": False} for place, role in enumerate(ROLES)
+    }
     at: dict[int, str | None] = {}
     event: Any
     for event in AuditEvent.select().order_by(AuditEvent.id):
-        allowed = {Role.MANAGER} if event.action in _OF_MANAGERS else {Role.MANAGER, Role.OPERATOR}
-        hold(roles[event.admin] in allowed, f"{event.admin} was not allowed to {event.action}")
+        before, after = (json.loads(each) if each else {} for each in (event.before, event.after))
+        _check_allowed(event, after, may[event.admin])
+        if event.action in _OF_ADMINS:
+            may[event.subject] = after
         if event.order_id is None:
             continue
-        before, after = (json.loads(each) if each else {} for each in (event.before, event.after))
         source, target = before.get("status"), after.get("status")
         if target is None:
             continue
@@ -173,6 +179,20 @@ def _check_trails() -> None:
             at.get(order.id) == order.status.value,
             f"{order.number} is {order.status}, its trail says {at.get(order.id)}",
         )
+
+
+def _check_allowed(event: Any, after: dict[str, Any], who: dict[str, Any]) -> None:
+    """Whoever did it could just then: by role, by limit, and not disabled."""
+    allowed = {Role.MANAGER} if event.action in _OF_MANAGERS else {Role.MANAGER, Role.OPERATOR}
+    able = Role(who["role"]) in allowed and not who["disabled"]
+    hold(able, f"{event.admin}, {who}, was not allowed to {event.action}")
+    # Time is over for the orders of all offices, whoever notices.
+    elsewhere = event.order_id is not None and who.get("offices") and event.order.office.name not in who["offices"]
+    hold(not elsewhere or event.action == "time_out", f"{event.admin}, {who}, did {event.action} to {event.order_id}")
+    if event.action in _LIMITED and who["role"] == Role.OPERATOR.value and who["limits"]:
+        most = max(event.order.total, after.get("amount", {}).get("amount", 0))
+        limits = [each["amount"] for each in who["limits"] if each["currency"] == event.order.currency]
+        hold(most == 0 or (limits and most <= limits[0]), f"{event.admin} took {most}, of {who['limits']}")
 
 
 def _check_credits() -> None:
@@ -215,9 +235,14 @@ def _tax(net_by_rate: Mapping[int, int]) -> int:
 
 
 # The events of a command that are not called as it is.
-_TOLD_AS: Final = {"pay": {"pay", "bank"}, "link": {"begin_link"}, "refund": {"refund", "begin_refund"}}
-# What may find done already what it was to do: the link that is open, the bank transfer that was chosen.
-_MAY_BE_DONE: Final = {"link", "pay"}
+_TOLD_AS: Final = {
+    "pay": {"pay", "bank"},
+    "link": {"begin_link"},
+    "refund": {"refund", "begin_refund"},
+    "admins": _OF_ADMINS,
+}
+# What may find done already what it was to do: the link that is open, the bank transfer that was chosen, the role.
+_MAY_BE_DONE: Final = {"link", "pay", "admins"}
 
 
 def _check_told() -> None:

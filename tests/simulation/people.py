@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec import ValidationError
 from msgspec.structs import replace
 
-from smartsub_tui.billing import credits, imports, links, orders, payments, refunds, sweep
+from smartsub_tui.billing import access, admins, credits, imports, links, orders, payments, refunds, sweep
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.providers import Talk
 from smartsub_tui.billing.terms import Months, Until
-from smartsub_tui.data.vocabulary import Lapsed, Trigger
-from smartsub_tui.errors import SmartsubError, Unavailable
+from smartsub_tui.data.database import available
+from smartsub_tui.data.money import Money
+from smartsub_tui.data.vocabulary import Lapsed, Role, Trigger
+from smartsub_tui.errors import NotAllowed, NotFound, SmartsubError, Unavailable
 from tests.simulation.ground import ELM, OAK
 from tests.simulation.invariants import Violation
 from tests.simulation.scheduler import Actor
@@ -84,6 +86,8 @@ class Person:
     def _mistake(self, what: str, request: str, command: Command) -> None:
         """Another command under a request id that was used: it is never answered as if it were that."""
         try:
+            with available():
+                access.see_as(self._world.engine, self.name)
             command(request)
         except SmartsubError as error:
             self._world.note(f"{self.name} {what} as {request} is refused: {error.message}")
@@ -96,6 +100,8 @@ class Person:
         world = self._world
         for _ in range(_TRIES):
             try:
+                with available():
+                    access.see_as(world.engine, self.name)  # as the application does before it does anything
                 result = command(request)
             except Unavailable as error:
                 world.note(f"{self.name} {what} is not answered: {error.message}")
@@ -104,8 +110,10 @@ class Person:
                 self._here.pause("again")
             except SmartsubError as error:
                 world.note(f"{self.name} {what} is refused: {error.message}")
-                # A link that was begun is asked for after it: its provider may refuse that.
-                if what != "link" and world.is_stored(request):
+                # A link that was begun is asked for after it: its provider may refuse that. Who may no more is not
+                # told what was done before.
+                may_not = isinstance(error, NotAllowed | NotFound)
+                if what != "link" and not may_not and world.is_stored(request):
                     raise Violation(f"{what} {request} was done, and asked again it is refused: {error}") from error
                 return
             else:
@@ -177,7 +185,8 @@ class Person:
         number = self._number(drawn.choice(["system_processing", "system_processing", "time_out"]))
         if number is None:
             return None
-        money, second = Manual(f"R{drawn.randrange(10**6)}", drawn.choice([None, None, 100])), drawn.random() < 0.3
+        money = Manual(f"R{drawn.randrange(10**6)}", drawn.choice([None, None, None, 100, 5000]))
+        second = drawn.random() < 0.3
         return lambda request: self._held(
             links.without_link(
                 session,
@@ -254,6 +263,29 @@ class Person:
         file = self._world.users_file(key, f"Renamed {drawn.randrange(100)}", f"n{drawn.randrange(3)}")
         return lambda request: imports.import_files(session, [file], request_id=request)
 
+    def manage(self) -> Command | None:
+        """Another may do more or less from now on, in the midst of what they are at. The first one stays manager."""
+        drawn, session = self._world.random, self._session
+        others = [each for each in self._world.names if each not in (self.name, self._world.session.admin)]
+        if not (others and self._world.manages):
+            return None
+        name = drawn.choice(others)
+        limits = tuple(Money(drawn.choice([0, 400, 2000]), "EUR") for _ in range(drawn.choice([0, 1])))
+        changes: list[Callable[[str], Any]] = [
+            lambda request: admins.disable(session, name, request_id=request),
+            *[lambda request: admins.enable(session, name, request_id=request)] * 3,
+            *(
+                lambda request, changed=changed: admins.change(session, name, changed, request_id=request)
+                for changed in (
+                    *(admins.Changed(role=role) for role in Role),
+                    admins.Changed(role=Role.MANAGER),
+                    *[admins.Changed(role=Role.OPERATOR, limits=limits)] * 3,
+                    *(admins.Changed(offices=offices) for offices in ((), (), ("Oak House",), ("Elm Court",))),
+                )
+            ),
+        ]
+        return drawn.choice(changes)
+
 
 _DONE: Final[dict[Callable[[Person], Command | None], int]] = {
     Person.renew: 5,
@@ -268,6 +300,7 @@ _DONE: Final[dict[Callable[[Person], Command | None], int]] = {
     Person.refund: 4,
     Person.credit: 4,
     Person.import_: 1,
+    Person.manage: 3,
 }
 
 

@@ -56,7 +56,10 @@ class World(Ground):
         self._forgets = drawn.random() < 0.2
         # Who is told twice of another amount believes it, and a person has to look: that is let be.
         self._lies = drawn.random() < 0.2
+        self.manages = drawn.random() < 0.3  # whether it changes who may do what
+        self.names: list[str] = []
         persons = [Person(self, f"a{place}") for place in range(drawn.choice([1, 2, 2, 3, 3, 4, 6]))]
+        self.names += [each.name for each in persons]
         sweeps = [Sweep(self, f"s{place}") for place in range(drawn.choice([0, 1, 1, 2]))]
         others = [each.another() for each in persons if drawn.random() < 0.3]
         self.actors: list[Actor] = [*(each.actor for each in persons), *(each.actor for each in sweeps), *others]
