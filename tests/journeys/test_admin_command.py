@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.material import environment, smartsub, smartsub_json, write_files
+from tests.journeys.material import OFFICE, environment, smartsub, smartsub_json, write_files
 
 Env = dict[str, str]
 
@@ -40,6 +40,18 @@ def test_an_operator_is_made_works_within_a_limit_and_is_stopped(env: Env) -> No
     smartsub(env, "--admin", "ann", "orders")
 
 
+def test_who_works_for_one_office_finds_no_other(env: Env) -> None:
+    number = smartsub_json(env, "renew", "--office", OFFICE, "--months", "1")["number"]
+    made = smartsub_json(env, "admin", "add", "ann", "--role", "operator", "--office", "elsewhere")
+    assert made["offices"] == ["Elsewhere"]
+    assert [each["name"] for each in smartsub_json(env, "--admin", "ann", "offices")] == ["Elsewhere"]
+    assert smartsub_json(env, "--admin", "ann", "orders") == []
+    assert {each["id"] for each in smartsub_json(env, "--admin", "ann", "users")} == {"K999"}
+    assert f"no order has the number {number}" in smartsub(env, "--admin", "ann", "order", number, code=3).stderr
+    smartsub(env, "admin", "change", "ann", "--all-offices")
+    assert smartsub_json(env, "--admin", "ann", "order", number)["number"] == number
+
+
 def test_a_dry_run_and_a_repeat(env: Env) -> None:
     done = smartsub(env, "admin", "add", "ann", "--role", "viewer", "--dry-run")
     assert "dry run: nothing was stored" in done.stderr
@@ -57,8 +69,10 @@ def test_a_dry_run_and_a_repeat(env: Env) -> None:
         (("add", "ann", "--role", "viewer", "--limit", "1EUR"), 2, "limits are an operator's, and this is viewer"),
         (("add", "ann", "--role", "operator", "--limit", "12"), 2, "'12' names no currency: write an amount and its"),
         (("add", "ann", "--role", "operator", "--limit", "1.234EUR"), 2, "'1.234' has more decimals than EUR"),
-        (("change", "ann"), 2, "say what is to be otherwise: --role, --limit or --no-limit"),
+        (("change", "ann"), 2, "--role, --limit, --no-limit, --office or --all-offices"),
         (("change", "ann", "--limit", "1EUR", "--no-limit"), 2, "--limit and --no-limit exclude each other"),
+        (("change", "ann", "--office", "x", "--all-offices"), 2, "--office and --all-offices exclude each other"),
+        (("add", "ann", "--role", "viewer", "--office", "Nowhere"), 3, "no office is called 'Nowhere'"),
         (("disable", "ann"), 3, "no admin is called 'ann'"),
     ],
 )
