@@ -16,6 +16,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from smartsub_tui.billing import access
 from smartsub_tui.billing.opening import open_session
+from smartsub_tui.billing.profiles import Profile
 from smartsub_tui.billing.providers import Answer, Call, Ended, Talk, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
@@ -34,10 +35,19 @@ class Superseded(Exception):
 class Backend:
     """Owns the connection and the thread that it lives in."""
 
-    def __init__(self, url: str, admin: str, settings: Settings, clock: Clock, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        admin: str,
+        settings: Settings,
+        clock: Clock,
+        *,
+        create: bool = False,
+        profile: Profile = Profile.OPEN,
+    ) -> None:
         """Nothing is opened before something is asked; with `create` a database that is missing is made then."""
         self._url, self._admin, self._create = url, admin, create
-        self.settings, self.clock = settings, clock
+        self.settings, self.clock, self.profile = settings, clock, profile
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._session: Session | None = None
         self._allowed_at: int | None = None  # the state of the database in which the admin was found to be one
@@ -224,5 +234,13 @@ class Backend:
 
     def _open(self) -> Session:
         if self._session is None:
-            self._session = open_session(self._url, self._admin, "app", self.clock, self.settings, create=self._create)
+            self._session = open_session(
+                self._url,
+                self._admin,
+                "app",
+                self.clock,
+                self.settings,
+                create=self._create,
+                profile=self.profile,
+            )
         return self._session

@@ -19,7 +19,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from smartsub_tui.billing import access, audit_chain
+from smartsub_tui.billing import access, audit_chain, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.opening import open_session
@@ -66,6 +66,7 @@ def back_up(session: Session, path: Path, told: Callable[[int, int], None] | Non
     Raises NotAllowed; Refused where something stands there, or what is no file in the place of its sum; NotFound where
     its folder is missing; Unavailable where the disk does not take it: then nothing is left of it.
     """
+    profiles.check_files(session.profile)
     with available():
         access.check(session.admin, Permission.BACK_UP)
     with ExitStack() as end:

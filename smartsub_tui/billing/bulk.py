@@ -15,7 +15,7 @@ from uuid import UUID, uuid4, uuid5
 
 from msgspec import Struct
 
-from smartsub_tui.billing import access, invoice_files, invoices, links, orders, payments
+from smartsub_tui.billing import access, invoice_files, invoices, links, orders, payments, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import check_text, time_out_due
 from smartsub_tui.billing.lifecycle import decide
@@ -83,6 +83,7 @@ def preview(session: Session, trigger: Trigger, numbers: Iterable[str]) -> Previ
     The reasons of who is left out are those that a single order gives. What only the change itself can find (the price
     of an order made again, a reference that was used before) is refused there.
     """
+    profiles.check(session.profile, trigger)
     admin = access.check(session.admin, trigger)
     time_out_due(session)  # as the change itself does
     now = session.clock.now()
@@ -278,6 +279,7 @@ class SaveInvoices(Run):
 
     def begin(self, session: Session) -> None:
         """Raises NotFound where the folder is missing, Refused where the .zip exists, and what NewFile raises."""
+        profiles.check_files(session.profile)
         access.check(session.admin, Permission.READ)
         if self.whole:
             try:

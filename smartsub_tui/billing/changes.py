@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 from peewee import fn
 
-from smartsub_tui.billing import access, audit_chain
+from smartsub_tui.billing import access, audit_chain, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import Settings
@@ -98,6 +98,7 @@ def perform(
     stored result without doing the work again, with others it is refused. Raises NotAllowed, Refused, Unavailable; on
     each of them, and on a dry run, nothing is stored.
     """
+    profiles.check(session.profile, permission)
     if request_id is not None:
         check_text("request id", request_id)
     digest = hashlib.sha256(

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.exports import PAGE, ExportFormat, ExportKind, Wanted, head, lines, row_ids
@@ -43,6 +43,7 @@ class Rows(Struct, frozen=True):
 
 def find_rows(session: Session, wanted: Wanted, form: ExportFormat) -> Rows:
     """Which rows the export has; raises NotAllowed where the session's admin may not have them."""
+    profiles.check(session.profile, PERMISSIONS[wanted.kind])
     access.check(session.admin, PERMISSIONS[wanted.kind])
     moment = Moment(session.clock.now(), session.settings.ui.timezone)
     return Rows(wanted.kind, form, moment, row_ids(session.database, wanted, moment))
@@ -75,6 +76,7 @@ class FileExport:
 
     def begin(self, session: Session) -> None:
         """Open the file and find the rows, of which there are `count`; raises NotAllowed."""
+        profiles.check_files(session.profile)
         access.check(session.admin, PERMISSIONS[self.wanted.kind])  # who may not learns of no file either
         self._file = NewFile(self.path, replace=self.replace)
         self._rows = find_rows(session, self.wanted, self.form)

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from msgspec import Struct, field
 from peewee import JOIN, fn
 
-from smartsub_tui.billing import access, terms
+from smartsub_tui.billing import access, profiles, terms
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.pricing import PriceList, load_prices, share_gross
@@ -163,6 +163,7 @@ def import_files(
     Raises ImportRefused where a row cannot be taken (and not `partial`), NotFound or Unavailable for a file that cannot
     be read, NotAllowed.
     """
+    profiles.check_files(session.profile)
     with available():
         access.check(session.admin, Permission.IMPORT)  # before the reading, which may take a while
     files = [read_file(path) for path in paths]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.files import FileExists, safe_name, write_file
@@ -63,6 +63,7 @@ def save(
     Where neither is given, the folder is that of `[invoice] folder`, or the current one. Raises what draw() and
     write_file() do.
     """
+    profiles.check_files(session.profile)
     document = draw(session, number)
     if file is None:
         file = (folder or Path(session.settings.invoice.folder).expanduser()) / document.file_name

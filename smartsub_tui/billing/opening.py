@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from smartsub_tui.billing import access, payments, views
 from smartsub_tui.billing.changes import time_out_due
+from smartsub_tui.billing.profiles import Profile
 from smartsub_tui.billing.providers import of_settings
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
@@ -25,7 +26,14 @@ _BOX: Final = 0.05  # seconds that the first rows may take: the first frame wait
 
 
 def open_session(
-    url: str, admin: str, source: str, clock: Clock, settings: Settings, *, create: bool = False
+    url: str,
+    admin: str,
+    source: str,
+    clock: Clock,
+    settings: Settings,
+    *,
+    create: bool = False,
+    profile: Profile = Profile.OPEN,
 ) -> Session:
     """The database open in this thread. With `create` a missing one is made, and whoever makes it is its manager."""
     database = open_database(url, create=create)
@@ -38,7 +46,7 @@ def open_session(
     except BaseException:
         database.close()
         raise
-    return Session(database, admin, source, clock, settings, of_settings(settings))
+    return Session(database, admin, source, clock, settings, of_settings(settings), profile)
 
 
 class First(Struct, frozen=True):

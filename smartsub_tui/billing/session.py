@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from smartsub_tui.billing.profiles import Profile
 from smartsub_tui.billing.providers import Providers
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
@@ -11,7 +12,7 @@ from smartsub_tui.data.database import SqliteDatabase
 
 
 class Session(Struct, frozen=True):
-    """Who works, from where, on which database, by which clock and settings."""
+    """Who works, from where, on which database, by which clock and settings, in which profile."""
 
     database: SqliteDatabase
     admin: str
@@ -19,3 +20,4 @@ class Session(Struct, frozen=True):
     clock: Clock
     settings: Settings
     providers: Providers
+    profile: Profile = Profile.OPEN

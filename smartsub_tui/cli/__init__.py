@@ -23,9 +23,10 @@ from typing import Final, NoReturn
 import click
 
 from smartsub_tui import __version__
+from smartsub_tui.billing.profiles import Profile
 from smartsub_tui.cli.invocation import Globals, Group, Invocation, say, with_globals
 from smartsub_tui.data.filters import parse_orders
-from smartsub_tui.errors import SmartsubError, WrongUsage
+from smartsub_tui.errors import NotAllowed, SmartsubError, WrongUsage
 
 # Each command, and the module that has it, which is imported when it is asked for: a list of orders must be there
 # at once.
@@ -82,12 +83,20 @@ class _Commands(Group):
 @click.version_option(__version__, prog_name="smartsub")
 @click.option("--screen", type=click.Choice(["dashboard", "subscriptions", "payments"]), help="Open this screen.")
 @click.option("--filter", "filter_", metavar="FILTER", help="Open Payments with this filter.")
+@click.option(
+    "--profile",
+    "profiles",
+    type=click.Choice([profile.value for profile in Profile]),
+    multiple=True,
+    help="What this place lets anyone do: ssh or kiosk. Said once, before the command.",
+)
 @with_globals
 @click.pass_context
 def cli(
     context: click.Context,
     screen: str | None,
     filter_: str | None,
+    profiles: tuple[str, ...],
     database: str | None,
     config_: str | None,
     admin: str | None,
@@ -97,7 +106,13 @@ def cli(
 
     Without a command the application opens.
     """
-    context.obj = Globals(database, config_, admin, json_)
+    if len(profiles) > 1:
+        raise click.UsageError("--profile is said once")
+    profile = Profile(profiles[0]) if profiles else Profile.OPEN
+    allowed, command = profile.allows.commands, context.invoked_subcommand
+    if command is not None and allowed is not None and command not in allowed:
+        raise NotAllowed(f"{profile.label} there is no command {command}: do it on the machine itself")
+    context.obj = Globals(database, config_, admin, json_, profile)
     if context.invoked_subcommand is None:
         if filter_ is not None:
             parse_orders(filter_)

@@ -28,17 +28,24 @@ _FRAMES = "200"
 
 def open_application(run: Invocation, screen: str | None, filter_text: str | None) -> None:
     """The application, where nothing else is said as it was left; without a terminal, dashboard and orders as text."""
+    profile = run.globals.profile
     terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if not terminal or run.globals.json or os.environ.get("TERM", "dumb") in ("dumb", ""):
-        with run.session(create=True) as session:
+        if profile.allows.permissions is not None:
+            raise WrongUsage(f"{profile.label} smartsub is the application alone: give it a terminal")
+        with run.session(create=not profile.is_restricted) as session:
             _print_dashboard(run, session, filter_text or "")
         return
     from smartsub_tui.backend import Backend
     from smartsub_tui.billing import opening
 
     gc.disable()  # as above, until the application has drawn its first frame
+    if not profile.allows.environment:
+        _forget_variables()
     os.environ["TEXTUAL_FPS"] = _FRAMES
-    backend = Backend(run.url, run.admin, run.settings, SystemClock(), create=True)
+    backend = Backend(
+        run.url, run.admin, run.settings, SystemClock(), create=not profile.is_restricted, profile=profile
+    )
     rows = get_terminal_size().lines
     looked = backend.begin(lambda session: opening.look(session, screen, filter_text, rows=rows))
     # While Textual is imported, which takes longer.
@@ -53,6 +60,15 @@ def open_application(run: Invocation, screen: str | None, filter_text: str | Non
     app.run()
     if app.return_code:
         raise SystemExit(app.return_code)
+
+
+def _forget_variables() -> None:
+    """Textual reads its own when it is imported: another driver, a log, keys to press, a picture to write.
+
+    How many colours there are does no harm, and ssh hands on nothing else that says it.
+    """
+    for name in [name for name in os.environ if name.startswith("TEXTUAL") and name != "TEXTUAL_COLOR_SYSTEM"]:
+        del os.environ[name]
 
 
 def _print_dashboard(run: Invocation, session: Session, filter_text: str) -> None:

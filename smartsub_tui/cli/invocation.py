@@ -17,11 +17,12 @@ from smartsub_tui import config, output, paths
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.opening import open_session
+from smartsub_tui.billing.profiles import Profile
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import SystemClock
 from smartsub_tui.data.database import available, url_of
 from smartsub_tui.data.filters import Moment
-from smartsub_tui.errors import WrongUsage
+from smartsub_tui.errors import NotAllowed, WrongUsage
 
 if TYPE_CHECKING:
     from smartsub_tui.billing.providers import Talk
@@ -37,14 +38,23 @@ class Globals(Struct, frozen=True):
     config: str | None = None
     admin: str | None = None
     json: bool = False
+    profile: Profile = Profile.OPEN  # said before the command alone
 
     def under(self, later: Globals) -> Globals:
-        """These, where `later` (said after the command) does not say otherwise."""
+        """These, where `later` (said after the command) does not say otherwise.
+
+        Raises NotAllowed in a restricted profile, where whoever says what follows is not who began the line.
+        """
+        if self.profile.is_restricted:
+            for name in ("database", "config", "admin"):
+                if getattr(later, name) is not None:
+                    raise NotAllowed(f"{self.profile.label} nobody chooses --{name}: leave it out")
         return Globals(
             later.database or self.database,
             later.config or self.config,
             later.admin or self.admin,
             later.json or self.json,
+            self.profile,
         )
 
 
@@ -95,7 +105,7 @@ class Invocation(Struct, frozen=True):
 
     @property
     def named_config(self) -> str | None:
-        return self.globals.config or os.environ.get("SMARTSUB_CONFIG")
+        return self.globals.config or self._variable("SMARTSUB_CONFIG")
 
     @property
     def config_file(self) -> Path:
@@ -117,7 +127,11 @@ class Invocation(Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        return self.globals.database or os.environ.get("SMARTSUB_DATABASE") or url_of(paths.default_database())
+        return self.globals.database or self._variable("SMARTSUB_DATABASE") or url_of(paths.default_database())
+
+    def _variable(self, name: str) -> str | None:
+        """Of the environment, which whoever is let in may have filled."""
+        return os.environ.get(name) if self.globals.profile.allows.environment else None
 
     @property
     def admin(self) -> str:
@@ -126,7 +140,15 @@ class Invocation(Struct, frozen=True):
     @contextmanager
     def session(self, *, create: bool = False) -> Iterator[Session]:
         """The database open in this thread; whoever makes one is its manager."""
-        session = open_session(self.url, self.admin, "cli", SystemClock(), self.settings, create=create)
+        session = open_session(
+            self.url,
+            self.admin,
+            "cli",
+            SystemClock(),
+            self.settings,
+            create=create,
+            profile=self.globals.profile,
+        )
         try:
             yield session
         finally:

@@ -17,7 +17,7 @@ from textual.events import Resize
 from textual.widgets import Input, Static
 
 from smartsub_tui import display
-from smartsub_tui.billing import access, imports
+from smartsub_tui.billing import access, imports, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.imports import ImportRefused, ImportReport
 from smartsub_tui.billing.session import Session
@@ -268,6 +268,7 @@ def _around(session: Session) -> list[str]:
 
 
 def _read(session: Session, paths: Sequence[Path]) -> tuple[list[CsvFile], ImportReport]:
+    profiles.check_files(session.profile)
     access.check(session.admin, Permission.IMPORT)  # before the reading, which may take a while
     for path in paths:
         if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe or a device may never end
