@@ -28,10 +28,11 @@ class Permission(Word):
     KEEP = "keep", "save filters for themselves"
     SHARE = "share", "save filters for everyone"
     ADMINS = "admins", "say who the admins are"
+    PIN = "pin", "set their own PIN"
 
 
 _Rights = frozenset[Permission | Trigger]
-_VIEWER: Final[_Rights] = frozenset({Permission.READ, Permission.EXPORT, Permission.KEEP})
+_VIEWER: Final[_Rights] = frozenset({Permission.READ, Permission.EXPORT, Permission.KEEP, Permission.PIN})
 _OPERATOR: Final[_Rights] = _VIEWER | {
     Permission.CREATE,
     Permission.SWEEP,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,9 +12,12 @@ from smartsub_tui import output
 from smartsub_tui.cli.invocation import Globals, Group, Invocation, say, with_globals, with_invocation, writes
 from smartsub_tui.data.money import Money, is_currency, parse_amount
 from smartsub_tui.data.vocabulary import Role
+from smartsub_tui.errors import WrongUsage
 
 if TYPE_CHECKING:
     from smartsub_tui.data.records import AdminRecord
+
+_LONGEST_LINE: Final = 100  # of standard input; a PIN is shorter
 
 
 def _limit(text: str) -> Money:
@@ -155,6 +159,38 @@ def enable(run: Invocation, name: str, dry_run: bool, request_id: str | None) ->
     with run.session() as session:
         found = admins.enable(session, name, request_id=request_id, dry_run=dry_run)
     _print(run, found, dry_run)
+
+
+@admin.command()
+@click.argument("name")
+@click.option("--stdin", is_flag=True, help="Read the PIN as one line from standard input; nothing is asked.")
+@click.option("--remove", is_flag=True, help="Take the PIN away.")
+@with_invocation
+def pin(run: Invocation, name: str, stdin: bool, remove: bool) -> None:
+    """Set the PIN that opens NAME's locked screen: your own; a manager anyone's. It is asked for twice, unseen."""
+    from smartsub_tui.billing import pins
+
+    if stdin and remove:
+        raise click.UsageError("--stdin and --remove exclude each other")
+    said = "" if remove else _read_pin(stdin=stdin)
+    with run.session() as session:
+        found = pins.remove_pin(session, name) if remove else pins.set_pin(session, name, said)
+    say(f"{name} has no PIN now" if remove else f"the PIN of {name} is set")
+    run.print(found, lambda: output.admins([found], run.settings.ui.timezone))
+
+
+def _read_pin(*, stdin: bool) -> str:
+    """A PIN from the terminal, or a line of standard input: never from the arguments, which every process can read."""
+    if stdin:
+        return sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise WrongUsage("there is no terminal to ask on: --stdin takes the PIN as one line of standard input")
+    from getpass import getpass
+
+    said = getpass("PIN: ")
+    if getpass("The same again: ") != said:
+        raise WrongUsage("these were two different PINs: nothing was set, try again")
+    return said
 
 
 def _list(run: Invocation) -> None:

@@ -35,6 +35,7 @@ MAY: dict[Permission | Trigger, set[Role]] = {
     Permission.KEEP: {VIEWER, OPERATOR, MANAGER, AUDITOR},
     Permission.SHARE: {MANAGER},
     Permission.ADMINS: {MANAGER},
+    Permission.PIN: {VIEWER, OPERATOR, MANAGER, AUDITOR},
     Trigger.PAY: {OPERATOR, MANAGER},
     Trigger.CONFIRM: {OPERATOR, MANAGER},
     Trigger.FAIL: {OPERATOR, MANAGER},

@@ -117,3 +117,7 @@ def test_no_file_is_named_where_the_machine_is_closed(
 
 def test_a_place_that_is_open_reads_and_writes_files() -> None:
     profiles.check_files(Profile.OPEN)
+
+
+def test_only_one_profile_gives_the_machine_away() -> None:
+    assert [each for each in Profile if not each.is_restricted] == [Profile.OPEN]
