@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from smartsub_tui import display
 from smartsub_tui.config import Settings
-from smartsub_tui.data.records import AdminRecord, OfficeRecord, OrderSummary, UserRecord, ViewRecord, to_json
+from smartsub_tui.data.records import (
+    AdminRecord,
+    KeyRecord,
+    OfficeRecord,
+    OrderSummary,
+    UserRecord,
+    ViewRecord,
+    to_json,
+)
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 
 if TYPE_CHECKING:
@@ -133,6 +141,16 @@ def admins(found: Sequence[AdminRecord], timezone: str) -> str:
             )
             for each in found
         ],
+    )
+
+
+def keys_of(found: Sequence[KeyRecord], name: str, timezone: str) -> str:
+    """The keys by which an admin logs in over SSH."""
+    if not found:
+        return f"{name} has no key: smartsub admin key {name} --add FILE"
+    return table(
+        ("Admin", "Type", "Fingerprint", "Since"),
+        [(each.admin, each.type, each.fingerprint, _minute(each.created_at, timezone)) for each in found],
     )
 
 

@@ -33,6 +33,11 @@ class Changed(Struct, frozen=True, kw_only=True):
     offices: tuple[str, ...] | None = None  # empty: all
 
 
+def is_name(name: str) -> bool:
+    """Whether an admin can be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def admins(session: Session) -> list[AdminRecord]:
     """All admins, those who may no more too, by name. In a reading session."""
     return [record(row) for row in Admin.select().order_by(Admin.name)]
@@ -53,7 +58,7 @@ def add(
     Raises WrongUsage for a name or limits that are none, NotFound for an office, Refused where the name is taken,
     NotAllowed.
     """
-    if _NAME.fullmatch(name) is None:
+    if not is_name(name):
         raise WrongUsage(f"{name!r} is no name of an admin: write 1 to 64 letters a to z, digits and . _ - @")
     wanted = _limits(role, limits)
 
@@ -114,6 +119,15 @@ def enable(session: Session, name: str, *, request_id: str | None = None, dry_ru
     return _change(session, "enable_admin", name, {"enable": name}, work, request_id, dry_run)
 
 
+def row_of(name: str) -> Any:
+    """The row of the admin of that name. Raises NotFound, naming the nearest."""
+    row = Admin.get_or_none(Admin.name == name)
+    if row is None:
+        near = nearest(name, [each.name for each in Admin.select()])
+        raise NotFound(f"no admin is called {name!r}{f': {near}' if near else ''}")
+    return row
+
+
 def _change(
     session: Session,
     action: str,
@@ -126,10 +140,7 @@ def _change(
     """`act` on the row of an admin; without an event where all is as before."""
 
     def work(change: Change) -> AdminRecord:
-        row = Admin.get_or_none(Admin.name == name)
-        if row is None:
-            near = nearest(name, [each.name for each in Admin.select()])
-            raise NotFound(f"no admin is called {name!r}{f': {near}' if near else ''}")
+        row = row_of(name)
         before = record(row)
         act(change, row, before)
         of_all = Admin.id.not_in(AdminOffice.select(AdminOffice.admin))

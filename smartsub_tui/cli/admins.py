@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from smartsub_tui import output
-from smartsub_tui.cli.invocation import Globals, Group, Invocation, say, with_globals, with_invocation, writes
+from smartsub_tui.cli.invocation import (
+    Globals,
+    Group,
+    Invocation,
+    read_small,
+    say,
+    with_globals,
+    with_invocation,
+    writes,
+)
 from smartsub_tui.data.money import Money, is_currency, parse_amount
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import WrongUsage
@@ -59,7 +68,7 @@ _role = click.Choice([role.value for role in Role])
 @with_globals
 @click.pass_context
 def admin(context: click.Context, database: str | None, config_: str | None, admin: str | None, json_: bool) -> None:
-    """Who works here: list them; managers add, change, disable and enable them."""
+    """Who works here: list them; managers add, change, disable and enable them, and keep their keys of SSH."""
     context.obj = context.obj.under(Globals(database, config_, admin, json_))
     if context.invoked_subcommand is None:
         _list(Invocation(context.obj))
@@ -191,6 +200,38 @@ def _read_pin(*, stdin: bool) -> str:
     if getpass("The same again: ") != said:
         raise WrongUsage("these were two different PINs: nothing was set, try again")
     return said
+
+
+@admin.command()
+@click.argument("name")
+@click.option("--add", "file", metavar="FILE", help="Register the public key in FILE; - is standard input.")
+@click.option("--remove", "fingerprint", metavar="FINGERPRINT", help="Let nobody log in by the key any more.")
+@writes
+@with_invocation
+def key(
+    run: Invocation, name: str, file: str | None, fingerprint: str | None, dry_run: bool, request_id: str | None
+) -> None:
+    """The keys by which NAME logs in over SSH: list them, register one, remove one (docs/ssh.md)."""
+    from smartsub_tui.billing import admin_keys
+
+    if file is not None and fingerprint is not None:
+        raise click.UsageError("--add and --remove exclude each other")
+    if file is None and fingerprint is None:
+        if dry_run or request_id is not None:
+            raise click.UsageError("nothing is changed without --add or --remove: leave the other options out")
+        with run.reading() as session:
+            found = admin_keys.keys(session, name)
+        run.print(found, lambda: output.keys_of(found, name, run.settings.ui.timezone))
+        return
+    text = None if file is None else read_small(file, "public key")
+    with run.session() as session:
+        if text is not None:
+            changed = admin_keys.add_key(session, name, text, request_id=request_id, dry_run=dry_run)
+        else:
+            changed = admin_keys.remove_key(session, name, fingerprint or "", request_id=request_id, dry_run=dry_run)
+    if dry_run:
+        say("dry run: nothing was stored")
+    run.print(changed, lambda: output.keys_of([changed], name, run.settings.ui.timezone))
 
 
 def _list(run: Invocation) -> None:

@@ -191,6 +191,27 @@ def progress(doing: str) -> Iterator[Callable[[int, int], None]]:
             click.echo(f"\r{' ' * len(line)}\r", nl=False, err=True)
 
 
+_MOST_BYTES: Final = 65_536
+
+
+def read_small(file: str, what: str) -> str:
+    """The text of a file, or of standard input for -. Raises WrongUsage where it cannot be read or is too long."""
+    from smartsub_tui.data.csv_files import shown_name
+
+    try:
+        if file == "-":
+            content = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with open(file, "rb") as source:
+                content = source.read(_MOST_BYTES + 1)
+    except (OSError, ValueError) as error:  # a NUL in the name
+        reason = getattr(error, "strerror", None) or "no name of a file"
+        raise WrongUsage(f"{shown_name(file)} cannot be read: {reason}") from error
+    if len(content) > _MOST_BYTES:
+        raise WrongUsage(f"{shown_name(file)} is too long for a {what}: name another")
+    return content.decode("utf-8", "replace")
+
+
 filter_words = click.argument("words", nargs=-1, metavar="[FILTER]")
 order_number = click.argument("number")
 with_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")

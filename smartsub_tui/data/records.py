@@ -48,6 +48,16 @@ class AdminRecord(Struct, frozen=True, kw_only=True):
     offices: tuple[str, ...] | None = None
 
 
+class KeyRecord(Struct, frozen=True, kw_only=True):
+    """A public key of SSH by which an admin logs in; `public_key` is its line without a comment."""
+
+    admin: str
+    type: str
+    fingerprint: str
+    public_key: str
+    created_at: datetime
+
+
 class ViewRecord(Struct, frozen=True, kw_only=True):
     """A filter of orders under a name, with its sort as text; the admin's own, or everyone's."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,12 @@ def test_a_dry_run_and_a_repeat(env: Env) -> None:
         (("change", "ann", "--office", "x", "--all-offices"), 2, "--office and --all-offices exclude each other"),
         (("add", "ann", "--role", "viewer", "--office", "Nowhere"), 3, "no office is called 'Nowhere'"),
         (("disable", "ann"), 3, "no admin is called 'ann'"),
+        (("key", "ann"), 3, "no admin is called 'ann'"),
+        (("key", "ann", "--add", "nowhere"), 2, "nowhere cannot be read: No such file or directory"),
+        (("key", "ann", "--add", "/dev/zero"), 2, "/dev/zero is too long for a public key: name another"),
+        (("key", "ann", "--add", "-"), 2, "this is not one public key in one line"),
+        (("key", "ann", "--add", "x", "--remove", "y"), 2, "--add and --remove exclude each other"),
+        (("key", "ann", "--dry-run"), 2, "nothing is changed without --add or --remove"),
     ],
 )
 def test_what_is_wrong_gets_a_sentence_and_its_exit_code(
@@ -87,3 +94,26 @@ def test_others_than_managers_say_nothing_of_admins(env: Env) -> None:
     told = smartsub(env, "--admin", "ann", "admin", "add", "bob", "--role", "manager", code=4).stderr
     assert "ann is operator here and may not say who the admins are: ask a manager" in told
     assert "ann" in smartsub(env, "--admin", "ann", "admin", "list").stdout
+
+
+def test_keys_are_registered_listed_and_removed(env: Env, tmp_path: Path) -> None:
+    smartsub(env, "admin", "add", "ann", "--role", "operator")
+    assert "ann has no key: smartsub admin key ann --add FILE" in smartsub(env, "admin", "key", "ann").stdout
+    assert smartsub_json(env, "admin", "key", "ann") == []
+    made = make_key(tmp_path / "ann")
+    assert "dry run: nothing was stored" in smartsub(env, "admin", "key", "ann", "--add", made, "--dry-run").stderr
+    added = smartsub_json(env, "admin", "key", "ann", "--add", made, "--request-id", "r")
+    assert smartsub_json(env, "admin", "key", "ann", "--add", made, "--request-id", "r") == added
+    assert (added["admin"], added["type"]) == ("ann", "ssh-ed25519")
+    assert smartsub_json(env, "admin", "key", "ann") == [added]
+    assert added["fingerprint"] in smartsub(env, "--admin", "ann", "admin", "key", "ann").stdout
+    smartsub(env, "--admin", "ann", "admin", "key", "ann", "--remove", added["fingerprint"], code=4)
+    assert smartsub_json(env, "admin", "key", "ann", "--remove", added["fingerprint"]) == added
+    smartsub(env, "admin", "key", "ann", "--remove", added["fingerprint"], code=3)
+    assert smartsub_json(env, "admin", "key", "ann") == []
+
+
+def make_key(file: Path) -> Path:
+    """A new pair of keys; the file of the public one."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file], check=True)
+    return file.with_suffix(".pub")
