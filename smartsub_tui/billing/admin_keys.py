@@ -48,7 +48,7 @@ def parse_key(text: str) -> PublicKey:
 
     The comment behind it is left out. Raises WrongUsage, never repeating what stands there: it might be a secret.
     """
-    line = text.strip(" \t\r\n")
+    line = text.strip()
     if "PRIVATE KEY" in line:
         raise WrongUsage(f"this is a private key, which nobody else may have: {_HOW}")
     if not line or len(line) > _LONGEST or len(line.splitlines()) > 1:
