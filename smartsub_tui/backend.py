@@ -44,9 +44,10 @@ class Backend:
         *,
         create: bool = False,
         profile: Profile = Profile.OPEN,
+        read_only: bool = False,
     ) -> None:
         """Nothing is opened before something is asked; with `create` a database that is missing is made then."""
-        self._url, self._admin, self._create = url, admin, create
+        self._url, self._admin, self._create, self._read_only = url, admin, create, read_only
         self.settings, self.clock, self.profile = settings, clock, profile
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._session: Session | None = None
@@ -242,5 +243,6 @@ class Backend:
                 self.settings,
                 create=self._create,
                 profile=self.profile,
+                read_only=self._read_only,
             )
         return self._session

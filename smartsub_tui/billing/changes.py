@@ -151,11 +151,12 @@ def sweep(session: Session, *, request_id: str | None = None, dry_run: bool = Fa
 def time_out_due(session: Session, *, wait: bool = False) -> int:
     """Time out every order whose time to pay is over and that has no live payment; how many there were.
 
-    Nothing is done for a role that may not (a reader sees such an order as "Processing, due"); nor, unless it is asked
+    Nothing is done where nothing is changed, or for a role that may not (a reader sees such an order as "Processing,
+    due"); nor, unless it is asked
     to `wait`, while another process writes: whoever only looks is not kept from it.
     """
     now = session.clock.now()
-    if not Order.select(Order.id).where(_is_due(now)).exists():
+    if session.database.reads_only or not Order.select(Order.id).where(_is_due(now)).exists():
         return 0
     admin = access.check(session.admin, Permission.READ)
     if not access.may(admin.role, Trigger.TIME_OUT):

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from smartsub_tui.billing import access, payments, views
 from smartsub_tui.billing.changes import time_out_due
@@ -18,7 +19,7 @@ from smartsub_tui.data.database import available, open_database
 from smartsub_tui.data.filters import Moment, parse_orders
 from smartsub_tui.data.queries import OrderPage, Sort, parse_sort, search_orders
 from smartsub_tui.data.records import AdminRecord, StateRecord
-from smartsub_tui.data.vocabulary import Trigger
+from smartsub_tui.data.vocabulary import Role, Trigger
 from smartsub_tui.errors import Unavailable
 
 MODES: Final = ("dashboard", "subscriptions", "payments")
@@ -34,9 +35,14 @@ def open_session(
     *,
     create: bool = False,
     profile: Profile = Profile.OPEN,
+    read_only: bool = False,
 ) -> Session:
-    """The database open in this thread. With `create` a missing one is made, and whoever makes it is its manager."""
-    database = open_database(url, create=create)
+    """The database open in this thread. With `create` a missing one is made, and whoever makes it is its manager.
+
+    `read_only`: whatever is asked, the connection itself changes nothing.
+    """
+    create = create and not read_only
+    database = open_database(url, create=create, read_only=read_only)
     try:
         if create and not access.has_admins():  # else nothing is to be written, and nobody waited for who writes
             with available(), database.writing():
@@ -81,6 +87,8 @@ def look(session: Session, mode: str | None = None, filter_text: str | None = No
     """
     version = session.database.data_version()
     admin = access.check(session.admin, access.Permission.READ)
+    if session.database.reads_only and admin.role is not Role.AUDITOR:
+        admin = replace(admin, role=Role.VIEWER)  # what is offered is what can be done
     last = views.last_state(session)
     text, sort = filter_text or "", Sort()
     if filter_text is None and last is not None:

@@ -169,8 +169,10 @@ def keep_state(session: Session, state: StateRecord) -> bool:
     """Keep how the admin leaves the application; whether it could be kept at once.
 
     It changes nothing that anybody else sees, so it leaves no trail; and nobody waits for it, so it does not wait
-    either: where another process is writing just now, the state of before stays.
+    either: where another process is writing just now, or this one only reads, the state of before stays.
     """
+    if session.database.reads_only:
+        return False
     try:
         with available(), session.database.writing_at_once():
             admin = access.check(session.admin, Permission.READ)

@@ -64,6 +64,9 @@ COMMANDS: Final = {
     "views": "views",
 }
 
+# What makes a database, or puts another into its place.
+_MAKES: Final = frozenset({"demo", "init", "migrate", "recover"})
+
 
 class _Commands(Group):
     """All commands by their names."""
@@ -90,6 +93,7 @@ class _Commands(Group):
     multiple=True,
     help="What this place lets anyone do: ssh or kiosk. Said once, before the command.",
 )
+@click.option("--read-only", is_flag=True, help="Change nothing: the database itself refuses to. Before the command.")
 @with_globals
 @click.pass_context
 def cli(
@@ -97,6 +101,7 @@ def cli(
     screen: str | None,
     filter_: str | None,
     profiles: tuple[str, ...],
+    read_only: bool,
     database: str | None,
     config_: str | None,
     admin: str | None,
@@ -112,7 +117,9 @@ def cli(
     allowed, command = profile.allows.commands, context.invoked_subcommand
     if command is not None and allowed is not None and command not in allowed:
         raise NotAllowed(f"{profile.label} there is no command {command}: do it on the machine itself")
-    context.obj = Globals(database, config_, admin, json_, profile)
+    if read_only and command in _MAKES:
+        raise NotAllowed(f"with --read-only nothing is changed, and smartsub {command} does: leave it out")
+    context.obj = Globals(database, config_, admin, json_, profile, read_only)
     if context.invoked_subcommand is None:
         if filter_ is not None:
             parse_orders(filter_)

@@ -44,7 +44,13 @@ def open_application(run: Invocation, screen: str | None, filter_text: str | Non
         _forget_variables()
     os.environ["TEXTUAL_FPS"] = _FRAMES
     backend = Backend(
-        run.url, run.admin, run.settings, SystemClock(), create=not profile.is_restricted, profile=profile
+        run.url,
+        run.admin,
+        run.settings,
+        SystemClock(),
+        create=not profile.is_restricted,
+        profile=profile,
+        read_only=run.globals.read_only,
     )
     rows = get_terminal_size().lines
     looked = backend.begin(lambda session: opening.look(session, screen, filter_text, rows=rows))

@@ -38,7 +38,9 @@ class Globals(Struct, frozen=True):
     config: str | None = None
     admin: str | None = None
     json: bool = False
-    profile: Profile = Profile.OPEN  # said before the command alone
+    # Said before the command alone.
+    profile: Profile = Profile.OPEN
+    read_only: bool = False
 
     def under(self, later: Globals) -> Globals:
         """These, where `later` (said after the command) does not say otherwise.
@@ -55,6 +57,7 @@ class Globals(Struct, frozen=True):
             later.admin or self.admin,
             later.json or self.json,
             self.profile,
+            self.read_only,
         )
 
 
@@ -148,6 +151,7 @@ class Invocation(Struct, frozen=True):
             self.settings,
             create=create,
             profile=self.globals.profile,
+            read_only=self.globals.read_only,
         )
         try:
             yield session

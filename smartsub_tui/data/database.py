@@ -26,7 +26,7 @@ from playhouse.apsw_ext import APSWDatabase
 
 from smartsub_tui.data import models, turns
 from smartsub_tui.data.fields import from_microseconds
-from smartsub_tui.errors import Refused, Unavailable, WrongUsage
+from smartsub_tui.errors import NotAllowed, Refused, Unavailable, WrongUsage
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 BUSY_SECONDS: Final = 10.0
@@ -172,6 +172,7 @@ class SqliteDatabase(APSWDatabase):
     """Peewee's database over apsw, with the three repairs that money needs: errors, bindings, lost transactions."""
 
     committed: int = 0  # transactions
+    reads_only: bool = False
     _sees: int | None = None  # the row id of the admin for whose offices alone there is anything; None: all
     _path: str = ":memory:"  # where it lies, wherever the process goes; from stay() on
     _file: object = None  # as _looks() says it; None until stay()
@@ -221,7 +222,11 @@ class SqliteDatabase(APSWDatabase):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """One transaction that holds the write lock from its first statement. Processes get it in their order."""
+        """One transaction that holds the write lock from its first statement. Processes get it in their order.
+
+        Raises NotAllowed where the connection only reads.
+        """
+        self._refuse_to_write()
         with ExitStack() as turn:
             if not self.in_transaction():
                 turn.enter_context(self._turn())
@@ -232,6 +237,7 @@ class SqliteDatabase(APSWDatabase):
     @contextmanager
     def writing_at_once(self) -> Iterator[None]:
         """As writing(), for what is not worth waiting for: where another process writes, it raises at once."""
+        self._refuse_to_write()
         connection = self.connection()
         connection.set_busy_handler(None)
         try:
@@ -239,6 +245,15 @@ class SqliteDatabase(APSWDatabase):
                 yield
         finally:
             self._wait(connection)
+
+    def only_read(self, only: bool = True) -> None:
+        """Let the engine itself refuse every change from now on, or no more."""
+        self.execute_sql(f"PRAGMA query_only = {only:d}")
+        self.reads_only = only
+
+    def _refuse_to_write(self) -> None:
+        if self.reads_only:
+            raise NotAllowed("this smartsub only reads: start it without --read-only to change anything")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -258,8 +273,13 @@ class SqliteDatabase(APSWDatabase):
         """
         if admin == self._sees:
             return
-        with __exception_wrapper__:
-            _hide(self.connection(), admin)
+        only = self.reads_only
+        self.only_read(False)  # making a view is a change to SQLite, though no file has it
+        try:
+            with __exception_wrapper__:
+                _hide(self.connection(), admin)
+        finally:
+            self.only_read(only)
         self._sees = admin
 
     @property
@@ -482,18 +502,19 @@ def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def open_database(url: str, *, create: bool = False) -> SqliteDatabase:
+def open_database(url: str, *, create: bool = False, read_only: bool = False) -> SqliteDatabase:
     """Connect this thread to the database, bind the models to it, and bring its schema up to date.
 
-    With `create` a missing one is made, readable by its owner only. Raises Unavailable where there is none, where it
+    With `create` a missing one is made, readable by its owner only. `read_only`: nothing is made, brought up to date or
+    changed. Raises Unavailable where there is none, where it
     is none of ours, or where it was made by a newer version.
     """
     path = path_of(url)
     if path is not None:
         _look_for(path, create=create)
     with suppress(_Exchanged):
-        return _opened(path, create=create)
-    return _opened(path, create=create)
+        return _opened(path, create=create, read_only=read_only)
+    return _opened(path, create=create, read_only=read_only)
 
 
 def _look_for(path: Path, *, create: bool) -> None:
@@ -524,7 +545,7 @@ def _look_for(path: Path, *, create: bool) -> None:
         raise Unavailable(f"no database at {path}: smartsub init")
 
 
-def _opened(path: Path | None, *, create: bool) -> SqliteDatabase:
+def _opened(path: Path | None, *, create: bool, read_only: bool) -> SqliteDatabase:
     """Raises _Exchanged as well."""
     name = ":memory:" if path is None else str(path)
     database = SqliteDatabase(
@@ -540,10 +561,16 @@ def _opened(path: Path | None, *, create: bool) -> SqliteDatabase:
         with _of_one_file(name), available(what):
             database.connect()
             _applied(database)  # before anything is written: not even the journal of someone else's database is changed
-            _keep_a_log(database)
+            if read_only:
+                database.only_read()
+            else:
+                _keep_a_log(database)
         with available(what):
             models.proxy.initialize(database)
-            migrate(database, create=create)
+            if read_only:
+                _refuse_older(database)
+            else:
+                migrate(database, create=create)
             database.stay()
     except BaseException:
         database.close()
@@ -772,6 +799,13 @@ def migrate(database: SqliteDatabase, *, create: bool = True) -> list[str]:
     finally:
         database.execute_sql("PRAGMA foreign_keys = ON")
     return done
+
+
+def _refuse_older(database: SqliteDatabase) -> None:
+    """Raise Unavailable where something is to be migrated before the database can be read."""
+    applied = _applied(database) or set()
+    if applied != _refuse_newer(database.database, applied):
+        raise Unavailable(f"{database.database} was made by an older smartsub: smartsub migrate, then read it")
 
 
 def _refuse_newer(what: str, applied: set[str]) -> set[str]:
