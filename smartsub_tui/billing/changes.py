@@ -110,13 +110,13 @@ def perform(
         try:
             with session.database.writing():
                 admin = access.check(session.admin, permission)
-                if (admin.offices is None) is not session.database.sees_all:
-                    raise Refused(f"the offices of {admin.name} were changed in this moment: try it again")
                 change = Change(session.clock.now(), admin, session.source, session.settings, request_id, dry_run)
                 if request_id is not None and (earlier := Request.get_or_none(Request.id == request_id)):
                     if (earlier.admin, earlier.command, earlier.arguments) != (admin.name, permission.value, digest):
                         raise Refused(f"request id {request_id} was used for something else: take a new one")
                     return from_json(result_type, json.loads(earlier.result))
+                if (admin.offices is None) is not session.database.sees_all:
+                    raise Refused(f"the offices of {admin.name} were changed in this moment: try it again")
                 if dry_run and permission is not Permission.SWEEP:
                     _time_out(change)
                 result = work(change)
@@ -158,11 +158,13 @@ def time_out_due(session: Session, *, wait: bool = False) -> int:
     now = session.clock.now()
     if session.database.reads_only or not Order.select(Order.id).where(_is_due(now)).exists():
         return 0
-    admin = access.check(session.admin, Permission.READ)
-    if not access.may(admin.role, Trigger.TIME_OUT):
-        return 0
+    if not access.may(access.check(session.admin, Permission.READ).role, Trigger.TIME_OUT):
+        return 0  # for which nobody is to be waited for
     try:
         with available(), session.database.writing() if wait else session.database.writing_at_once():
+            admin = access.check(session.admin, Permission.READ)
+            if not access.may(admin.role, Trigger.TIME_OUT):
+                return 0  # from this moment on
             return _time_out(Change(session.clock.now(), admin, session.source, session.settings, None))
     except Unavailable:
         if wait:

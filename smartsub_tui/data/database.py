@@ -26,7 +26,7 @@ from playhouse.apsw_ext import APSWDatabase
 
 from smartsub_tui.data import models, turns
 from smartsub_tui.data.fields import from_microseconds
-from smartsub_tui.errors import NotAllowed, Refused, Unavailable, WrongUsage
+from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 BUSY_SECONDS: Final = 10.0
@@ -610,9 +610,14 @@ def _file_at(name: str) -> object:
 
 @contextmanager
 def available(what: str = "the database") -> Iterator[None]:
-    """Turn what the engine says into Unavailable: one sentence, and what to do."""
+    """Turn what the engine says into Unavailable: one sentence, and what to do.
+
+    A row that was there and is not is NotFound: an admin's offices may be changed between two statements.
+    """
     try:
         yield
+    except peewee.DoesNotExist as error:
+        raise NotFound("what this is about is no longer there, or no longer yours to see: look again") from error
     except peewee.IntegrityError:
         raise  # a rule of the schema, not the state of the disk: a defect of ours, or a race that the caller decides
     except peewee.DatabaseError as error:

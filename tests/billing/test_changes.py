@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from smartsub_tui.billing import changes, invoices, orders, payments
+from smartsub_tui.billing import access, changes, invoices, orders, payments
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.audit import events_of, sentence
 from smartsub_tui.billing.changes import Change, check_text, perform, sweep, time_out_due
@@ -146,6 +146,21 @@ def test_who_is_no_admin_times_nothing_out(session: Session, due: str) -> None:
 
 def test_an_operator_times_out(session: Session, due: str) -> None:
     assert time_out_due(as_role(session, Role.OPERATOR)) == 1
+
+
+def test_who_may_no_more_when_the_others_have_written_times_nothing_out(
+    session: Session, due: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, check = as_role(session, Role.OPERATOR), access.check
+
+    def changed_behind_it(*asked: Any) -> Any:
+        known = check(*asked)
+        Admin.update(role=Role.VIEWER).where(Admin.name == operator.admin).execute()
+        return known
+
+    monkeypatch.setattr(access, "check", changed_behind_it)
+    assert time_out_due(operator) == 0
+    assert Order.get(Order.number == due).status is OrderStatus.PROCESSING
 
 
 @pytest.mark.parametrize("state", PaymentState)

@@ -7,8 +7,9 @@ works for all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from msgspec.structs import replace
@@ -35,6 +36,7 @@ from smartsub_tui.billing import (
 from smartsub_tui.billing.admins import Changed
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.providers import Call, step
 from smartsub_tui.billing.providers.manual import ByHand
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.sweep import sweep
@@ -47,7 +49,8 @@ from smartsub_tui.data.models import AdminOffice, AuditEvent, Office, Order, Pay
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Role, Trigger
 from smartsub_tui.errors import NotAllowed, NotFound, Refused
-from tests.billing.paying import held
+from tests.billing.paying import held, paying_by
+from tests.providers import running
 from tests.support import (
     NOW,
     SETTINGS,
@@ -99,6 +102,7 @@ def an_office(session: Session, name: str, add: Callable[[str], Office], letter:
         created_at=NOW,
         changed_at=NOW,
         created_by="manager",
+        expires_at=NOW,
         ask_at=NOW,
     )
 
@@ -410,6 +414,31 @@ def test_a_change_of_offices_in_the_midst_of_a_write_is_not_overlooked(ann: Sess
     ann.database.see_only(None)
     with pytest.raises(Refused, match="the offices of ann were changed in this moment: try it again"):
         payments.cancel(ann, elm_number(ann, OrderStatus.PROCESSING), "why")
+
+
+def test_what_was_done_before_is_told_to_who_asks_for_it_again(ann: Session) -> None:
+    number = orders.renew(ann, OAK, ["o7"], Months(1), request_id="r").order.number
+    ann.database.see_only(None)  # as if her offices had been widened, and narrowed again in this moment
+    assert orders.renew(ann, OAK, ["o7"], Months(1), request_id="r").order.number == number
+
+
+def test_who_is_moved_elsewhere_while_a_provider_answers_is_told_so(ann: Session) -> None:
+    """And the answer is heard by the next sweep: the payment stands at what was stored before the call."""
+    number = orders.renew(ann, OAK, ["o7"], Months(1)).order.number
+    with running(clock=cast(FixedClock, ann.clock)) as server:
+        paying = paying_by(ann, server)
+        talk = links.open_link(paying, number)
+        call = step(paying.database, talk, None)
+        assert isinstance(call, Call)
+        with paying.database.seeing_all():
+            admins.change(replace(paying, admin="manager"), "ann", Changed(offices=(ELM,)))
+            answer = call.put_to(paying.providers(ProviderName.STRIPE))
+        with pytest.raises(NotFound, match="no longer there, or no longer yours to see: look again"):
+            step(paying.database, talk, answer)
+        paying.database.see_only(None)
+        manager = replace(paying, admin="manager", clock=FixedClock(NOW + timedelta(hours=1)))
+        held(manager, sweep(manager))
+        assert Payment.select().where(Payment.link.is_null(False)).count() == 1
 
 
 def test_another_connection_of_the_same_database_hides_as_much(ann: Session, tmp_path: Path) -> None:
