@@ -169,7 +169,7 @@ class Person:
         drawn, session, number = self._world.random, self._by(), self._number("processing", "failed")
         if number is None:
             return None
-        amount = drawn.choice([None, None, None, 100])
+        amount = drawn.choice([None, None, None, None, 100, 5000])
         paying = BankTransfer() if drawn.random() < 0.1 else Manual(f"R{drawn.randrange(10**6)}", amount)
         return lambda request: self._held(
             links.without_link(
@@ -270,7 +270,7 @@ class Person:
         if not (others and self._world.manages):
             return None
         name = drawn.choice(others)
-        limits = tuple(Money(drawn.choice([0, 400, 2000]), "EUR") for _ in range(drawn.choice([0, 1])))
+        limits = tuple(Money(drawn.choice([0, 400, 400, 2000]), "EUR") for _ in range(drawn.choice([0, 1, 1])))
         changes: list[Callable[[str], Any]] = [
             lambda request: admins.disable(session, name, request_id=request),
             *[lambda request: admins.enable(session, name, request_id=request)] * 3,
@@ -300,7 +300,7 @@ _DONE: Final[dict[Callable[[Person], Command | None], int]] = {
     Person.refund: 4,
     Person.credit: 4,
     Person.import_: 1,
-    Person.manage: 3,
+    Person.manage: 5,
 }
 
 
@@ -318,5 +318,5 @@ class Sweep:
                 self.actor.hold(self._session, sweep.sweep(self._session))
             except SmartsubError as error:
                 self._world.note(f"{self.actor.name} is not done: {error.message}")
-            for _ in range(8):  # a minute is long beside a statement
+            for _ in range(16):  # a minute is long beside a statement
                 self.actor.pause("next")

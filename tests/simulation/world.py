@@ -56,7 +56,7 @@ class World(Ground):
         self._forgets = drawn.random() < 0.2
         # Who is told twice of another amount believes it, and a person has to look: that is let be.
         self._lies = drawn.random() < 0.2
-        self.manages = drawn.random() < 0.3  # whether it changes who may do what
+        self.manages = drawn.random() < 0.4  # whether it changes who may do what
         self.names: list[str] = []
         persons = [Person(self, f"a{place}") for place in range(drawn.choice([1, 2, 2, 3, 3, 4, 6]))]
         self.names += [each.name for each in persons]
@@ -205,7 +205,7 @@ class World(Ground):
         """Something from outside: time goes by, customers pay, the provider fails otherwise."""
         what = self.random.choice(
             [
-                *(self._wait, self._pay, self._pay, self._pay),
+                *(self._wait, *[self._pay] * 5),
                 *(self._clear, self._fail_on_the_line, self._hold_refunds),
             ]
         )
