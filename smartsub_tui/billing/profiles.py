@@ -56,7 +56,7 @@ class Allowed(Struct, frozen=True, kw_only=True):
     commands: frozenset[str] | None = None  # of the command line; None: all
 
 
-_LOOKING: Final = frozenset({"offices", "users", "orders", "order"})
+_LOOKING: Final = frozenset({"offices", "users", "orders", "order", "export"})
 # What a payment that is under way brings with it: it is asked about, and its answer moves the order.
 _PAYING: Final[frozenset[Permission | Trigger]] = frozenset(
     {

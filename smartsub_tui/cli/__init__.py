@@ -59,6 +59,9 @@ COMMANDS: Final = {
     "refund": "paying",
     "renew": "ordering",
     "restore": "paying",
+    "ssh-keys": "ssh",
+    "ssh-login": "ssh",
+    "ssh-setup": "ssh",
     "sweep": "paying",
     "users": "lists",
     "views": "views",
@@ -66,6 +69,15 @@ COMMANDS: Final = {
 
 # What makes a database, or puts another into its place.
 _MAKES: Final = frozenset({"demo", "init", "migrate", "recover"})
+
+
+# Those whose name is none in Python, or another one there.
+_FUNCTIONS: Final = {
+    "import": "import_",
+    "ssh-keys": "ssh_keys",
+    "ssh-login": "ssh_login_",
+    "ssh-setup": "ssh_setup_",
+}
 
 
 class _Commands(Group):
@@ -78,7 +90,7 @@ class _Commands(Group):
         if name not in COMMANDS:
             return None
         module = import_module(f"{__name__}.{COMMANDS[name]}")
-        found: click.Command = getattr(module, "import_" if name == "import" else name)
+        found: click.Command = getattr(module, _FUNCTIONS.get(name, name))
         return found
 
 
