@@ -109,9 +109,10 @@ def presented_key(file: str | None) -> PublicKey:
     """
     try:
         lines = _read(file or "").decode("ascii").splitlines()
-        method, _, key = lines[0].partition(" ")
-        if len(lines) == 1 and method == "publickey":
-            return parse_key(key)
+        method, _, line = lines[0].partition(" ")
+        key = parse_key(line)
+        if len(lines) == 1 and method == "publickey" and line == key.line:
+            return key
     except (OSError, ValueError, IndexError, WrongUsage):  # told alike, whatever is wrong with it
         pass
     raise NotAllowed("by which key this login came is not known: let root look at smartsub ssh-setup")
