@@ -39,7 +39,7 @@ def test_what_is_printed_is_what_is_installed(tmp_path: Path) -> None:
 
 
 def test_every_line_of_the_block_is_explained() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| .+ \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z][^`]+)` \| .+ \|$", PAGE.read_text("utf-8"), re.MULTILINE)
     explained = [name for row in rows for name in row.split(", ")]
     assert explained == [name for name, _ in directives(default())]
 
