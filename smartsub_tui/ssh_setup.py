@@ -180,6 +180,10 @@ def install(
         raise NotAllowed("ssh-setup --install writes into sshd's configuration: let root do it")
     sshd = _sshd()
     _check_program()
+    if setup.config is not None:
+        if not Path(setup.config).is_file():
+            raise NotFound(f"no file {setup.config}: write it first")
+        _check_root_s(Path(setup.config))
     if not create_account and _account(setup.account) is None:
         raise NotFound(f"no account is called {setup.account}: --create-account makes it")
     files = (_File(setup.wrapper, wrapper(setup), 0o755, 1), _File(setup.block_file, block(setup), 0o644, 0))

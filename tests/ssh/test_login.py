@@ -145,8 +145,7 @@ def test_through_an_open_connection_too_a_key_counts_no_more_once_it_is_removed(
         done = sshd.ssh("erin", "offices", options=through)
         assert (done.returncode, done.stdout) == (4, "")
         assert "this key is no admin's who may log in: ask a manager of this database" in done.stderr
-    log = (sshd.setup.data / ".local/state/smartsub/log/smartsub.log").read_text()
-    assert f"refused over SSH, {fingerprint(sshd, 'erin')}: this key is no admin's who may log in" in log
+    assert f"refused over SSH, {fingerprint(sshd, 'erin')}: this key is no admin's who may log in" in log_of(sshd)
 
 
 def test_a_key_that_was_given_to_another_logs_that_one_in(sshd: Sshd) -> None:
@@ -290,3 +289,24 @@ def test_a_word_that_is_not_sshd_s_is_not_believed(sshd: Sshd, word: Path) -> No
         assert login(sshd, pipe) == (4, f"smartsub: {UNKNOWN}\n")
     finally:
         pipe.unlink()
+
+
+def test_the_wrapper_itself_starts_in_an_empty_environment(sshd: Sshd) -> None:
+    elsewhere = sshd.folder / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o777)
+    env = {
+        "SSH_USER_AUTH": "x",
+        "XDG_STATE_HOME": str(elsewhere),
+        "PYTHONPROFILEIMPORTTIME": "1",
+        "HOME": str(elsewhere),
+    }
+    command = ["/bin/sh", str(sshd.setup.wrapper)]
+    done = run(command, as_account=sshd.setup.account if ROOT else None, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (4, "", f"smartsub: {UNKNOWN}\n")
+    assert list(elsewhere.iterdir()) == []
+    assert "refused over SSH, no key: by which key" in log_of(sshd)
+
+
+def log_of(sshd: Sshd) -> str:
+    return (sshd.setup.data / ".local/state/smartsub/log/smartsub.log").read_text()
