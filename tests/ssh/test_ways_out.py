@@ -76,7 +76,7 @@ def tunnel(sshd: Sshd, *options: str) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            process.terminate()
+            process.kill()  # its own handler of SIGTERM waits for the next word of the server
             process.wait()
             reader.join(60)
 
@@ -441,39 +441,39 @@ def test_what_tells_how_to_draw_reaches_it(sshd: Sshd) -> None:
 
 
 @contextmanager
-def in_home(sshd: Sshd, name: str, content: str, mode: int = 0o644) -> Iterator[None]:
-    """A file where sshd or PAM would look for one of the account's; root alone can lay it there."""
+def in_home(sshd: Sshd, files: dict[str, str]) -> Iterator[None]:
+    """Files where sshd, PAM or a shell would look for those of the account; root alone can lay them there."""
     if not ROOT:
         pytest.skip("the home of the one account that an ordinary user's sshd lets in is left alone")
-    file = sshd.setup.folder / name
-    made = [file, *(each for each in file.parents if not each.exists())]
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(content)
-    file.chmod(mode)
+    home, before = sshd.setup.folder, set(sshd.setup.folder.rglob("*"))
+    for name, content in files.items():
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text(content)
+        (home / name).chmod(0o755)
     try:
         yield
     finally:
-        for each in made:
-            each.unlink() if each.is_file() else each.rmdir()
+        for name in files:
+            (home / name).unlink()
+        for each in set(home.rglob(".ssh")) - before:
+            each.rmdir()
 
 
-@pytest.mark.parametrize("name", [".ssh/environment", ".pam_environment"])
-def test_no_file_sets_a_variable(sshd: Sshd, name: str) -> None:
-    harmless = {name: value for name, value in HOSTILE.items() if not name.startswith(("LD_", "SSH_", "LC_CTYPE"))}
-    form = "{}={}\n" if name == ".ssh/environment" else "{} OVERRIDE={}\n"
-    with (
-        in_home(sshd, name, "".join(form.format(*each) for each in harmless.items())),
-        session_of(sshd, "ann") as (_, it),
-    ):
-        kept = variables(it)
+def test_no_file_sets_a_variable(sshd: Sshd) -> None:
+    values = {name: value for name, value in HOSTILE.items() if not name.startswith(("LD_", "SSH_", "LC_CTYPE"))}
+    forms = {".ssh/environment": "{}={}\n", ".pam_environment": "{} OVERRIDE={}\n"}
+    files = {name: "".join(form.format(*each) for each in values.items()) for name, form in forms.items()}
+    with in_home(sshd, files), session_of(sshd, "ann") as (_, number):
+        kept = variables(number)
         assert {each: kept[each] for each in kept if each not in (*HANDED_OVER, "PATH", "HOME")} == {}
         assert (kept["PATH"], kept["HOME"]) == (PATH, str(sshd.setup.data))
 
 
-@pytest.mark.parametrize("name", [".ssh/rc", ".profile", ".bashrc", ".bash_profile", ".login", ".hushlogin"])
-def test_no_file_of_a_shell_is_run(sshd: Sshd, name: str) -> None:
+def test_no_file_of_a_shell_is_run(sshd: Sshd) -> None:
     made = sshd.setup.data / "made"
-    with in_home(sshd, name, f"#!/bin/sh\ntouch {made}\nexec id\n", 0o755):
+    script = f"#!/bin/sh\ntouch {made}\nexec id\n"
+    names = (".ssh/rc", ".profile", ".bashrc", ".bash_profile", ".bash_login", ".login", ".shrc", ".kshrc", ".zshenv")
+    with in_home(sshd, dict.fromkeys(names, script)):
         done = sshd.ssh("ann", "offices")
         with session_of(sshd, "ann"):
             pass
@@ -486,10 +486,10 @@ def test_no_file_of_a_shell_is_run(sshd: Sshd, name: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["{key}", 'command="id" {key}', 'environment="PATH=/srv",pty {key}'])
-@pytest.mark.parametrize("name", [".ssh/authorized_keys", ".ssh/authorized_keys2", "data/.ssh/authorized_keys"])
-def test_no_file_of_keys_of_the_account_counts(sshd: Sshd, name: str, line: str) -> None:
+def test_no_file_of_keys_of_the_account_counts(sshd: Sshd, line: str) -> None:
     key = sshd.key("stranger").with_suffix(".pub").read_text()
-    with in_home(sshd, name, line.format(key=key)):
+    names = (".ssh/authorized_keys", ".ssh/authorized_keys2", "data/.ssh/authorized_keys")
+    with in_home(sshd, dict.fromkeys(names, line.format(key=key))):
         done = sshd.ssh("stranger", "offices")
     assert (done.returncode, done.stdout) == (255, "")
 
