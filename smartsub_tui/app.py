@@ -6,15 +6,19 @@ import asyncio
 import gc
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from rich.console import RenderableType
 from rich.text import Text
+from textual.actions import ActionParseResult
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
-from textual.events import Event, Key, MouseDown
+from textual.dom import DOMNode
+from textual.events import Event, Key, MouseDown, MouseEvent, Paste, ScreenResume
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.screen import ModalScreen, Screen
 from textual.widget import AwaitMount
@@ -23,16 +27,19 @@ from textual.worker import Worker, WorkerFailed
 
 from smartsub_tui import display, paths, themes
 from smartsub_tui.backend import Backend, Superseded
-from smartsub_tui.billing import views
+from smartsub_tui.billing import pins, profiles, views
+from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.opening import Opening
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import bindings, keymap, remap
+from smartsub_tui.commands import CLOSED, COMMANDS, bindings, close, keymap, remap
 from smartsub_tui.data.queries import parse_sort
 from smartsub_tui.data.records import OfficeRecord, StateRecord
 from smartsub_tui.data.triage import ItemKey
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.failures import unexpected
 from smartsub_tui.screens.base import BaseScreen
+from smartsub_tui.screens.closed import closed_in
+from smartsub_tui.screens.lock import LockScreen
 from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.terminal_driver import TerminalDriver
 from smartsub_tui.terminal_input import MOST_PASTED
@@ -46,7 +53,12 @@ MOST_MESSAGES: Final = 200
 # What was typed ahead, or is held down, does not take away what it could not yet answer.
 _READ_AFTER: Final = timedelta(seconds=1)
 _WRAPPED: Final = 256
-_LOOK_EVERY: Final = 1.0  # seconds between two looks for changes that others made
+_LOOK_EVERY: Final = 1.0  # seconds between two looks for changes that others made, and at how long no key was pressed
+# Textual's own actions that would leave smartsub, or show what is not its own: reached by no key, and done by none.
+_NOT_OURS: Final = frozenset(
+    {"screenshot", "suspend_process", "command_palette", "change_theme", "toggle_dark", "help_quit", "show_help_panel"}
+)
+_FORGOTTEN_AFTER: Final = timedelta(minutes=1)  # half of a PIN
 
 
 # A screen is imported when it is first gone to: the first one must be there at once.
@@ -78,9 +90,11 @@ class SmartSubApp(App[None], inherit_bindings=False):
     CSS_PATH = STYLESHEET
     # The palette of Textual offers to write screenshots of customers' data to files.
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard", "subscriptions", "payments")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard", "subscriptions", "payments", "lock")
     MODES = {"dashboard": _dashboard, "subscriptions": _subscriptions}  # noqa: RUF012 - Textual's own declaration
     # Payments is added with the filter and the sort that it begins with.
+
+    _lock: LockScreen | None = None  # asked for before __init__ is done
 
     def __init__(self, backend: Backend, opened: Opening, *, config_file: Path | None = None) -> None:
         settings = backend.settings
@@ -104,6 +118,10 @@ class SmartSubApp(App[None], inherit_bindings=False):
         for name, dark in (("-dark-mode", True), ("-light-mode", False)):
             self.set_class(self.current_theme.dark is dark, name, update=False)
         remap(dict(settings.ui.keys))
+        close(closed_in(backend.profile))
+        # Who turned a kiosk off and on again is nobody yet.
+        self._covered = backend.profile.allows.needs_pin
+        self._last_input = backend.clock.now()
         self.add_mode("payments", lambda: _payments(opened))
         self.settings = settings
         self.config_file = config_file or paths.default_config()
@@ -136,6 +154,9 @@ class SmartSubApp(App[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.set_keymap(keymap())
         self.set_interval(_LOOK_EVERY, self._look_for_changes)
+        self.set_interval(_LOOK_EVERY, self._look_at_idleness)
+        if self._covered:
+            self._cover()
 
     def on_ready(self) -> None:
         """All is in its place, and painted next."""
@@ -175,6 +196,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def _keep_state(self) -> None:
         """Keep how things are for the next start, where they are not as they were kept; nobody waits for it."""
+        if not profiles.permits(self.backend.profile, Permission.KEEP):
+            return
         from smartsub_tui.screens.payments import PaymentsScreen
 
         payments = self._screen_stacks.get("payments", [])
@@ -188,6 +211,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Send `text` to the terminal's clipboard (OSC 52). GNU screen hands on what is wrapped, in short parts."""
+        if not self.backend.profile.allows.clipboard:
+            return
         if self._driver is None or "STY" not in os.environ:
             super().copy_to_clipboard(text)
             return
@@ -220,7 +245,20 @@ class SmartSubApp(App[None], inherit_bindings=False):
         )
 
     async def on_event(self, event: Event) -> None:
-        """Keys wait behind a line that is looked at, or a question that is on its way; else they are taken."""
+        """Keys wait behind a line that is looked at, or a question that is on its way; else they are taken.
+
+        While it is locked they are the lock's, and so are the mouse and what is pasted.
+        """
+        if isinstance(event, Key | MouseEvent | Paste):
+            if not event.is_forwarded:
+                self._last_input = self.backend.clock.now()
+            if self._lock is not None:
+                if not event.is_forwarded:
+                    self._lock.take(event)
+                return
+            if isinstance(event, Key) and self._locks(event):
+                self.action_lock()
+                return
         if isinstance(event, Key) and self._keeps(event):
             return
         await self._taken(event)
@@ -327,6 +365,111 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
         return self.run_worker(run(), group="write", exclusive=False)
 
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """The one way of every key, click and typed command: what is closed here says why, and is not done."""
+        _, name, _ = self._parse_action(action, default_namespace or self, namespaces)
+        if name in CLOSED:
+            self.tell(CLOSED[name], wrong=True)
+            return True
+        return name in _NOT_OURS or await super().run_action(action, default_namespace, namespaces)
+
+    def open_url(self, url: str, *, new_tab: bool = True) -> None:
+        """Nothing: a browser would run where smartsub runs."""
+
+    def deliver_text(self, *_args: Any, **_options: Any) -> None:
+        """Nothing, as deliver_binary: Textual writes over whatever has that name."""
+
+    def deliver_binary(self, *_args: Any, **_options: Any) -> None:
+        """As deliver_text."""
+
+    # The lock. It is no screen of the stacks: what is under way goes on beneath it, and may come and go there.
+
+    @property
+    def screen(self) -> Screen[Any]:
+        """What is shown and asked: the lock where there is one, whatever lies beneath."""
+        return super().screen if self._lock is None else self._lock
+
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        return super()._background_screens if self._lock is None else []
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Paint a screen; nothing but the lock while it is locked, whoever asks for it."""
+        if not self._covered or screen is self._lock:
+            super()._display(screen, renderable)
+
+    def _locks(self, event: Key) -> bool:
+        """Whether a key locks: on every screen and in every question, unless it is a letter of a field."""
+        return event.key == COMMANDS["lock"].key and not (event.is_printable and isinstance(self.focused, Input))
+
+    def action_lock(self) -> None:
+        """Cover everything; where there is no PIN that could open it again, it is told, or is the end."""
+        if self._lock is None and not self._exit:
+            self._cover()
+            self.run_worker(self._look_for_pin(), group="pin")
+
+    def _cover(self) -> None:
+        self.drop()  # what was typed ahead was not for whoever comes next
+        self.capture_mouse(None)
+        named = not self.backend.profile.allows.needs_pin
+        lock = LockScreen(self.backend, self.who.partition(" · ")[0] if named else "", self._uncover)
+        self._lock, self._covered = lock, True
+        self._screen_stacks["lock"] = [lock]  # where Textual looks when it closes all screens
+        self._get_screen(lock)
+        self._load_screen_css(lock)
+        lock._screen_resized(self.size)
+        lock.post_message(ScreenResume())
+
+    def _uncover(self) -> None:
+        """Show what lies beneath the lock, as it is by now."""
+        lock, self._lock, self._covered = self._lock, None, False
+        if lock is None:
+            return
+        del self._screen_stacks["lock"]
+        AwaitComplete(self._replace_screen(lock)).call_next(self)
+        for screen in (*self._background_screens, self.screen):
+            screen._screen_resized(self.size)
+        self.screen.post_message(ScreenResume())
+
+    async def _look_for_pin(self) -> None:
+        """Without a PIN nobody could open it: over SSH that is the end, elsewhere there is no lock."""
+        lock, profile = self._lock, self.backend.profile
+        try:
+            if await self.backend.call(pins.has_pin) or self._lock is not lock:
+                return
+        except SmartsubError:
+            return  # whoever tries to open it is told
+        if profile.allows.needs_pin:
+            return
+        why = f"there is no PIN to open it again: smartsub admin pin {self.who.partition(' · ')[0]}"
+        if profile.is_restricted:
+            self._end(f"smartsub has ended, for {why}")
+        else:
+            self._uncover()
+            self.tell(f"not locked, {why}", wrong=True)
+
+    def _look_at_idleness(self) -> None:
+        """Lock, and end, when no key was pressed for as long as the profile says."""
+        allowed, now = self.backend.profile.allows, self.backend.clock.now()
+        self._last_input = min(self._last_input, now)  # a clock that was put back gives no more time
+        idle = now - self._last_input
+        if allowed.end_after is not None and idle >= allowed.end_after:
+            self._end(f"smartsub has ended: no key for {int(allowed.end_after.total_seconds()) // 60} minutes")
+        elif self._lock is not None:
+            if idle >= _FORGOTTEN_AFTER:
+                self._lock.forget()
+        elif allowed.lock_after is not None and idle >= allowed.lock_after:
+            self.action_lock()
+
+    def _end(self, why: str) -> None:
+        if not self._exit:
+            self.exit(message=Text(display.plain(why)))
+
     # The way between screens
 
     def action_dashboard(self) -> None:
@@ -358,7 +501,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self.pop_screen()
         elif self.current_mode != "dashboard":
             self.switch_mode("dashboard")
-        elif leave:
+        elif leave and self.backend.profile.allows.quit:
             self.exit()
 
     def go_up(self, steps: int) -> None:
@@ -388,8 +531,16 @@ class SmartSubApp(App[None], inherit_bindings=False):
         if isinstance(self.screen, PaymentsScreen):
             self.screen.filter_bar.edit(afresh=True)
 
+    def _is_closed(self, command: str) -> bool:
+        """Whether there is no way to what the command leads to; it is told."""
+        if command in CLOSED:
+            self.tell(CLOSED[command], wrong=True)
+        return command in CLOSED
+
     def open_activate(self, office: OfficeRecord) -> None:
         """Activate, for one office."""
+        if self._is_closed("activate"):
+            return
         from smartsub_tui.screens.activate import ActivateScreen
 
         self._to_first("subscriptions")
@@ -397,6 +548,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None:
         """Renew, for one office."""
+        if self._is_closed("renew"):
+            return
         from smartsub_tui.screens.renew import RenewScreen
 
         self._to_first("subscriptions")
@@ -404,6 +557,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def open_expiring(self, filter_text: str) -> None:
         """The people of this filter, of whichever offices: first the choice of one."""
+        if self._is_closed("subscriptions"):
+            return
         self._to_first("subscriptions")
 
         def look() -> None:

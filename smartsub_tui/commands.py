@@ -75,6 +75,7 @@ _ALL: Final = (
     Command("by_status", "S", "S", "status", "Only orders of the next status; behind the last, of all."),
     Command("by_type", "t", "t", "type", "Only orders of the next type; behind the last, of all."),
     Command("refresh", "f5", "F5", "refresh", "Read the screen's data again."),
+    Command("lock", "ctrl+l", "Ctrl+L", "lock", "Lock the screen at once; your PIN opens it again."),
     Command("down", "j", "j", "down", "One row down."),
     Command("up", "k", "k", "up", "One row up."),
     Command("left", "h", "h", "left", "One column to the left."),
@@ -166,6 +167,7 @@ EVERYWHERE: Final = (
     "palette",
     "messages",
     "refresh",
+    "lock",
     "help",
     "back",
     "quit",
@@ -254,6 +256,16 @@ SOMETIMES: Final = frozenset(
         *("neighbour_before", "neighbour_after", "undo"),
     }
 )
+
+
+# What the place where this process runs does not let anyone do, and why: `close` says so.
+CLOSED: Final[dict[str, str]] = {}
+
+
+def close(reasons: Mapping[str, str]) -> None:
+    """Close these commands, and no others, for the whole process: they are offered nowhere, and say why when asked."""
+    CLOSED.clear()
+    CLOSED.update(reasons)
 
 
 def key_of(id: str) -> str:

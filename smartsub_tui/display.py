@@ -377,16 +377,18 @@ def content(text: str, style: str = "", *, lines: bool = False) -> Content:
     return Content.styled(block(text) if lines else plain(text), textual_style)
 
 
-def link(url: str) -> Content:
+def link(url: str, *, opens: bool = True) -> Content:
     """A web address that was validated, as text that a terminal may offer to open (OSC 8); nothing is opened here.
 
     What is not printable ASCII, or does not begin as a web address, is text alone; and so is all on a terminal that has
-    letters at most: it may draw what it does not know.
+    letters at most: it may draw what it does not know. So it is too unless it `opens`: who stands at a kiosk is not to
+    be offered a browser.
     """
     from textual.content import Content
     from textual.style import Style
 
-    if not few_signs() and url.isascii() and url.isprintable() and url.lower().startswith(("https://", "http://")):
+    harmless = url.isascii() and url.isprintable() and url.lower().startswith(("https://", "http://"))
+    if opens and harmless and not few_signs():
         return Content.styled(url, Style(link=url))
     return content(url)
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from smartsub_tui.billing import access, payments, views
 from smartsub_tui.billing.changes import time_out_due
-from smartsub_tui.billing.profiles import Profile
+from smartsub_tui.billing.profiles import Profile, permits
 from smartsub_tui.billing.providers import of_settings
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
@@ -115,5 +115,8 @@ def _first(session: Session, admin: AdminRecord, text: str, sort: Sort, rows: in
         return None
     finally:
         session.database.watch(None)
-    offered = {(number, versions[number]): triggers for number, triggers in offers.items()}
+    offered = {
+        (number, versions[number]): tuple(each for each in triggers if permits(session.profile, each))
+        for number, triggers in offers.items()
+    }
     return First(page, len(page.rows) < rows, offered)

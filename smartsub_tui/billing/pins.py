@@ -97,7 +97,7 @@ def try_pin(session: Session, pin: str) -> Tried:
     def count(change: Change) -> _Attempt:
         row = AdminPin.select().join(Admin).where(Admin.name == change.admin.name).get_or_none()
         if row is None:
-            return _Attempt(why=f"{change.admin.name} has no PIN any more: ask a manager to set one")
+            return _Attempt(why="there is no PIN any more: ask a manager to set one")
         if row.failures >= MOST_FAILURES:
             return _Attempt(why=_LOCKED)
         if row.wait_until is not None and change.now < row.wait_until:

@@ -40,14 +40,14 @@ class Profile(Word):
 class Allowed(Struct, frozen=True, kw_only=True):
     """What a profile lets be done; what it does not name, the role decides.
 
-    A suspended process and a browser are no fields: nothing in smartsub starts either, in any profile.
+    A suspended process, a browser and Textual's screenshots are no fields: there are none, in any profile.
     """
 
     quit: bool = True
     palette: bool = True  # the list of all commands
     files: bool = True  # reading and writing files of this machine: exports, imports, invoices, backups, config.toml
-    screenshots: bool = False  # of Textual; smartsub has none
     clipboard: bool = True  # the terminal's, by OSC 52
+    links: bool = True  # addresses that the terminal may offer to open, by OSC 8
     environment: bool = True  # SMARTSUB_DATABASE, SMARTSUB_CONFIG and the variables of Textual
     lock_after: timedelta | None = None  # without a key
     end_after: timedelta | None = None
@@ -85,6 +85,7 @@ ALLOWED: Final[Mapping[Profile, Allowed]] = {
         palette=False,
         files=False,
         clipboard=False,
+        links=False,
         environment=False,
         lock_after=timedelta(minutes=2),
         needs_pin=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Final
 
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.session import Session
@@ -174,6 +174,7 @@ def keep_state(session: Session, state: StateRecord) -> bool:
     if session.database.reads_only:
         return False
     try:
+        profiles.check(session.profile, Permission.KEEP)
         with available(), session.database.writing_at_once():
             admin = access.check(session.admin, Permission.READ)
             values = {"mode": state.mode, "filter_text": state.filter, "sort": state.sort}

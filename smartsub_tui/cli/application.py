@@ -14,13 +14,14 @@ from msgspec.structs import replace
 from smartsub_tui import output
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
+from smartsub_tui.billing.profiles import permits
 from smartsub_tui.billing.session import Session
 from smartsub_tui.cli.invocation import ROWS, Invocation, command, moment_of, say, with_invocation
 from smartsub_tui.clock import SystemClock
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import available, url_of
 from smartsub_tui.data.filters import parse_orders
-from smartsub_tui.errors import WrongUsage
+from smartsub_tui.errors import Refused, WrongUsage
 
 # Frames in a second at most: Textual, left alone, lets what has changed wait for up to a sixtieth.
 _FRAMES = "200"
@@ -40,6 +41,11 @@ def open_application(run: Invocation, screen: str | None, filter_text: str | Non
     from smartsub_tui.billing import opening
 
     gc.disable()  # as above, until the application has drawn its first frame
+    if screen == "subscriptions" and not permits(profile, Permission.CREATE):
+        raise WrongUsage(f"{profile.label} there is no screen subscriptions: name another")
+    if profile.allows.needs_pin:
+        _ask_for_pin(run)
+        screen = screen or "dashboard"
     if not profile.allows.environment:
         _forget_variables()
     os.environ["TEXTUAL_FPS"] = _FRAMES
@@ -66,6 +72,18 @@ def open_application(run: Invocation, screen: str | None, filter_text: str | Non
     app.run()
     if app.return_code:
         raise SystemExit(app.return_code)
+
+
+def _ask_for_pin(run: Invocation) -> None:
+    """Raise Refused where the admin has no PIN: what begins locked could not be opened."""
+    from smartsub_tui.billing.pins import has_pin
+
+    with run.reading() as session:
+        if not has_pin(session):
+            raise Refused(
+                f"{run.globals.profile.label} smartsub begins locked, and {run.admin} has no PIN to open it:"
+                f" smartsub admin pin {run.admin}"
+            )
 
 
 def _forget_variables() -> None:

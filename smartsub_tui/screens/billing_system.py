@@ -40,7 +40,7 @@ class BillingSystemScreen(BaseScreen):
                 yield QrCode(url, id="billing-qr")
             with VerticalScroll(id="billing-text"):
                 if url:
-                    yield Static(display.link(url))
+                    yield Static(display.link(url, opens=self.backend.profile.allows.links))
                 yield Static("", id="billing-note")
         yield Rule()
         yield KeyLine()

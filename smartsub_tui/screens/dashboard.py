@@ -19,7 +19,7 @@ from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.expiring import WINDOWS, Cell, by_currency, expiring
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import OF_SCREEN, bindings, key_of
+from smartsub_tui.commands import CLOSED, OF_SCREEN, bindings, key_of
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users, quoted
 from smartsub_tui.data.records import OfficeRecord
@@ -173,6 +173,8 @@ class DashboardScreen(BaseScreen):
                 self.smartsub.open_expiring(FILTERS[rank])
         elif isinstance(event.data_table, ExpiringTable):
             self.app.push_screen(ExpiringScreen(by_month=False, column=event.cursor_row))
+        elif "renew" in CLOSED:
+            self.action_orders()
         else:
             self.action_renew()
 

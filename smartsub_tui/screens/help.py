@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.events import Resize
 
 from smartsub_tui import display
-from smartsub_tui.commands import COMMANDS, EVERYWHERE, OF_SCREEN, TYPED, key_of
+from smartsub_tui.commands import CLOSED, COMMANDS, EVERYWHERE, OF_SCREEN, TYPED, key_of
 from smartsub_tui.data.filters import ORDER_KEYS, USER_KEYS, Key, OrderMark
 from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
 from smartsub_tui.screens.base import BaseScreen
@@ -75,7 +75,7 @@ class HelpScreen(BaseScreen):
         yield from _keys((each for each in EVERYWHERE if each not in self._ids), width)
         yield from display.cells(_MOUSE, width, lead=" " * 11)
         yield from _head(f"Typed behind {key_of('command')}, as is the name of every command")
-        for command in (COMMANDS[each] for each in TYPED):
+        for command in (COMMANDS[each] for each in TYPED if each not in CLOSED):
             yield from _behind(display.cell(f"   {command.form:<14}", "bold"), command.help, width)
         yield from _head("Statuses of an order")
         for status in OrderStatus:
@@ -100,7 +100,7 @@ def _head(title: str) -> Iterable[Text]:
 
 def _keys(ids: Iterable[str], width: int) -> Iterator[Text]:
     """A line a key; what changes something says that it asks first."""
-    for command in (COMMANDS[each] for each in ids):
+    for command in (COMMANDS[each] for each in ids if each not in CLOSED):
         help_text = command.help + (" Asks first." if command.danger else "")
         shown = command.shown or f":{command.name}"
         yield from _behind(display.cell(f"   {shown:<8}", "bold"), help_text, width)

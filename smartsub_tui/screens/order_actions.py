@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 from textual.binding import BindingType
 
 from smartsub_tui import display
@@ -15,6 +16,7 @@ from smartsub_tui.billing import payments
 from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual, Offered
+from smartsub_tui.billing.profiles import permits, why_closed
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import COMMANDS, OF_TRIGGER, bindings
 from smartsub_tui.data import queries
@@ -464,7 +466,10 @@ def offered(session: Session, number: str, now: datetime | None = None) -> tuple
     from smartsub_tui.billing import access
 
     admin = access.check(session.admin, access.Permission.READ)
-    return payments.offers(number, admin, now or session.clock.now())
+    return tuple(
+        replace(each, reason=each.reason or why_closed(session.profile, each.trigger))
+        for each in payments.offers(number, admin, now or session.clock.now())
+    )
 
 
 def money_to_pay_back(session: Session, number: str) -> tuple[Money, ...]:
@@ -479,7 +484,10 @@ def offered_of(session: Session, numbers: Collection[str]) -> dict[str, tuple[Tr
     from smartsub_tui.billing import access
 
     admin = access.check(session.admin, access.Permission.READ)
-    return payments.offers_of(numbers, admin, session.clock.now())
+    found = payments.offers_of(numbers, admin, session.clock.now())
+    return {
+        number: tuple(each for each in triggers if permits(session.profile, each)) for number, triggers in found.items()
+    }
 
 
 def about(found: OrderDetails) -> list[str]:

@@ -21,7 +21,7 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.invoices import BuyerReferences
 from smartsub_tui.billing.payments import BankTransfer, Offered
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import COMMANDS, OF_SCREEN, bindings
+from smartsub_tui.commands import CLOSED, COMMANDS, OF_SCREEN, bindings
 from smartsub_tui.data.order_records import OrderDetails, PaymentRecord
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Trigger
 from smartsub_tui.errors import SmartsubError
@@ -199,11 +199,12 @@ class PayLinkScreen(BaseScreen):
             code.styles.width, code.styles.height = needs(url)
             self._left = needs(url).width + 2
         self.show_told(self.smartsub.told)
-        self.query_one("#link-url", Static).update(display.link(url))
+        self.query_one("#link-url", Static).update(display.link(url, opens=self.backend.profile.allows.links))
         self.query_one("#link-url").display = bool(url)
         if url:
             key = COMMANDS["full_screen"].shown
-            next_ = f"{why} {key} shows it on the whole screen." if full else why or "Scan it, or copy the address."
+            scan = "Scan it." if "copy" in CLOSED else "Scan it, or copy the address."
+            next_ = f"{why} {key} shows it on the whole screen." if full else why or scan
         said = [each for each in (self._problem, next_) if each]
         text = "\n".join([*said, *self._results()])
         self.query_one("#link-note", Static).update(display.content(text, lines=True))
@@ -233,7 +234,8 @@ class PayLinkScreen(BaseScreen):
         if found.status is not OrderStatus.SUCCEED:
             return
         if found.invoice is not None:
-            yield f"Invoice {found.invoice.number}: {COMMANDS['invoice'].shown} saves it."
+            saves = "" if "invoice" in CLOSED else f": {COMMANDS['invoice'].shown} saves it"
+            yield f"Invoice {found.invoice.number}{saves}."
             yield ""
         for line in found.lines:
             dates = f"{display.service_date(line.previous_expiry)} -> {display.service_date(line.new_expiry)}"

@@ -13,7 +13,17 @@ from typing import Final
 from smartsub_tui.backend import Superseded
 from smartsub_tui.billing import views
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import COMMANDS, EVERYWHERE, OF_SCREEN, ORDER_ACTIONS, SOMETIMES, TYPED, Command, nearest
+from smartsub_tui.commands import (
+    CLOSED,
+    COMMANDS,
+    EVERYWHERE,
+    OF_SCREEN,
+    ORDER_ACTIONS,
+    SOMETIMES,
+    TYPED,
+    Command,
+    nearest,
+)
 from smartsub_tui.data import queries
 from smartsub_tui.data.filter_words import Names, complete
 from smartsub_tui.data.filters import FilterError, Moment, parse_orders, quoted
@@ -88,7 +98,7 @@ class Words:
     def _here(self) -> tuple[str, ...]:
         """The ids of what has a meaning here: the screen's own first."""
         ids = dict.fromkeys((*self._screen.COMMANDS_HERE, *TYPED, *EVERYWHERE))
-        return tuple(each for each in ids if each not in _OPENERS)
+        return tuple(each for each in ids if each not in _OPENERS and each not in CLOSED)
 
     def _possible(self, id: str) -> bool:
         return id not in SOMETIMES or not self._shown or id in self._shown or id not in self._screen.COMMANDS_HERE
@@ -223,6 +233,8 @@ class Words:
         end, at = start + len(word), len(line) - len(rest.lstrip())
         rest = rest.strip()
         id = _id_of(word)
+        if id in CLOSED:
+            raise WrongWord(CLOSED[id], start, end)
         if id not in self._here:
             raise WrongWord(self._unknown(word, id), start, end)
         command = COMMANDS[id]

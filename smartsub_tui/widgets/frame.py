@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from smartsub_tui import display
-from smartsub_tui.commands import COMMANDS
+from smartsub_tui.commands import CLOSED, COMMANDS
 
 MODES = ("Dashboard", "Subscriptions", "Payments")
 _BETWEEN: Final = " > "
@@ -101,6 +101,7 @@ class Masthead(_Clickable):
             modes = [
                 (f"{COMMANDS[mode.lower()].shown} {mode}", "bold" if mode == here else "quiet", mode.lower())
                 for mode in MODES
+                if mode.lower() not in CLOSED
             ]
             return [part for mode in modes for part in (mode, ("   ", "", ""))][:-1]
         parts = []
@@ -163,7 +164,7 @@ class KeyLine(_Clickable):
 
     def show(self, ids: Iterable[str], labels: Mapping[str, str] = _OWN) -> None:
         """Show these commands, some under other `labels`; painted is what differs, from the first to the last cell."""
-        wanted = tuple(ids)
+        wanted = tuple(each for each in ids if each not in CLOSED)
         if (wanted, labels) == (self._ids, self._labels):
             return
         before = self._line().plain

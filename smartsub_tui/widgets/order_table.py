@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from smartsub_tui import display
 from smartsub_tui.billing.payments import offers_in_list
-from smartsub_tui.commands import COMMANDS, OF_TRIGGER
+from smartsub_tui.commands import CLOSED, COMMANDS, OF_TRIGGER
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.widgets.windowed_table import KEPT, Head, WindowedTable
@@ -143,8 +143,10 @@ def _shorter(created: str) -> str:
 
 def actions(row: OrderSummary, now: datetime) -> str:
     """The keys of what the row offers, beside Enter for its details: pay, invoice, delete, restore."""
-    keys = [OF_TRIGGER[trigger].shown for trigger in offers_in_list(row, now)]
-    return " ".join([*keys, *([COMMANDS["invoice"].shown] if row.invoice is not None else [])])
+    offered = [OF_TRIGGER[trigger] for trigger in offers_in_list(row, now)]
+    if row.invoice is not None:
+        offered.append(COMMANDS["invoice"])
+    return " ".join(each.shown for each in offered if each.id not in CLOSED)
 
 
 def status_text(row: OrderSummary) -> str:

@@ -87,7 +87,7 @@ def test_it_opens_and_another_does_not(session: Session) -> None:
     assert remove_pin(session, "manager").name == "manager"
     remove_pin(session, "manager")
     assert not has_pin(session)
-    assert try_pin(session, "80215") == Tried(opened=False, why="manager has no PIN any more: ask a manager to set one")
+    assert try_pin(session, "80215") == Tried(opened=False, why="there is no PIN any more: ask a manager to set one")
     assert events() == [(each, "manager", "manager") for each in ("set_pin", "set_pin", "remove_pin")]
 
 
