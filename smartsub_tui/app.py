@@ -56,7 +56,7 @@ _WRAPPED: Final = 256
 _LOOK_EVERY: Final = 1.0  # seconds between two looks for changes that others made, and at how long no key was pressed
 # Textual's own actions that would leave smartsub, or show what is not its own: reached by no key, and done by none.
 _NOT_OURS: Final = frozenset(
-    {"screenshot", "suspend_process", "command_palette", "change_theme", "toggle_dark", "help_quit", "show_help_panel"}
+    {"screenshot", "suspend_process", "command_palette", "change_theme", "help_quit", "show_help_panel"}
 )
 _FORGOTTEN_AFTER: Final = timedelta(minutes=1)  # half of a PIN
 

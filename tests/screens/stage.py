@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from smartsub_tui.app import SmartSubApp
 from smartsub_tui.backend import Backend
 from smartsub_tui.billing import opening
+from smartsub_tui.billing.profiles import Profile
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.database import url_of
@@ -48,9 +49,10 @@ def app_over(
     start: str | None = None,
     filter_text: str | None = None,
     config_file: Path | None = None,
+    profile: Profile = Profile.OPEN,
 ) -> SmartSubApp:
     """The application as `smartsub` opens it."""
-    backend = Backend(url, admin, settings, clock)
+    backend = Backend(url, admin, settings, clock, profile=profile)
     opened = backend.begin(lambda session: opening.look(session, start, filter_text)).result()
     return SmartSubApp(backend, opened, config_file=config_file)
 
@@ -66,12 +68,24 @@ async def on_stage(
     role: Role = Role.MANAGER,
     settings: Settings = SETTINGS,
     theme: str = "dark",
+    profile: Profile = Profile.OPEN,
 ) -> AsyncIterator[tuple[SmartSubApp, Pilot[None]]]:
-    """The application over `path`, settled on its first screen."""
+    """The application over `path`, settled on its first screen; that of a kiosk lies behind the lock."""
     settings = replace(settings, ui=replace(settings.ui, theme=theme))
-    app = app_over(url_of(path), role.value, settings, clock or FixedClock(), start=start, filter_text=filter_text)
+    app = app_over(
+        url_of(path),
+        role.value,
+        settings,
+        clock or FixedClock(),
+        start=start,
+        filter_text=filter_text,
+        profile=profile,
+    )
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: "updated " in drawn(app))  # both first screens say when they were
+        if profile.allows.needs_pin:
+            await until(pilot, lambda: "PIN" in drawn(app))
+        else:
+            await until(pilot, lambda: "updated " in drawn(app))  # both first screens say when they were
         yield app, pilot
 
 
