@@ -145,8 +145,7 @@ async def the_library_is_asked(app: SmartSubApp, pilot: Pilot[None]) -> None:
 F_KEYS = [f"f{number}" for number in range(1, 13)]
 BOTH: dict[str, Route] = {
     "Textual's palette": action("app.command_palette"),
-    "a screenshot": action("app.screenshot"),
-    "suspending": action("app.suspend_process"),
+    "a screenshot": action("app.screenshot('x.svg', '.')"),
     "the theme": action("app.change_theme"),
     "Textual's help": action("app.show_help_panel"),
     "what Textual offers widgets": the_library_is_asked,
