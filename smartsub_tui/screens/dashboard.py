@@ -219,6 +219,18 @@ class DashboardScreen(BaseScreen):
 def _welcome(seen: _Seen, *, airy: bool) -> Content:
     """What smartsub is, and what to do first; `airy` with space between its parts."""
     gap = [Content("")] if airy else []
+    key_of_help = Content.assemble(
+        display.content(f" {key_of('help')} ", "bold"), display.content(" the keys, the statuses, the filters")
+    )
+    if "import" in CLOSED:
+        return Content("\n").join(
+            [
+                display.content("Welcome to smartsub", "bold"),
+                *gap,
+                display.content("There are no offices yet."),
+                key_of_help,
+            ]
+        )
     bring = (
         display.content(" import prices, users and orders from CSV files")
         if seen.may_import
@@ -236,10 +248,7 @@ def _welcome(seen: _Seen, *, airy: bool) -> Content:
             display.content(f"  {seen.database}", "quiet"),
             *gap,
             Content.assemble(display.content(f" {key_of('import')} ", "bold"), bring),
-            Content.assemble(
-                display.content(f" {key_of('help')} ", "bold"),
-                display.content(" the keys, the statuses, the filters"),
-            ),
+            key_of_help,
             Content.assemble(display.content(f" {key_of('quit')} ", "bold"), display.content(" leave")),
             *gap,
             Content.assemble(
