@@ -96,7 +96,9 @@ def log_in(url: str, config: str | None, claimed: str | None, environment: Mappi
         signal.signal(number, signal.SIG_DFL)
     os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     with_config = () if config is None else ("--config", config)
-    program = (sys.executable, "-I", "-m", "smartsub_tui", "--profile", "ssh")
+    program = [sys.executable, "-I", "-m", "smartsub_tui", "--profile", "ssh"]
+    if words:
+        program += ["--read-only"]  # should the list let something else through, the connection does not
     os.execve(  # noqa: S606 - no shell is wanted
         sys.executable, [*program, "--admin", admin, "--database", url, *with_config, *words], clean(environment)
     )
