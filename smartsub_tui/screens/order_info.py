@@ -22,7 +22,7 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import Offered
 from smartsub_tui.billing.session import Session
-from smartsub_tui.commands import COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.commands import CLOSED, COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Filter, Moment
 from smartsub_tui.data.keyset import Cursor
@@ -263,6 +263,7 @@ class OrderInfoScreen(OrderActions):
         yield display.cell(" Next", "bold")
         next_ = [(COMMANDS[OF_TRIGGER[each.trigger].id], each.reason) for each in offers]
         next_.append((COMMANDS["invoice"], invoices.objection(found)))
+        next_ = [(command, reason) for command, reason in next_ if command.id not in CLOSED]
         for command, reason in next_:
             if not reason:
                 line = Text("  ")

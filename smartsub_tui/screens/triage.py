@@ -22,7 +22,7 @@ from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.payments import Offered
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import local_date
-from smartsub_tui.commands import COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
+from smartsub_tui.commands import CLOSED, COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Moment
 from smartsub_tui.data.order_records import OrderDetails
@@ -172,7 +172,9 @@ class TriageScreen(OrderActions):
         )
         family = f", {display.count(office.family)} family: v shows them there" if office.family else ""
         yield display.cell(f" The first: {display.expiry(office.first, today)}{family}")
-        ways = [_way(COMMANDS["renew"].shown, "renew them"), _way(COMMANDS["dashboard"].shown, "comes back here")]
+        ways = [_way(COMMANDS["dashboard"].shown, "comes back here")]
+        if "renew" not in CLOSED:
+            ways.insert(0, _way(COMMANDS["renew"].shown, "renew them"))
         yield from _flowed(ways, self.app.size.width - 2)
 
     def _about_order(self, found: OrderDetails, offers: tuple[Offered, ...], room: int, height: int) -> Iterator[Text]:
@@ -189,6 +191,7 @@ class TriageScreen(OrderActions):
         reasons = [
             display.cell(f"({OF_TRIGGER[each.trigger].shown} {OF_TRIGGER[each.trigger].label}: {each.reason})", "quiet")
             for each in offers
+            if OF_TRIGGER[each.trigger].id not in CLOSED
             if each.reason and each.trigger is not Trigger.RESTORE and each.reason != f"it is {found.status.label}"
         ]
         greyed = list(_flowed(reasons, room))

@@ -231,8 +231,12 @@ async def test_what_is_closed_is_offered_nowhere(path: Path) -> None:
             await press(pilot, *way)
             assert isinstance(app.screen, BaseScreen)
             assert not set(app.screen.key_line.shown) & set(CLOSED)
+            for id in ("confirm", "cancel", "invoice", "renew"):
+                assert f"{COMMANDS[id].shown} {COMMANDS[id].label}" not in drawn(app)
+                assert COMMANDS[id].help not in drawn(app)
             await press(pilot, "question_mark")
             helped = drawn(app)
+            assert "nobody may" not in helped
             for id in ("quit", "palette", "export", "import", "delete", "copy", "undo", "invoice"):
                 assert COMMANDS[id].help not in helped
             await press(pilot, "escape")
