@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -145,6 +146,18 @@ class Sshd:
     def wrappers(self) -> list[int]:
         """All processes that were started for someone over SSH."""
         return [number for number, words in self._processes() if str(self.setup.folder) in " ".join(words)]
+
+    def end_sessions(self) -> None:
+        """Of whoever is still there when the sshd is gone."""
+        for number in self.wrappers():
+            with suppress(OSError):
+                os.kill(number, signal.SIGKILL)
+        if ROOT:  # in an account of its own all processes are its own, those of sshd for it too
+            user = pwd.getpwnam(self.setup.account).pw_uid
+            for each in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    if each.stat().st_uid == user:
+                        os.kill(int(each.name), signal.SIGKILL)
 
     def _processes(self) -> Iterator[tuple[int, list[str]]]:
         for each in Path("/proc").glob("[0-9]*"):
@@ -307,9 +320,7 @@ def running(sshd: Sshd) -> Iterator[Sshd]:
         finally:
             process.terminate()
             process.wait()
-            for number in sshd.wrappers():
-                with suppress(OSError):
-                    os.kill(number, 9)
+            sshd.end_sessions()
             reader.join(60)
 
 
@@ -329,7 +340,8 @@ def set_up() -> Iterator[Sshd]:
                 yield sshd
         finally:
             if ROOT:
-                subprocess.run(["userdel", made.account], check=False, capture_output=True)
+                # By force: what was killed a moment ago may still be counted among its processes.
+                subprocess.run(["userdel", "--force", made.account], check=True, capture_output=True)
 
 
 def _install(sshd: Sshd) -> None:

@@ -12,14 +12,14 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from smartsub_tui.ssh_login import HANDED_OVER, PATH
 from tests.journeys.material import OFFICE
-from tests.ssh.sshd import ROOT, Sshd, environment, free_port, make_key, run
+from tests.ssh.sshd import ROOT, Sshd, environment, free_port, make_key, run, sshd_program
 from tests.ssh.test_login import connection, session_of
 
 pytestmark = [pytest.mark.pty, pytest.mark.once]
@@ -158,23 +158,16 @@ def test_no_proxy_goes_through(sshd: Sshd, target: Target) -> None:
 
 def test_a_jump_leads_nowhere(sshd: Sshd, target: Target) -> None:
     proxy = " ".join([*sshd.command("ann", options=("-W", "%h:%p"))])
-    done = run(
-        ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", f"ProxyCommand={proxy}", f"x@127.0.0.1:{target.port}"]
-    )
+    through = ("-o", "BatchMode=yes", "-o", f"ProxyCommand={proxy}", "-p", str(target.port))
+    done = run(["ssh", "-F", "none", *through, "x@127.0.0.1"])
     assert (done.returncode, target.came) == (255, 0)
 
 
-@pytest.mark.parametrize("kind", ["point-to-point", "ethernet"])
-def test_no_tunnel_device_is_given(sshd: Sshd, kind: str) -> None:
-    before = sorted(Path("/sys/class/net").iterdir())
-    with ExitStack() as end:
-        if ROOT and Path("/dev/net/tun").exists():
-            end.enter_context(tunnel(sshd, "-o", f"Tunnel={kind}", "-w", "any:any"))
-            assert len(sorted(Path("/sys/class/net").iterdir())) <= len(before) + 1  # the client's own end
-        else:
-            asked = f"user={sshd.setup.account},host=x,addr=127.0.0.1"
-            told = run(["/usr/sbin/sshd", "-T", "-f", str(sshd.setup.sshd_config), "-C", asked]).stdout
-            assert "\npermittunnel no\n" in told
+def test_no_tunnel_device_is_given(sshd: Sshd) -> None:
+    """As sshd itself says: to ask for one the other side needs a device of its own, which few machines give."""
+    asked = f"user={sshd.setup.account},host=x,addr=127.0.0.1"
+    told = run([sshd_program(), "-T", "-f", str(sshd.setup.sshd_config), "-C", asked]).stdout
+    assert "\npermittunnel no\n" in told
 
 
 def test_no_agent_is_forwarded(sshd: Sshd) -> None:
@@ -188,7 +181,7 @@ def test_no_agent_is_forwarded(sshd: Sshd) -> None:
     with socket.socket(socket.AF_UNIX) as there:
         there.bind(str(agent))
         there.listen()
-        options = ("-A", "-o", f"ForwardAgent={agent}")
+        options = ("-o", f"ForwardAgent={agent}")
         with sshd.terminal("ann", options=options) as terminal:
             terminal.wait_for("ann · ")
             assert sockets() == before
