@@ -23,9 +23,7 @@ def refused(folder: Path, *arguments: str, code: int = 4, **variables: str) -> s
     return ended.stderr.strip()
 
 
-@pytest.mark.parametrize(
-    "command", ["import x.csv", "export orders", "backup x", "recover x", "demo", "invoice 1", "pay 1"]
-)
+@pytest.mark.parametrize("command", ["import x.csv", "backup x", "recover x", "demo", "invoice 1", "pay 1"])
 def test_over_ssh_there_are_only_commands_that_look(tmp_path: Path, database: str, command: str) -> None:
     words = command.split()
     said = refused(tmp_path, "--database", database, "--admin", "manager", "--profile", "ssh", *words)
@@ -35,6 +33,14 @@ def test_over_ssh_there_are_only_commands_that_look(tmp_path: Path, database: st
 def test_over_ssh_the_lists_are_there(tmp_path: Path, database: str) -> None:
     options = ("--database", database, "--admin", "manager", "--profile", "ssh")
     assert "Oak House" in smartsub(environment(tmp_path), *options, "offices").stdout
+
+
+def test_over_ssh_an_export_goes_to_standard_output_alone(tmp_path: Path, database: str) -> None:
+    options = ("--database", database, "--admin", "manager", "--profile", "ssh")
+    assert smartsub(environment(tmp_path), *options, "export", "orders").stdout.startswith("order_number,")
+    said = refused(tmp_path, *options, "export", "orders", "-o", str(tmp_path / "made"))
+    assert "over SSH no files are read or written: do it on the machine itself" in said
+    assert not (tmp_path / "made").exists()
 
 
 def test_the_kiosk_has_no_command(tmp_path: Path, database: str) -> None:

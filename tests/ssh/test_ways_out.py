@@ -19,6 +19,7 @@ import pytest
 
 from smartsub_tui.ssh_login import HANDED_OVER, PATH
 from tests.journeys.material import OFFICE
+from tests.packaging.terminal import Terminal
 from tests.ssh.sshd import ROOT, Sshd, environment, free_port, make_key, run, sshd_program
 from tests.ssh.test_login import connection, session_of
 
@@ -178,16 +179,22 @@ def test_no_agent_is_forwarded(sshd: Sshd) -> None:
         return {each for each in Path("/tmp").glob("ssh-*/agent.*") if each.stat().st_uid == user}  # noqa: S108
 
     before = sockets()
-    with socket.socket(socket.AF_UNIX) as there:
-        there.bind(str(agent))
-        there.listen()
-        options = ("-o", f"ForwardAgent={agent}")
-        with sshd.terminal("ann", options=options) as terminal:
-            terminal.wait_for("ann · ")
-            assert sockets() == before
-            (number,) = sshd.sessions()
-            assert "SSH_AUTH_SOCK" not in variables(number)
-    agent.unlink()
+    # ssh asks for it only where it has one itself.
+    command = [word.replace("IdentityAgent=none", f"IdentityAgent={agent}") for word in sshd.command("ann")]
+    begin = ["ssh-agent", "-D", "-a", str(agent)]
+    with subprocess.Popen(begin, stdout=subprocess.PIPE, text=True, env=environment()) as there:
+        assert there.stdout is not None
+        assert str(agent) in there.stdout.readline()
+        try:
+            asked = [command[0], "-tt", "-A", *command[1:]]
+            with Terminal(asked, cwd=sshd.folder, env=environment()) as terminal:
+                terminal.wait_for("ann · ")
+                assert sockets() == before
+                (number,) = sshd.sessions()
+                assert "SSH_AUTH_SOCK" not in variables(number)
+        finally:
+            there.terminate()
+    agent.unlink(missing_ok=True)
 
 
 def test_no_window_is_forwarded(sshd: Sshd) -> None:
@@ -534,17 +541,6 @@ def test_a_second_session_of_a_connection_gives_no_more_than_the_first(sshd: Ssh
         forward = ("-O", "forward", "-L", f"{port}:127.0.0.1:{sshd.port}")
         sshd.ssh("ann", options=(*forward, *through))
         assert told_by(port) == b""
-
-
-def test_escapes_of_ssh_itself_open_no_forwarding(sshd: Sshd, target: Target) -> None:
-    port = free_port()
-    with session_of(sshd, "ann") as (terminal, number):
-        terminal.type("\r~C")
-        terminal.type(f"-L {port}:127.0.0.1:{target.port}\r")
-        terminal.type("1")
-        assert told_by(port) == b""
-        assert sshd.wrappers() == [number]
-    assert target.came == 0
 
 
 def test_who_suspends_ssh_leaves_an_application_and_no_shell(sshd: Sshd) -> None:
