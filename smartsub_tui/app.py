@@ -259,8 +259,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
             if isinstance(event, Key) and self._locks(event):
                 self.action_lock()
                 return
-        if isinstance(event, Key) and self._keeps(event):
-            return
+        if isinstance(event, Key):
+            if self._held is None and not self.screen.is_mounted:  # the mouse led there
+                self.hold()
+                self.let_go()
+            if self._keeps(event):
+                return
         await self._taken(event)
 
     def _keeps(self, event: Key) -> bool:
@@ -337,6 +341,9 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     async def _hand_on(self, held: list[Key] | None) -> None:
         if held is None or held is not self._held or self._handing:
+            return
+        if not self.screen.is_mounted:  # what ran just before led there
+            self.let_go()
             return
         self._handing, self._goes_to = True, None
         while self._held is held and held and not self._exit:

@@ -154,6 +154,7 @@ class BaseScreen(Screen[None]):
         question.answering = lambda: self.smartsub.hold(lambda: None)
         shown = self.app.push_screen(question, wait_for_dismiss=True)
         self._asked = True
+        self.smartsub.hold()  # from here on Esc is an answer, and stops nobody who waits for one
         self.smartsub.let_go()
         said = await shown
         if said is None or not keep:

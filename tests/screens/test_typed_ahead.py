@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -87,6 +88,24 @@ async def test_keys_held_for_a_screen_that_goes_before_it_is_drawn_are_handed_on
         await until(pilot, lambda: app._held is None)
         assert isinstance(app.screen, PaymentsScreen)
         assert app.screen.listed_as() != ("", "-created")
+
+
+async def test_keys_wait_for_a_screen_that_is_shown_and_not_made_yet(path: Path) -> None:
+    """Where the mouse led there, and where what they were held for led on to another screen."""
+    async with on_stage(path, start="payments") as (app, pilot):
+        for held in (False, True):
+            if held:
+                app.hold()
+            app.push_screen(OrderInfoScreen(NEW))
+            if held:
+                at_once(app, ":")
+                app.let_go(at_once=True)
+            else:
+                at_once(app, ":")
+            at_once(app, *"messages", "enter")
+            await until(pilot, lambda: "Nothing was told in this session yet." in drawn(app))
+            await press(pilot, "escape", "escape")
+            assert isinstance(app.screen, PaymentsScreen)
 
 
 async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path) -> None:
@@ -180,6 +199,19 @@ async def test_esc_stops_the_asking(path: Path) -> None:
         assert isinstance(app.screen, PaymentsScreen | ConfirmScreen)
         if isinstance(app.screen, PaymentsScreen):  # Esc came before the question
             assert app.screen.table.cursor_row == 1
+
+
+async def test_esc_behind_a_question_that_is_not_drawn_yet_is_its_no(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, "x")
+        while not isinstance(app.screen, ConfirmScreen):
+            await asyncio.sleep(0)
+        at_once(app, "escape", "j", "x")
+        await until(pilot, lambda: app._held is None and isinstance(app.screen, ConfirmScreen))
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.table.cursor_row == 1
 
 
 async def test_no_question_comes_over_the_screen_that_one_went_to_meanwhile(path: Path) -> None:
