@@ -117,10 +117,12 @@ class ExportScreen(ModalScreen[None]):
     # Keys
 
     def _left(self, key: str) -> None:
-        if key == "escape":
-            self.dismiss()
-        else:
+        if key != "escape":
             self._start()
+        elif self._step is _Step.ASKING:
+            self._close()
+        else:  # typed behind Enter, before the field had gone
+            self.action_back()
 
     def action_back(self) -> None:
         """Esc, where no field is typed in."""
@@ -134,7 +136,7 @@ class ExportScreen(ModalScreen[None]):
         if self._step is _Step.EXISTS:
             self._to(_Step.ASKING)
         elif self._step is _Step.DONE:
-            self.dismiss()
+            self._close()
 
     def action_replace(self) -> None:
         if self._step is _Step.EXISTS:
@@ -143,6 +145,8 @@ class ExportScreen(ModalScreen[None]):
     # The work
 
     def _start(self, *, replace: bool = False) -> None:
+        if self._step is _Step.WORKING:  # Enter was typed twice before the field had gone
+            return
         try:
             path = Path(os.path.expanduser(check_text("file name", self.field.value)))
         except SmartsubError as error:
@@ -176,6 +180,11 @@ class ExportScreen(ModalScreen[None]):
             self._to(_Step.DONE, f"wrote {export.count:,} {self._wanted.kind.label} to {export.path.absolute()}")
         else:
             self.smartsub.tell("stopped: no file was written")
+            self._close()
+
+    def _close(self) -> None:
+        """Once: a second key that was typed before this had gone would close the screen behind it."""
+        if self.is_current:
             self.dismiss()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
@@ -266,3 +267,33 @@ async def test_everything_of_it_is_in_sight(path: Path, here: Path, size: tuple[
         await press(pilot, "enter")
         for part in ("o.csv exists", "y replace it", "Esc another name"):
             assert part in drawn(app)
+
+
+async def test_a_key_that_was_typed_twice_does_once_what_it_does(path: Path, here: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await ask(pilot)
+        for _ in range(2):
+            field(app).post_message(Key("enter", "\r"))  # both before the field has gone
+        await until(pilot, lambda: "wrote 60 orders" in drawn(app))
+        await settle(pilot)
+        assert "wrote 60 orders" in drawn(app)
+        await press(pilot, "escape")
+        await ask(pilot)
+        asked = app.screen
+        assert isinstance(asked, ExportScreen)
+        for _ in range(2):
+            asked._left("escape")
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+
+
+async def test_esc_behind_the_enter_that_starts_it_stops_it(path: Path, here: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await ask(pilot)
+        asked = app.screen
+        assert isinstance(asked, ExportScreen)
+        for key in ("enter", "escape"):
+            asked._left(key)
+        await until(pilot, lambda: isinstance(app.screen, PaymentsScreen))
+        assert left(here) == []
+        assert toasts(app) == ["stopped: no file was written"]

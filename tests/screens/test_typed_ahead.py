@@ -205,7 +205,7 @@ async def test_esc_behind_a_question_that_is_not_drawn_yet_is_its_no(path: Path)
     async with on_stage(path, start="payments") as (app, pilot):
         await settle(pilot)
         at_once(app, "x")
-        while not isinstance(app.screen, ConfirmScreen):
+        while not isinstance(app.screen, ConfirmScreen):  # noqa: ASYNC110 - before its first picture
             await asyncio.sleep(0)
         at_once(app, "escape", "j", "x")
         await until(pilot, lambda: app._held is None and isinstance(app.screen, ConfirmScreen))
