@@ -13,15 +13,17 @@ from typing import Any, ClassVar, Final
 
 from rich.console import RenderableType
 from rich.text import Text
+from textual._context import active_message_pump
 from textual.actions import ActionParseResult
 from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.events import Event, Key, MouseDown, MouseEvent, Paste, ScreenResume
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.screen import ModalScreen, Screen
-from textual.widget import AwaitMount
+from textual.widget import AwaitMount, Widget
 from textual.widgets import Input
 from textual.worker import Worker, WorkerFailed
 
@@ -608,9 +610,18 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     # The net
 
+    def _has_gone(self, pump: object) -> bool:
+        """Whether it is a screen that was left, or of one: what it looks for in itself went with it."""
+        screens = (
+            [each for each in pump.ancestors_with_self if isinstance(each, Screen)] if isinstance(pump, Widget) else []
+        )
+        return any(not self.shows(each) for each in screens)
+
     def _handle_exception(self, error: Exception) -> None:
         """Leave with an id on the terminal and the traceback in the log; Textual's own shows local variables."""
         cause = error.error if isinstance(error, WorkerFailed) else error
+        if isinstance(cause, NoMatches) and self._has_gone(active_message_pump.get(None)):
+            return
         self._return_code = 70
         if self._exception is None:
             self._exception = error

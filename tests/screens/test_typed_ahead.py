@@ -13,6 +13,7 @@ from textual.keys import _character_to_key
 from smartsub_tui.app import SmartSubApp
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.screens.billing_system import BillingSystemScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
@@ -106,6 +107,17 @@ async def test_keys_wait_for_a_screen_that_is_shown_and_not_made_yet(path: Path)
             await until(pilot, lambda: "Nothing was told in this session yet." in drawn(app))
             await press(pilot, "escape", "escape")
             assert isinstance(app.screen, PaymentsScreen)
+
+
+async def test_a_screen_that_is_left_before_it_is_made_does_no_harm(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        for moments in range(12):
+            app.push_screen(BillingSystemScreen())
+            for _ in range(moments):
+                await asyncio.sleep(0)
+            app.pop_screen()
+            await settle(pilot)
+        assert "3 Payments" in drawn(app)
 
 
 async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path) -> None:
