@@ -83,12 +83,18 @@ class CommandLine(Vertical):
     def offered(self) -> Sequence[Offer]:
         return self._offers(self.line)
 
+    def _pick(self, offered: Sequence[Offer]) -> int | None:
+        """Which of these was chosen by the arrows; None: none was, for this line and as many as are offered now."""
+        chosen = self._chosen if self.line == self._at else None
+        return chosen if chosen is not None and chosen < len(offered) else None
+
     def show(self) -> None:
         """Paint the list and the hint for what is typed."""
         shown = self.query_one(OfferList)
         shown.display = self._listing
         if self._listing:
-            shown.show(self.offered, self._chosen or 0)
+            offered = self.offered
+            shown.show(offered, self._pick(offered) or 0)
         if self._refused is not None:
             self._say(_marked(self.line, *self._refused, self.size.width - 1), "danger")
         else:
@@ -153,7 +159,7 @@ class CommandLine(Vertical):
     def _choose(self, step: int) -> None:
         offered = self.offered
         if offered:
-            at = 0 if self._chosen is None else self._chosen
+            at = self._pick(offered) or 0
             self._at, self._chosen = self.line, (at + step) % len(offered)
             self.show()
 
@@ -162,7 +168,7 @@ class CommandLine(Vertical):
         offered = self.offered
         if self._listing:
             if offered:
-                self._put(offered[self._chosen or 0].line)
+                self._put(offered[self._pick(offered) or 0].line)
             return
         begun = [each.line for each in offered if _begins(each, self.line)] if self.line else []
         common = _common(begun)
@@ -186,8 +192,9 @@ class CommandLine(Vertical):
             self._leave(None)
             return
         offered = self.offered if self._listing else ()
-        if offered and (self._chosen is not None or not self._reads(self.line)):
-            self._take(offered[self._chosen or 0])
+        picked = self._pick(offered)
+        if offered and (picked is not None or not self._reads(self.line)):
+            self._take(offered[picked or 0])
         else:
             self._leave(self.line)
 

@@ -439,6 +439,19 @@ async def test_the_arrows_choose_and_enter_runs_what_is_chosen(path: Path) -> No
         assert app.screen.office.name == "Oak Hill"
 
 
+@pytest.mark.parametrize("key", ["tab", "enter"])
+async def test_what_was_chosen_for_another_line_is_not_taken(path: Path, key: str) -> None:
+    """Letters and the key in one piece: the list is not painted anew between them."""
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "ctrl+p", "up")  # the last of many
+        at_once(app, *"messages", key)
+        await settle(pilot)
+        if key == "tab":
+            assert app.screen.query_one(CommandLine).line == "messages"
+        else:
+            assert isinstance(app.screen, MessagesScreen)
+
+
 async def test_a_word_of_the_help_finds_its_command(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await press(pilot, "ctrl+p", *"clip")
