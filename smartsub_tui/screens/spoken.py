@@ -192,7 +192,8 @@ class Words:
     def _close(self) -> None:
         if self._open:
             self._open, self._screen.close_line = False, None
-            if self._screen.focused is self.line.field:
+            # Left before it was made, it has no field yet.
+            if self.line.is_mounted and self._screen.focused is self.line.field:
                 self._screen.set_focus(self._focused)
             self.line.remove()
 
