@@ -9,6 +9,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,7 @@ COLUMNS, ROWS = 80, 24
 class Terminal:
     """Runs `command` with a terminal of 80x24, or of `size`, as its input, output and errors; ends it on leaving.
 
-    `term` is its name in TERM.
+    `term` is its name in TERM, `kind` the screen that it is seen on.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class Terminal:
         env: Mapping[str, str],
         term: str = "xterm-256color",
         size: tuple[int, int] = (COLUMNS, ROWS),
+        kind: Callable[[int, int], pyte.Screen] = pyte.Screen,
     ) -> None:
         self._columns, self._rows = size
-        self._screen = pyte.Screen(*size)
+        self._screen = kind(*size)
         self._stream = pyte.ByteStream(self._screen)
         self.blind = False  # draws nothing more: what comes may be cut off within a sequence
         self.output = b""
@@ -60,6 +62,10 @@ class Terminal:
         self._process.kill()
         self._process.wait()
         self.hang_up()
+
+    @property
+    def screen(self) -> pyte.Screen:
+        return self._screen
 
     @property
     def text(self) -> str:
@@ -95,6 +101,30 @@ class Terminal:
                 data = data[os.write(self._master, data[:4096]) :]
             self._read(time.monotonic())
         os.set_blocking(self._master, True)
+
+    def try_to_send(self, data: bytes, seconds: float = 60) -> bool:
+        """Writes as `send` does, to a program that may end meanwhile; whether it is still there."""
+        end = time.monotonic() + seconds
+        os.set_blocking(self._master, False)
+        while data:
+            assert time.monotonic() < end, f"{len(data)} bytes were not read within {seconds} s"
+            readable, writable, _ = select.select([self._master], [self._master], [], 0.1)
+            if readable and not self._read(time.monotonic()):
+                return False
+            if writable:
+                with suppress(BlockingIOError):
+                    data = data[os.write(self._master, data[:4096]) :]
+        os.set_blocking(self._master, True)
+        return True
+
+    def read(self, end: float) -> bool:
+        """Takes in what is written until that moment of time.monotonic(); false when nobody can write any more."""
+        return self._read(end)
+
+    def taken(self) -> bytes:
+        """All that was written since this was asked last."""
+        taken, self.output = self.output, b""
+        return taken
 
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
