@@ -15,6 +15,7 @@ from smartsub_tui.billing.lifecycle import TABLE
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import SqliteDatabase
 from smartsub_tui.data.models import (
+    Admin,
     AuditEvent,
     Invoice,
     Order,
@@ -26,7 +27,6 @@ from smartsub_tui.data.models import (
 )
 from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, OrderStatus, PaymentState, RefundState, Role
 from tests.billing.paying import WRONG
-from tests.simulation.ground import ROLES
 from tests.support import months_later
 
 _WRONG: Final = (
@@ -152,9 +152,7 @@ _MOVES: Final = {(source, row.target) for row in TABLE if row.target is not None
 
 def _check_trails() -> None:
     """The trail of each order leads, along the table, to where it is; whoever moved it was allowed to just then."""
-    may: dict[str, dict[str, Any]] = {
-        f"a{place}": {"role": role.value, "limits": [], "disabled": False} for place, role in enumerate(ROLES)
-    }
+    may = _at_first()
     at: dict[int, str | None] = {}
     event: Any
     for event in AuditEvent.select().order_by(AuditEvent.id):
@@ -179,6 +177,17 @@ def _check_trails() -> None:
             at.get(order.id) == order.status.value,
             f"{order.number} is {order.status}, its trail says {at.get(order.id)}",
         )
+
+
+def _at_first() -> dict[str, dict[str, Any]]:
+    """What each admin might before the first change that the trail tells of."""
+    may: dict[str, dict[str, Any]] = {}
+    event: Any
+    for event in AuditEvent.select().where(AuditEvent.action.in_(list(_OF_ADMINS))).order_by(AuditEvent.id):
+        may.setdefault(event.subject, json.loads(event.before))
+    for each in Admin.select():
+        may.setdefault(each.name, {"role": each.role.value, "limits": [], "disabled": each.disabled_at is not None})
+    return may
 
 
 def _check_allowed(event: Any, after: dict[str, Any], who: dict[str, Any]) -> None:
