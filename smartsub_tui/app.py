@@ -22,6 +22,7 @@ from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.events import Event, Key, MouseDown, MouseEvent, Paste, ScreenResume
 from textual.filter import ANSIToTruecolor, LineFilter
+from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
 from textual.widget import AwaitMount, Widget
 from textual.widgets import Input
@@ -96,7 +97,9 @@ class SmartSubApp(App[None], inherit_bindings=False):
     MODES = {"dashboard": _dashboard, "subscriptions": _subscriptions}  # noqa: RUF012 - Textual's own declaration
     # Payments is added with the filter and the sort that it begins with.
 
-    _lock: LockScreen | None = None  # asked for before __init__ is done
+    # Asked for before __init__ is done.
+    _lock: LockScreen | None = None
+    _told_size: Size | None = None
 
     def __init__(self, backend: Backend, opened: Opening, *, config_file: Path | None = None) -> None:
         settings = backend.settings
@@ -224,6 +227,19 @@ class SmartSubApp(App[None], inherit_bindings=False):
         sequence = f"\x1b]52;c;{b64encode(text.encode()).decode()}\a"
         parts = (sequence[start : start + _WRAPPED] for start in range(0, len(sequence), _WRAPPED))
         self._driver.write("".join(f"\x1bP{part}\x1b\\" for part in parts))
+
+    @property
+    def size(self) -> Size:
+        """How large the terminal is, as the screens were told.
+
+        Textual tells them a moment later, and only if it is still another size then: what is drawn between for a size
+        that went as it came would stay.
+        """
+        return self._told_size or super().size
+
+    def _check_resize(self) -> None:
+        self._told_size = self._size
+        super()._check_resize()
 
     @property
     def messages(self) -> Sequence[Told]:

@@ -48,12 +48,13 @@ COMMANDS: Final = {
     "refund": "{number} --reason why",
     "renew": "--office {office} --months 1",
     "restore": "{number}",
+    "ssh-keys": "SHA256:x",
     "sweep": "",
     "users": "",
     "views": "",
 }
 # These have no database of their own to look at, or are tried on one below.
-OTHERS: Final = {"billing", "demo", "init", "keys", "recover"}
+OTHERS: Final = {"billing", "demo", "init", "keys", "recover", "ssh-login", "ssh-setup"}
 
 
 @pytest.fixture(scope="module")

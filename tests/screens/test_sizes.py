@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+from textual.events import Resize
+from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import DataTable
@@ -15,7 +17,7 @@ from smartsub_tui.app import SmartSubApp
 from smartsub_tui.commands import COMMANDS
 from smartsub_tui.data.vocabulary import OrderStatus
 from smartsub_tui.screens.question import Question
-from smartsub_tui.widgets.frame import KeyLine
+from smartsub_tui.widgets.frame import KeyLine, Masthead
 from smartsub_tui.widgets.order_table import OrderTable
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, until, write
 from tests.screens.test_journey import fill
@@ -102,6 +104,21 @@ def assert_inside(app: SmartSubApp) -> None:
         assert any(f"{COMMANDS[each].shown} {COMMANDS[each].label}" in shown.plain for each in line.shown)
         if "help" in line.shown:
             assert shown.plain.endswith("? help")
+
+
+async def test_a_size_that_goes_as_it_came_leaves_nothing_behind(path: Path) -> None:
+    """What is drawn before the screens hear of it is drawn as they are: they never do."""
+    async with on_stage(path, size=(80, 24)) as (app, pilot):
+        before = drawn(app)
+        await app._on_resize(Resize(Size(1, 1), Size(1, 1)))
+        assert app._resize_timer is not None
+        app._resize_timer.pause()  # at which the screens would be told
+        app.screen.query_one(Masthead).refresh()
+        await settle(pilot)
+        await app._on_resize(Resize(Size(80, 24), Size(80, 24)))
+        app._check_resize()
+        await settle(pilot)
+        assert drawn(app) == before
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -132,7 +132,8 @@ class Life:
         """Keys, and what they draw until it is on the dashboard, or not; or for a moment."""
         if self.ended or self._on_dashboard() is until:
             return
-        self.ended = not self.terminal.try_to_send(keys, _PATIENCE)
+        # Its size as well: a paste without an end had that in it.
+        self.ended = not self.terminal.try_to_send(keys + _report(80, 24), _PATIENCE)
         end = time.monotonic() + _AGAIN
         while not self.ended and self._on_dashboard() is not until and time.monotonic() < end:
             self.ended = not self.terminal.read(end)
