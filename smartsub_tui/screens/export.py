@@ -180,6 +180,7 @@ class ExportScreen(ModalScreen[None]):
             self._to(_Step.DONE, f"wrote {export.count:,} {self._wanted.kind.label} to {export.path.absolute()}")
         else:
             self.smartsub.tell("stopped: no file was written")
+            self._to(_Step.DONE, "stopped: no file was written")  # which stays where another mode is shown just now
             self._close()
 
     def _close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.events import Key
@@ -297,3 +297,28 @@ async def test_esc_behind_the_enter_that_starts_it_stops_it(path: Path, here: Pa
         await until(pilot, lambda: isinstance(app.screen, PaymentsScreen))
         assert left(here) == []
         assert toasts(app) == ["stopped: no file was written"]
+
+
+@pytest.mark.usefixtures("slow")
+async def test_what_is_stopped_while_another_mode_is_shown_can_be_left_there(
+    path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with on_stage(path) as (app, pilot):
+
+        def leave_and_stop() -> None:
+            asked = app.screen
+            assert isinstance(asked, ExportScreen)
+            app.call_from_thread(cast(Any, app.switch_mode), "dashboard")
+            app.call_from_thread(asked.action_back)
+
+        between_slices(monkeypatch, 5, leave_and_stop)
+        await press(pilot, "3")
+        await ask(pilot, "o.csv")
+        await press(pilot, "enter")
+        await until(pilot, lambda: "stopped: no file was written" in drawn(app))
+        app.switch_mode("payments")
+        await settle(pilot)
+        assert isinstance(app.screen, ExportScreen)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PaymentsScreen)
+        assert left(here) == []

@@ -121,7 +121,8 @@ class Life:
             while not self.ended and self._on_dashboard() is not there:
                 if time.monotonic() > end:
                     raise Broken(f"no answer to {key} in {_PATIENCE:.0f} s:\n{self.terminal.text}")
-                self._type(ESCAPE * 6 + key.encode(), until=there)
+                # Its size as well: a paste without an end had that in it.
+                self._type(ESCAPE * 6 + key.encode() + _report(80, 24), until=there)
                 self._type(ESCAPE, until=there)  # alone, where a paste has no end
         self._take()
 
@@ -132,8 +133,7 @@ class Life:
         """Keys, and what they draw until it is on the dashboard, or not; or for a moment."""
         if self.ended or self._on_dashboard() is until:
             return
-        # Its size as well: a paste without an end had that in it.
-        self.ended = not self.terminal.try_to_send(keys + _report(80, 24), _PATIENCE)
+        self.ended = not self.terminal.try_to_send(keys, _PATIENCE)
         end = time.monotonic() + _AGAIN
         while not self.ended and self._on_dashboard() is not until and time.monotonic() < end:
             self.ended = not self.terminal.read(end)
