@@ -14,7 +14,7 @@ from tests.packaging.terminal import Terminal
 from tests.test_terminal_input import REPORTS
 
 __all__ = ["env"]
-pytestmark = [pytest.mark.pty]
+pytestmark = [pytest.mark.pty, pytest.mark.once]
 
 SENT: Final = {
     "no text": b"\xff", "half a character": b"\xe2\x94", "nothing but noise": bytes(range(0x80, 0x100)),

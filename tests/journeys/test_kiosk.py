@@ -20,7 +20,7 @@ from tests.packaging.terminal import Terminal
 from tests.screens.stage import make_database
 from tests.support import add_office, add_order, add_people, session_on
 
-pytestmark = [pytest.mark.pty]
+pytestmark = [pytest.mark.pty, pytest.mark.once]
 
 NUMBER: Final = "20261122080000000000"
 PIN: Final = "493817"

@@ -16,6 +16,8 @@ from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, SmartsubError
 from tests.support import TODAY, FixedClock, add_office, add_people, add_prices, dump, file_database, session_on
 
+pytestmark = pytest.mark.once
+
 VIEWER, OPERATOR, MANAGER, AUDITOR = Role
 ALL: Final = frozenset(Role)
 WORK, KEEP = frozenset({OPERATOR, MANAGER}), frozenset({MANAGER})

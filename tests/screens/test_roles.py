@@ -19,6 +19,8 @@ from smartsub_tui.widgets.frame import KeyLine
 from tests.screens.stage import make_database, on_stage, press, toasts, until
 from tests.support import NOW, TODAY, add_office, add_order, add_people, session_on
 
+pytestmark = pytest.mark.once
+
 OPERATOR, MANAGER = Role.OPERATOR, Role.MANAGER
 BOTH, ONE = frozenset({OPERATOR, MANAGER}), frozenset({MANAGER})
 # By hand from the description of the roles; each with a filter that shows an order to which it can be done.
