@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 from textual.binding import BindingType
+from textual.worker import WorkerCancelled
 
 from smartsub_tui import display
 from smartsub_tui.billing import payments
@@ -376,7 +378,8 @@ class OrderActions(BaseScreen):
 
         async def undo() -> None:
             for each in before:
-                await each.wait()
+                with suppress(WorkerCancelled):  # it did not come to be, and is not undone
+                    await each.wait()
             if not stack:
                 self.smartsub.tell("nothing to undo")
             elif (done := stack.take(held=held)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import apsw
@@ -292,3 +293,18 @@ def test_a_key_is_held_that_comes_again_within_a_second() -> None:
     for milliseconds, held in ((999, True), (500, True), (999, True), (1000, False), (0, True)):
         clock.advance(milliseconds=milliseconds)
         assert stack.pressed(clock.now()) is held
+
+
+async def test_undo_behind_a_change_that_does_not_come_to_be_says_so(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        begun = asyncio.Event()
+
+        async def change_without_end() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        writing = app.write(change_without_end)
+        await begun.wait()
+        app.screen.action_undo()  # type: ignore[attr-defined]
+        writing.cancel()
+        await until(pilot, lambda: "nothing to undo" in toasts(app))
