@@ -7,6 +7,8 @@ import pwd
 from datetime import datetime
 from typing import Final
 
+from msgspec.structs import replace
+
 from smartsub_tui.data.database import SqliteDatabase, rows
 from smartsub_tui.data.models import Admin, AdminLimit, AdminOffice, Office
 from smartsub_tui.data.money import Money
@@ -104,6 +106,12 @@ def check(name: str, permission: Permission | Trigger) -> AdminRecord:
     if admin.offices is not None and permission in OF_ALL_OFFICES:
         raise NotAllowed(f"{name} works for some offices only and may not {permission.label}: ask who works for all")
     return admin
+
+
+def who_offers(database: SqliteDatabase, name: str) -> AdminRecord:
+    """As check() for READ, for what is offered: where nothing can be changed here, nobody may more than look."""
+    admin = check(name, Permission.READ)
+    return replace(admin, role=Role.VIEWER) if database.reads_only and admin.role is not Role.AUDITOR else admin
 
 
 def see_as(database: SqliteDatabase, name: str) -> None:

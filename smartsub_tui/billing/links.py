@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.details import read_order
@@ -138,6 +138,7 @@ def open_link(
 
 def _ask_before(session: Session, number: str) -> Talk[None]:
     """What came of an earlier payment is heard before another is begun; what was only just begun is left alone."""
+    profiles.check(session.profile, Trigger.LINK)
     with available():
         access.check(session.admin, Trigger.LINK)
         live = _live(queries.find_order(number))
@@ -324,13 +325,13 @@ def _tells_nothing(state: PaymentState, answer: LinkAnswer) -> bool:
 def watch(session: Session, number: str) -> Talk[str | None]:
     """Ask what became of the payment that is under way for an order, if one is: why there was no answer, or None.
 
-    Who may not record what is heard asks nobody, nor is asked about a link that is just being opened.
+    Who may not, or cannot, record what is heard asks nobody, nor is asked about a link that is just being opened.
     """
     with available():
         role = access.check(session.admin, Permission.READ).role
         live, now = _live(queries.find_order(number)), session.clock.now()
         young = live is not None and live.state is PaymentState.CREATED and now < live.created_at + DEADLINE
-    if live is None or young or not access.may(role, Permission.SWEEP):
+    if live is None or young or not access.may(role, Permission.SWEEP) or session.database.reads_only:
         return None
     answer = yield from ask(session, live.id)
     return answer.why if isinstance(answer, Unknown) else None
@@ -354,6 +355,7 @@ def without_link(
         live, now = None if order is None else _live(order), session.clock.now()
         if order is None or live is None:
             return act()
+        profiles.check(session.profile, trigger)
         admin = access.check(session.admin, trigger)
         stale = live.state is PaymentState.CREATED and now >= live.created_at + DEADLINE
         ends = not dry_run and (live.state is PaymentState.SENT or stale)
@@ -536,8 +538,11 @@ def _unanswered(change: Change, order: Order, payment: Payment, *, ended: bool, 
 def _ended(change: Change, order: Order, payment: Payment, state: PaymentState, why: str | None) -> bool:
     """The provider says that nothing was taken, and that nothing will be."""
     if payment.state in (PaymentState.SUCCEEDED, PaymentState.REFUNDED) and payment.ask_at is not None:
-        # Someone confirmed the money; now there is none. A person has to look at it, unless it was paid out again.
-        _put(change, payment, contested=payment.state is PaymentState.SUCCEEDED, charge=None, ask_at=None)
+        # Someone confirmed the money; now there is none. A person has to look at it, unless it was paid out again, or
+        # all that it paid was taken back.
+        stands = OrderLine.select().where((OrderLine.order == order) & OrderLine.credit_note.is_null()).exists()
+        contested = payment.state is PaymentState.SUCCEEDED and (stands or not payment.applied)
+        _put(change, payment, contested=contested, charge=None, ask_at=None)
         change.record("contested", order=order.id, after={"provider": payment.provider, "payment": state})
         return True
     if not payment.state.is_live:

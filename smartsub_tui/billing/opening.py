@@ -6,7 +6,6 @@ from time import perf_counter
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from smartsub_tui.billing import access, payments, views
 from smartsub_tui.billing.changes import time_out_due
@@ -19,7 +18,7 @@ from smartsub_tui.data.database import available, open_database
 from smartsub_tui.data.filters import Moment, parse_orders
 from smartsub_tui.data.queries import OrderPage, Sort, parse_sort, search_orders
 from smartsub_tui.data.records import AdminRecord, StateRecord
-from smartsub_tui.data.vocabulary import Role, Trigger
+from smartsub_tui.data.vocabulary import Trigger
 from smartsub_tui.errors import Unavailable
 
 MODES: Final = ("dashboard", "subscriptions", "payments")
@@ -86,9 +85,7 @@ def look(session: Session, mode: str | None = None, filter_text: str | None = No
     What is not said of the mode and the filter is as the admin left it. Raises NotAllowed where they may not look.
     """
     version = session.database.data_version()
-    admin = access.check(session.admin, access.Permission.READ)
-    if session.database.reads_only and admin.role is not Role.AUDITOR:
-        admin = replace(admin, role=Role.VIEWER)  # what is offered is what can be done
+    admin = access.who_offers(session.database, session.admin)
     last = views.last_state(session)
     text, sort = filter_text or "", Sort()
     if filter_text is None and last is not None:

@@ -481,7 +481,7 @@ def _take(
         (Payment.order == order)
         & ((Payment.reference == reference) | (Payment.confirmation == reference))
         & (Payment.amount == amount)
-        & (Payment.state == PaymentState.SUCCEEDED)
+        & Payment.state.in_([PaymentState.SUCCEEDED.value, PaymentState.REFUNDED.value])
     )
     if reference and twin.exists():
         raise Refused(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from smartsub_tui.billing import access
+from smartsub_tui.billing import access, profiles
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, check_text, perform
 from smartsub_tui.billing.details import read_order
@@ -74,6 +74,7 @@ def refund(
 
 def _ask_before(session: Session, number: str) -> Talk[None]:
     """What came of an earlier refund is heard before another is begun; what was only just begun is left alone."""
+    profiles.check(session.profile, Trigger.REFUND)
     with available():
         access.check(session.admin, Trigger.REFUND)
         begun_before = session.clock.now() - DEADLINE

@@ -124,6 +124,7 @@ _OF_OFFICES: Final = {
     "refund": "EXISTS (SELECT 1 FROM main.payment p JOIN main.orders o ON o.id = p.order_id WHERE p.id ="
     " refund.payment_id AND o.office_id IN {mine})",
 }
+_NOBODY: Final = -1  # no admin's row id
 _WRITES: Final = re.compile(r"(?:INSERT (?:OR \w+ )?INTO|UPDATE|DELETE FROM) (?=\")")
 
 
@@ -226,7 +227,7 @@ class SqliteDatabase(APSWDatabase):
 
         Raises NotAllowed where the connection only reads.
         """
-        self._refuse_to_write()
+        self.refuse_to_write()
         with ExitStack() as turn:
             if not self.in_transaction():
                 turn.enter_context(self._turn())
@@ -237,7 +238,7 @@ class SqliteDatabase(APSWDatabase):
     @contextmanager
     def writing_at_once(self) -> Iterator[None]:
         """As writing(), for what is not worth waiting for: where another process writes, it raises at once."""
-        self._refuse_to_write()
+        self.refuse_to_write()
         connection = self.connection()
         connection.set_busy_handler(None)
         try:
@@ -251,7 +252,8 @@ class SqliteDatabase(APSWDatabase):
         self.execute_sql(f"PRAGMA query_only = {only:d}")
         self.reads_only = only
 
-    def _refuse_to_write(self) -> None:
+    def refuse_to_write(self) -> None:
+        """Raise NotAllowed where the connection only reads."""
         if self.reads_only:
             raise NotAllowed("this smartsub only reads: start it without --read-only to change anything")
 
@@ -273,6 +275,7 @@ class SqliteDatabase(APSWDatabase):
         """
         if admin == self._sees:
             return
+        self._sees = _NOBODY  # should it be interrupted, the next one begins anew
         only = self.reads_only
         self.only_read(False)  # making a view is a change to SQLite, though no file has it
         try:

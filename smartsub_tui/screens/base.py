@@ -10,7 +10,6 @@ from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.geometry import Size
 from textual.reactive import Reactive
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
@@ -19,6 +18,7 @@ from smartsub_tui.backend import Backend, Superseded
 from smartsub_tui.commands import INTO_FIELDS, bindings
 from smartsub_tui.data.filters import Moment
 from smartsub_tui.errors import SmartsubError
+from smartsub_tui.screens.sized import Sized
 from smartsub_tui.widgets.frame import KeyLine, Masthead
 from smartsub_tui.widgets.message_line import MessageLine, Told
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BaseScreen(Screen[None]):
+class BaseScreen(Sized[None]):
     """A whole screen. `COMMANDS_HERE` are its commands in the order of its help, `TITLE` is what it is called there."""
 
     COMMANDS_HERE: ClassVar[tuple[str, ...]] = ()
@@ -96,7 +96,7 @@ class BaseScreen(Screen[None]):
     # What was not drawn stays marked to be: the end of the batch asks each screen to look.
 
     def _screen_resized(self, size: Size) -> None:
-        if size != self._size or not self._compositor.root:
+        if self.app.size != self._size or not self._compositor.root:
             super()._screen_resized(size)
 
     def _compositor_refresh(self) -> None:

@@ -269,7 +269,7 @@ def _read(session: Session, moment: Moment) -> _Seen:
     offices = queries.offices(moment.now)
     found = expiring(offices, WINDOWS, moment)
     people = tuple(sum(cells[place].people for cells in found) for place in range(len(WINDOWS)))
-    role = access.check(session.admin, Permission.READ).role
+    role = access.who_offers(session.database, session.admin).role
     return _Seen(
         tuple(offices),
         needs,

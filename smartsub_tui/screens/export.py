@@ -24,6 +24,7 @@ from smartsub_tui.data.exports import ExportKind, Wanted
 from smartsub_tui.data.files import FileExists
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.errors import SmartsubError
+from smartsub_tui.screens.sized import Sized
 from smartsub_tui.widgets.field import Field
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class _Step(Enum):
     DONE = "Enter back"
 
 
-class ExportScreen(ModalScreen[None]):
+class ExportScreen(Sized[None], ModalScreen[None]):
     """Exports what a list shows. The work is done slice by slice, so that whatever else is asked gets its turn."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,7 +53,7 @@ class ExportScreen(ModalScreen[None]):
         super().__init__()
         self._wanted = wanted
         self._step = _Step.ASKING
-        self._stopping = False
+        self._stopping, self._left_for_good = False, False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="export"):
@@ -185,7 +186,8 @@ class ExportScreen(ModalScreen[None]):
 
     def _close(self) -> None:
         """Once: a second key that was typed before this had gone would close the screen behind it."""
-        if self.is_current:
+        if self.is_current and not self._left_for_good:
+            self._left_for_good = True
             self.dismiss()
 
 

@@ -8,18 +8,18 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.events import Event, Key
-from textual.screen import Screen
 
 from smartsub_tui import display
 from smartsub_tui.backend import Backend
 from smartsub_tui.billing import pins
 from smartsub_tui.errors import NotAllowed, SmartsubError
+from smartsub_tui.screens.sized import Sized
 from smartsub_tui.widgets.frame import Line
 
 MOST_DIGITS: Final = 12
 
 
-class LockScreen(Screen[None]):
+class LockScreen(Sized[None]):
     """Takes keys only, as the application hands them: it has no field that could be pasted into, marked or copied.
 
     `name` is who is asked, empty where that is nobody's business. `opened` is called when their PIN was typed.

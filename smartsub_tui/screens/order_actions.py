@@ -468,7 +468,7 @@ def offered(session: Session, number: str, now: datetime | None = None) -> tuple
     """What this session's admin may do to the order now, and why not the rest."""
     from smartsub_tui.billing import access
 
-    admin = access.check(session.admin, access.Permission.READ)
+    admin = access.who_offers(session.database, session.admin)
     return tuple(
         replace(each, reason=each.reason or why_closed(session.profile, each.trigger))
         for each in payments.offers(number, admin, now or session.clock.now())
@@ -486,7 +486,7 @@ def offered_of(session: Session, numbers: Collection[str]) -> dict[str, tuple[Tr
     """What this session's admin may do to each of these orders now."""
     from smartsub_tui.billing import access
 
-    admin = access.check(session.admin, access.Permission.READ)
+    admin = access.who_offers(session.database, session.admin)
     found = payments.offers_of(numbers, admin, session.clock.now())
     return {
         number: tuple(each for each in triggers if permits(session.profile, each)) for number, triggers in found.items()

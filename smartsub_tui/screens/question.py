@@ -11,12 +11,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Button
 
 from smartsub_tui import display
+from smartsub_tui.screens.sized import Sized
 from smartsub_tui.widgets.field import Field
 
 T = TypeVar("T")
 
 
-class Question(ModalScreen[T | None], Generic[T]):
+class Question(Sized[T | None], ModalScreen[T | None], Generic[T]):
     """Asks; the answer is None for No, and what `said` returns for Yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

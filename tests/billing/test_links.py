@@ -793,6 +793,27 @@ def test_what_was_confirmed_after_its_last_question_is_asked_about_again(
     check_settled(paying, server)
 
 
+def test_what_is_denied_after_all_of_it_was_taken_back_is_nobody_s_any_more(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    pay(link_of(opened(paying, number)), card="delayed")
+    held(paying, links.ask_order(paying, number))
+    payments.confirm(paying, number, Manual("seen in the account"))
+    held(paying, credits.credit(paying, number, "why", reference="paid out"))
+    (charge,) = server.books.charges.values()
+    server.books.settle(charge.payment_intent, succeeded=False)
+    settle_all(paying, clock)
+    assert "contested" in actions(now_is(paying, number))
+    assert not Payment.get().contested
+
+
+def test_money_that_was_paid_back_is_not_confirmed_again_under_its_reference(paying: Session, number: str) -> None:
+    confirmed_money_that_waits(paying, number)
+    held(paying, refunds.refund(paying, number, "why", reference="paid out"))
+    with pytest.raises(Refused, match="with reference seen in the account is already recorded"):
+        payments.confirm(paying, number, Manual("seen in the account"))
+
+
 def test_who_pays_back_confirmed_money_that_its_provider_denies_was_told(
     paying: Session, number: str, server: StripeServer, clock: FixedClock
 ) -> None:

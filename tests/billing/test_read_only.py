@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import peewee
 import pytest
 from msgspec.structs import replace
 
-from smartsub_tui.billing import access, admins, imports, opening, orders, payments, refunds, views
+from smartsub_tui.billing import access, admins, imports, links, opening, orders, payments, refunds, views
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.payments import Manual
@@ -22,9 +23,10 @@ from smartsub_tui.data import models, queries
 from smartsub_tui.data.database import open_database, url_of
 from smartsub_tui.data.filters import Moment, parse_orders
 from smartsub_tui.data.records import StateRecord
-from smartsub_tui.data.vocabulary import Role
+from smartsub_tui.data.vocabulary import Role, Trigger
 from smartsub_tui.errors import NotAllowed, Unavailable
-from tests.billing.paying import held
+from tests.billing.paying import held, paying_by
+from tests.providers import Fault, pay, running
 from tests.support import (
     NOW,
     SETTINGS,
@@ -162,3 +164,40 @@ def test_nothing_is_made_and_nothing_brought_up_to_date(tmp_path: Path, path: Pa
     old = apsw.Connection(str(path))
     assert old.execute("SELECT count(*) FROM schema_migration WHERE name LIKE '0003%'").fetchall() == [(0,)]
     old.close()
+
+
+def test_no_provider_is_asked_for_what_could_not_be_recorded(session: Session, clock: FixedClock) -> None:
+    """No link is ended, no money goes back: the answer would be lost."""
+    add_prices()
+    add_people(add_office(), "u1", "u2", expires_on=TODAY)
+    with running(clock=clock) as server:
+        paying = paying_by(session, server)
+        linked, waits = (orders.renew(paying, "Oak House", [key], Months(1)).order.number for key in ("u1", "u2"))
+        held(paying, links.open_link(paying, linked))
+        held(paying, links.open_link(paying, waits))
+        link = models.Payment.select().join(models.Order).where(models.Order.number == waits).get().link
+        pay(str(link))
+        models.Subscription.update(expires_on=None, activated_on=None, anchor_day=None).execute()
+        held(paying, links.ask_order(paying, waits))
+        server.faults.always(Fault.RESET_BEFORE)
+        held(paying, refunds.refund(paying, waits, "why"))
+        server.faults.clear()
+        paying.database.only_read()
+        asked = len(server.faults.seen)
+        talks: list[Any] = [
+            refunds.refund(paying, waits, "why"),
+            links.open_link(paying, linked),
+            links.without_link(paying, Trigger.CANCEL, linked, lambda: payments.cancel(paying, linked, "why")),
+            sweep(replace(paying, clock=FixedClock(NOW + timedelta(days=2)))),
+        ]
+        for talk in talks:
+            with pytest.raises(NotAllowed, match="this smartsub only reads"):
+                held(paying, talk)
+        assert held(paying, links.watch(paying, linked)) is None
+        assert len(server.faults.seen) == asked
+        paying.database.only_read(False)
+
+
+def test_nobody_is_offered_more_than_to_look(reader: Session) -> None:
+    assert access.who_offers(reader.database, "manager").role is Role.VIEWER
+    assert access.who_offers(reader.database, "auditor").role is Role.AUDITOR

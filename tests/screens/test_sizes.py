@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
-from textual.events import Resize
+from textual.events import Resize, ScreenResume
 from textual.geometry import Size
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import DataTable
 
@@ -117,6 +118,30 @@ async def test_a_size_that_goes_as_it_came_leaves_nothing_behind(path: Path) -> 
         await settle(pilot)
         await app._on_resize(Resize(Size(80, 24), Size(80, 24)))
         app._check_resize()
+        await settle(pilot)
+        assert drawn(app) == before
+
+
+@pytest.mark.parametrize("keys", [(), ("3", "e"), ("3", "d")])
+async def test_two_sizes_that_wait_to_be_told_do_not_take_turns_for_ever(
+    path: Path, keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a screen, in the export's window, and in a question."""
+    laid_out: list[Size | None] = []
+    refresh = Screen._refresh_layout
+
+    def counted(screen: Screen[Any], size: Size | None = None, scroll: bool = False) -> None:
+        laid_out.append(size)
+        assert len(laid_out) < 100
+        refresh(screen, size, scroll)
+
+    async with on_stage(path, size=(80, 24)) as (app, pilot):
+        await press(pilot, *keys)
+        before = drawn(app)
+        monkeypatch.setattr(Screen, "_refresh_layout", counted)
+        for size in ((60, 18), (80, 24), (60, 18), (80, 24)):
+            app.screen.post_message(Resize(Size(*size), Size(*size)))
+            app.screen.post_message(ScreenResume())  # two of a size would be taken together
         await settle(pilot)
         assert drawn(app) == before
 

@@ -208,6 +208,9 @@ def step(database: SqliteDatabase, talk: Talk[T], answer: Answer | None) -> Call
         if answer is None and database.committed == before:
             raise
         raise error.behind_the_first() from error
+    if database.reads_only:  # what a provider is asked to do, or says, could not be recorded
+        talk.close()
+        database.refuse_to_write()
     # A provider may take seconds, and its answer cannot be rolled back.
     if database.in_transaction():
         talk.close()
