@@ -268,7 +268,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
         While it is locked they are the lock's, and so are the mouse and what is pasted.
         """
         if isinstance(event, Key | MouseEvent | Paste):
-            if not event.is_forwarded:
+            # A mouse that drifts is nobody; on the lock a click is nobody either.
+            if not event.is_forwarded and isinstance(event, Key if self._lock is not None else Key | MouseDown):
                 self._last_input = self.backend.clock.now()
             if self._lock is not None:
                 if not event.is_forwarded:
@@ -492,8 +493,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self.action_lock()
 
     def _end(self, why: str) -> None:
-        if not self._exit:
-            self.exit(message=Text(display.plain(why)))
+        """Leave nothing on the terminal but why: where it has no second screen, what was painted last stays."""
+        if self._exit:
+            return
+        if self._lock is None:
+            self._cover()
+        self.screen.call_after_refresh(self.exit, message=Text(display.plain(why)))
 
     # The way between screens
 

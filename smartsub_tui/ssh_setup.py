@@ -190,7 +190,9 @@ def install(
     if not setup.block_file.parent.is_dir():
         raise NotFound(f"no folder {setup.block_file.parent}: sshd reads no files beside {setup.sshd_config}")
     for file in files:
+        _check_way(file.path)
         file.check_own()
+    _check_block(setup, files[1].now)
     steps = [*_places(setup, create_account), *(file.step for file in files)]
     done = [Done(step.name, not step.is_done()) for step in steps]
     if not dry_run:
@@ -292,9 +294,16 @@ def _folder(path: Path, mode: int, owner: Callable[[], tuple[int, int]]) -> Step
 
     def do() -> None:
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.chown(path, *owner(), follow_symlinks=False)
-            path.chmod(mode)
+            for each in reversed([path, *path.parents]):
+                if not each.exists():
+                    each.mkdir()
+                    each.chmod(0o755)  # whatever the umask
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fchown(descriptor, *owner())
+                os.fchmod(descriptor, mode)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise Unavailable(f"{path} cannot be made: {error.strerror}") from error
 
@@ -350,6 +359,29 @@ def _check_root_s(path: Path) -> None:
             )
 
 
+def _check_way(path: Path) -> None:
+    """The folders on the way to what root writes: nobody else puts another one in its place."""
+    for each in {*path.parents, *path.resolve().parents}:
+        if each.exists():
+            seen = each.stat()
+            if seen.st_uid != 0 or (seen.st_mode & 0o022 and not seen.st_mode & stat.S_ISVTX):
+                raise Refused(
+                    f"{each} can be changed by others than root, who could put another login there: name a folder on"
+                    " the way to which root alone writes"
+                )
+
+
+def _check_block(setup: Setup, block_now: bytes | None) -> None:
+    """The block of another account stays: without it that one would be any account of sshd's again."""
+    for line in (block_now or b"").decode("utf-8", "replace").splitlines():
+        other = line.removeprefix("Match User ")
+        if line.startswith("Match User ") and other != setup.account:
+            raise Refused(
+                f"{setup.block_file} is that of {other}: name that account, or take the file away first, with what it"
+                " keeps closed"
+            )
+
+
 def _check_runs(setup: Setup) -> None:
     found = pwd.getpwnam(setup.account)
     if found.pw_uid == 0:
@@ -395,19 +427,25 @@ def _first_admin(setup: Setup, name: str, key: str, *, dry_run: bool) -> Done:
 
 def _as_account(setup: Setup, *arguments: str, said: str = "") -> str:
     user, group = _ids(setup.account)
-    done = subprocess.run(  # noqa: S603 - the program is root's alone, which was looked at
-        [*setup.program, *arguments],
-        input=said,
-        capture_output=True,
-        text=True,
-        check=False,
-        user=user,
-        group=group,
-        extra_groups=[],
-        umask=0o077,
-        cwd="/",
-        env={"PATH": PATH, "HOME": str(setup.data), "LC_ALL": "C.UTF-8"},
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - the program is root's alone, which was looked at
+            [*setup.program, *arguments],
+            input=said,
+            capture_output=True,
+            text=True,
+            check=False,
+            user=user,
+            group=group,
+            extra_groups=[],
+            umask=0o077,
+            cwd="/",
+            env={"PATH": PATH, "HOME": str(setup.data), "LC_ALL": "C.UTF-8"},
+        )
+    except OSError as error:
+        raise Refused(
+            f"{setup.account} cannot start {setup.program[0]}, {error.strerror}: let everyone read and start what is on"
+            " the way to it, as with umask 022"
+        ) from error
     if done.returncode != 0:
         why = done.stderr.strip().removeprefix("smartsub: ") or f"exit code {done.returncode}"
         raise Refused(f"{setup.account} cannot do what is needed, smartsub {arguments[0]}: {why}")

@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import pytest
 from argon2 import PasswordHasher
-from textual.events import Paste
+from textual.events import MouseMove, Paste
 from textual.geometry import Size
 from textual.pilot import Pilot
 
@@ -109,6 +109,16 @@ async def test_a_clock_that_is_put_back_gives_no_more_time(path: Path, clock: Fi
     async with on_stage(path, clock=clock, profile=Profile.SSH) as (app, pilot):
         await idle(app, pilot, clock, timedelta(days=-1))
         await idle(app, pilot, clock, timedelta(minutes=10))
+        assert is_locked(app)
+
+
+async def test_a_mouse_that_drifts_and_what_is_pasted_keep_nothing_open(path: Path, clock: FixedClock) -> None:
+    moved = MouseMove(None, 3, 3, 1, 0, 0, False, False, False, 3, 3)
+    async with on_stage(path, clock=clock, profile=Profile.SSH) as (app, pilot):
+        for event in (moved, Paste("493")):
+            clock.advance(minutes=4)
+            await app.on_event(event)
+        await idle(app, pilot, clock, timedelta(minutes=2))
         assert is_locked(app)
 
 

@@ -220,6 +220,28 @@ def test_what_sshd_does_not_take_is_taken_back(other: Other, change: object, say
 
 
 @as_root
+def test_where_others_could_put_another_wrapper_nothing_is_installed(other: Other) -> None:
+    open_to_all = other.folder / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    before = tree(other.folder, other.setup.folder)
+    _, told = other.install("--folder", str(open_to_all / "within"), code=1)
+    assert f"{open_to_all} can be changed by others than root, who could put another login there" in told
+    assert tree(other.folder, other.setup.folder) == before
+
+
+@as_root
+def test_the_block_of_another_account_stays(other: Other) -> None:
+    other.install()
+    file = other.setup.block_file
+    file.write_text(file.read_text().replace(f"Match User {other.setup.account}", "Match User lobby"))
+    before = tree(other.folder, other.setup.folder)
+    _, told = other.install(code=1)
+    assert f"{file} is that of lobby: name that account, or take the file away first" in told
+    assert tree(other.folder, other.setup.folder) == before
+
+
+@as_root
 def test_the_version_before_is_put_back(other: Other) -> None:
     other.install()
     file = other.setup.block_file
