@@ -40,7 +40,7 @@ class _Step(Enum):
     DONE = "Enter back"
 
 
-class ExportScreen(Sized[None], ModalScreen[None]):
+class ExportScreen(ModalScreen[None], Sized[None]):
     """Exports what a list shows. The work is done slice by slice, so that whatever else is asked gets its turn."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -17,7 +17,7 @@ from smartsub_tui.widgets.field import Field
 T = TypeVar("T")
 
 
-class Question(Sized[T | None], ModalScreen[T | None], Generic[T]):
+class Question(ModalScreen[T | None], Sized[T | None], Generic[T]):
     """Asks; the answer is None for No, and what `said` returns for Yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
