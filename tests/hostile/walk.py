@@ -77,7 +77,7 @@ VISITS: Final[Mapping[str, Visit]] = {
     "triage": Visit("T", "Dashboard > Triage", (), pages=True),
     "expiring": Visit("E", "overdue", (), pages=True),
     "order": Visit("3\r", "Payments >"),
-    "question": Visit("3\rx", "No"),
+    "question": Visit("3G\rr", "Yes, order again"),
     "marked": Visit("3 j j jd", "Payments > Delete"),
     "commands": Visit(":office ", "office NAME"),
     "filter": Visit("3/office:", "office:"),

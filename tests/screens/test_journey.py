@@ -410,7 +410,7 @@ async def test_what_is_due_is_timed_out_by_the_refresh(path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
         clock.advance(hours=24)
         await press(pilot, "f5")
-        assert "o Time out" in drawn(app)
+        await until(pilot, lambda: "o Time out" in drawn(app))
 
 
 async def test_an_order_that_changed_meanwhile_is_refused(path: Path) -> None:
