@@ -7,6 +7,7 @@ from typing import Final
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.events import Event, Key
 
 from smartsub_tui import display
@@ -30,7 +31,7 @@ class LockScreen(Sized[None]):
     def __init__(self, backend: Backend, name: str, opened: Callable[[], None]) -> None:
         super().__init__()
         self._backend, self._name_shown, self._opened = backend, name, opened
-        self._digits = ""
+        self._digits = self._told = ""
         self._trying = False
 
     def compose(self) -> ComposeResult:
@@ -41,19 +42,23 @@ class LockScreen(Sized[None]):
             yield Line(id="lock-told")
 
     def on_mount(self) -> None:
-        self._line("title").show(display.content("smartsub", "bold"))
-        self._line("name").show(display.content(self._name_shown))
+        self._show("title", display.content("smartsub", "bold"))
+        self._show("name", display.content(self._name_shown))
         self._paint()
+        self.tell(self._told)
 
-    def _line(self, name: str) -> Line:
-        return self.query_one(f"#lock-{name}", Line)
+    def _show(self, name: str, text: Content) -> None:
+        """On its line, where the lines are there: it covers, and has the keys, before it has been laid out."""
+        for line in self.query(f"#lock-{name}").results(Line):
+            line.show(text)
 
     def _paint(self) -> None:
-        self._line("pin").show(display.content(f"PIN  {'*' * len(self._digits):_<{MOST_DIGITS}}"))
+        self._show("pin", display.content(f"PIN  {'*' * len(self._digits):_<{MOST_DIGITS}}"))
 
     def tell(self, text: str) -> None:
         """Say why it does not open."""
-        self._line("told").show(display.content(text, "warning"))
+        self._told = text
+        self._show("told", display.content(text, "warning"))
 
     def forget(self) -> None:
         """Nobody goes on with what was begun: it is no half of a PIN for whoever comes next."""

@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import pytest
 from argon2 import PasswordHasher
-from textual.events import MouseMove, Paste
+from textual.events import Key, MouseMove, Paste
 from textual.geometry import Size
 from textual.pilot import Pilot
 
@@ -27,6 +27,7 @@ from smartsub_tui.screens.lock import LockScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.pay import PayScreen
 from smartsub_tui.screens.payments import PaymentsScreen
+from smartsub_tui.widgets.frame import Line
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
 from tests.support import FixedClock, add_office, add_order, add_people, session_on
 
@@ -306,6 +307,27 @@ async def test_the_field_takes_digits_and_forgets_them(path: Path, clock: FixedC
         await press(pilot, "enter")  # an empty one is no attempt
         await open_again(app, pilot)
         assert other(path, "SELECT failures FROM admin_pin") == [(0,)]
+
+
+async def test_a_pin_that_is_typed_before_the_lock_is_drawn_opens_it(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        app.action_lock()
+        for digit in PIN[:-1]:
+            await app.on_event(Key(digit, digit))
+        assert not app.screen.query(Line)  # nothing of it is there yet
+        await until(pilot, lambda: "*****_" in drawn(app))
+        await press(pilot, PIN[-1], "enter")
+        await until(pilot, lambda: not is_locked(app))
+
+
+async def test_a_wrong_one_that_is_typed_before_it_is_drawn_is_told(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        app.action_lock()
+        for key in ("1", "2", "3", "4"):
+            await app.on_event(Key(key, key))
+        await app.on_event(Key("enter", None))
+        assert not app.screen.query(Line)
+        await until(pilot, lambda: "not the PIN" in drawn(app))
 
 
 async def test_what_was_typed_ahead_is_not_for_whoever_comes_next(path: Path) -> None:

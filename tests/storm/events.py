@@ -22,7 +22,7 @@ _MOVES: Final = (
 _BYTES: Final = {
     "enter": "\r", "escape": "\x1b[27u", "question_mark": "?", "slash": "/", "colon": ":", "space": " ", "plus": "+",
     "minus": "-", "asterisk": "*", "at": "@", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "f5": "\x1b[15~",
-    "ctrl+p": "\x10", "dollar_sign": "$", "greater_than_sign": ">", "left_square_bracket": "[",
+    "ctrl+p": "\x10", "ctrl+l": "\x0c", "dollar_sign": "$", "greater_than_sign": ">", "left_square_bracket": "[",
     "right_square_bracket": "]",
 }  # fmt: skip
 _COMMANDS: Final = tuple(
@@ -40,6 +40,7 @@ _WORDS: Final = (
 # Ways into what single keys seldom reach; None is a word of the list above.
 _WAYS: Final[tuple[tuple[bytes | None, ...], ...]] = (
     (b"3", b"/", b"\x15", b"\r", b"g", b"\r"),  # the first order of all
+    (b"3", b"/", b"\x15status:processing\r", b"g", b"p", b"\x1b[B", b"y"),  # a payment link
     (b"3", b"p", b"y"), (b"3", b"p", None, b"\t", None, b"\r", b"y"), (b"3", b"p", b"\x1b[B", b"y"),
     (b"3", b"p", b"\x1b[B", b"\x1b[B", b"y"), (b"3", b"c", None, b"\r", b"y"), (b"3", b"x", None, b"\r", b"y"),
     (b"3", b"d", None, b"\r", b"y"), (b"3", b"r", b"y"), (b"3", b"C", b" ", None, b"\r", b"y"), (b"3", b"D", b"y"),

@@ -192,8 +192,9 @@ class Storm:
         life = Life(self.folder, role)
         try:
             while len(typed) < OF_A_LIFE and self.seen.events < count and not life.ended:
-                self._outside(provider)
+                self._weather(provider)
                 for _ in range(BETWEEN // AT_ONCE):
+                    self._customer(provider)
                     some = [self._events.draw() for _ in range(AT_ONCE)]
                     typed += some
                     if not life.send(some):
@@ -216,15 +217,18 @@ class Storm:
             before.rename(self.folder / "at-start.sqlite3")
         return None
 
-    def _outside(self, provider: Remote) -> None:
-        """Meanwhile customers pay, and the provider has good days and bad ones."""
+    def _weather(self, provider: Remote) -> None:
+        """The provider has good days and bad ones."""
         faults = [each.value for each in Fault if not each.holds]
         bad = {"random": {"seed": self._random.randrange(1000), "rate": 0.3, "faults": faults}}
         provider.post("faults", bad if self._random.random() < 0.4 else {})
-        sessions = [each for each in provider.get("sessions") if each["status"] == "open"]
-        if sessions and self._random.random() < 0.5:
-            provider_was_there = self._random.choice(sessions)["link"]
-            self.seen.paid += _paid(provider_was_there, self._random.choice(("ok", "ok", "declined", "delayed")))
+
+    def _customer(self, provider: Remote) -> None:
+        """Meanwhile someone pays by a link that is open, or tries to."""
+        links = [each["link"] for each in provider.get("sessions") if each["status"] == "open"]
+        if links and self._random.random() < 0.5:
+            card = self._random.choice(("ok", "ok", "declined", "delayed"))
+            self.seen.paid += _paid(self._random.choice(links), card)
 
     def _check_at_the_end(self) -> None:
         env = environment(self.folder)
