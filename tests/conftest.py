@@ -1,9 +1,14 @@
-"""Fixtures of all tests, and how hard Hypothesis tries: HYPOTHESIS_PROFILE=thorough tries long."""
+"""Fixtures of all tests, what of them is asked in brief, and how hard Hypothesis tries: HYPOTHESIS_PROFILE=thorough
+tries long.
+"""
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Generator, Iterator
+from random import Random
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -11,7 +16,7 @@ from textual import _wait
 
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import SqliteDatabase
-from tests.support import FixedClock, memory_database, on_a_whole_terminal, session_on
+from tests.support import FixedClock, commit, memory_database, on_a_whole_terminal, session_on
 
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 # The same examples in every run: a red build is red again.
@@ -31,6 +36,31 @@ _wait.SLEEP_GRANULARITY = 0.003
 _wait.SLEEP_IDLE = _wait.SLEEP_GRANULARITY / 20
 
 on_a_whole_terminal()
+
+# Cases of one test that are asked in brief: other ones at each commit.
+IN_BRIEF: Final = 3
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    told = "few cases of each test, drawn by the commit, and none that are marked long"
+    parser.addoption("--brief", action="store_true", help=told)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In brief: what one waits for between two changes. ./run check and continuous integration ask everything."""
+    if not config.getoption("--brief"):
+        return
+    cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("long") is None:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    asked = {
+        item.nodeid
+        for name, some in cases.items()
+        for item in Random(f"{commit()} {name}").sample(some, min(IN_BRIEF, len(some)))
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in asked])
+    items[:] = [item for item in items if item.nodeid in asked]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import subprocess
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -64,6 +65,14 @@ TAX: Final = 190_000  # 19 %
 MONTH_PRICE: Final = 500
 DAY_PRICE: Final = 20
 ACTIVATION_PRICE: Final = 1800
+
+
+@functools.cache
+def commit() -> str:
+    """The commit of this clone; where there is none, says so."""
+    asked = ["git", "rev-parse", "HEAD"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return told.stdout.strip() or "no commit"
 
 
 class FixedClock:

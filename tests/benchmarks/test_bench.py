@@ -32,6 +32,7 @@ while key := sys.stdin.read(1):
 """
 
 
+@pytest.mark.long
 @pytest.mark.pty
 def test_quick_prints_the_whole_table(capsys: pytest.CaptureFixture[str]) -> None:
     before = results.FILE.read_text("utf-8") if results.FILE.exists() else None

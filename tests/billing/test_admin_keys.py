@@ -153,6 +153,7 @@ def test_what_is_no_key_is_refused_and_never_told_again(text: str, says: str) ->
     assert "c2VjcmV0" not in refused.value.message
 
 
+@pytest.mark.long
 @given(st.text() | st.binary().map(lambda data: f"ssh-rsa {base64.b64encode(data).decode()}"))
 def test_any_text_is_a_key_or_refused(text: str) -> None:
     try:

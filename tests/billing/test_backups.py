@@ -91,6 +91,7 @@ def back_up_often(url: str, folder: str) -> str:
     return " ".join(str(each.orders) for each in made)
 
 
+@pytest.mark.long
 def test_it_is_of_one_moment_beside_a_process_that_writes(stored: Session, tmp_path: Path) -> None:
     url = url_of(tmp_path / "live.sqlite3")
     written, said = at_once(_call, [(write_on, url, str(tmp_path)), (back_up_often, url, str(tmp_path))], seconds=120)

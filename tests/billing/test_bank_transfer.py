@@ -41,6 +41,7 @@ def test_the_code_is_that_of_the_standard() -> None:
     assert scan(of_text(lines(text, "m"))) == [text]
 
 
+@pytest.mark.long
 @example("\U0001f3e2" * 80, 99_999_999_999, "A" * 140)  # the name gives way
 @given(
     st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=200),

@@ -256,6 +256,7 @@ def test_the_ids_of_one_run_begin_alike_and_are_each_order_s_own() -> None:
     assert ids == [again.request_id(number) for number in hostile]
 
 
+@pytest.mark.long
 @settings(max_examples=20)
 @given(
     st.sampled_from(bulk.TRIGGERS),
@@ -392,6 +393,7 @@ def test_invoices_go_into_a_folder_each_whole(session: Session, paid: list[str],
     assert (tmp_path / NAMES[1]).read_bytes() == b"mine"
 
 
+@pytest.mark.long
 def test_invoices_go_into_a_zip_as_a_whole_and_always_the_same(
     session: Session, paid: list[str], tmp_path: Path
 ) -> None:

@@ -247,6 +247,7 @@ class Life:
         assert self.stored() == {key: person.dates() or (None, None) for key, person in self.people.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(8))
 def test_the_dates_are_a_replay_of_what_stands_and_the_money_adds_up(seed: int) -> None:
     life = Life(seed)

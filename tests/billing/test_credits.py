@@ -251,6 +251,7 @@ def test_the_snapshot_says_it_all(session: Session, renewed: Callable[..., str],
 # Money
 
 
+@pytest.mark.long
 def test_credit_notes_add_up_to_the_invoice_whatever_their_order(session: Session) -> None:
     """Each line alone would round to 0.10 of tax; three together have 0.29, and those of the other rate 0.11."""
     add_price(Service.APP, LineAction.MONTH, 51)

@@ -680,6 +680,7 @@ def shapes_of_events(after_id: int = 0) -> dict[str, set[Any]]:
     return shapes
 
 
+@pytest.mark.long
 def test_it_has_the_form_of_what_the_program_writes(session: Session) -> None:
     """Everything is done once more by the program: its events and invoices look like those of the demo."""
     shapes, snapshots = shapes_of_events(), {shape(json.loads(each.snapshot)) for each in found(Invoice.select())}
@@ -722,6 +723,7 @@ def test_it_has_the_form_of_what_the_program_writes(session: Session) -> None:
     assert {shape(json.loads(each.snapshot)) for each in invoices} <= snapshots
 
 
+@pytest.mark.long
 def test_the_program_goes_on_where_the_demo_ends(session: Session) -> None:
     """The next invoice has the next number; what is open can be paid, and times out when its time is over."""
     last = Counter.get(Counter.year == 2026).last

@@ -42,6 +42,7 @@ def people(draw: st.DrawFn) -> list[tuple[int, UserKind, int | None, bool]]:
     return draw(st.lists(person, max_size=12))
 
 
+@pytest.mark.long
 @given(people(), moments, st.sampled_from(ZONES))
 def test_every_count_is_that_of_its_list_and_all_are_counted_once(
     found: list[tuple[int, UserKind, int | None, bool]], now: datetime, zone: str

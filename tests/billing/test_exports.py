@@ -152,6 +152,7 @@ def test_a_file_is_the_text_written_by_slices(
     assert [each.name for each in tmp_path.iterdir()] == ["o.csv"]
 
 
+@pytest.mark.long
 def test_a_slice_takes_as_many_pages_as_its_time_allows(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +283,7 @@ def add_open_order(office: Office, held: Subscription, number: str, draw: st.Dat
     )
 
 
+@pytest.mark.long
 @given(data=st.data())
 def test_whatever_a_database_holds_comes_back(data: st.DataObject) -> None:
     session = memory_session()

@@ -742,6 +742,7 @@ ORDERS = st.lists(
 )
 
 
+@pytest.mark.long
 @given(ORDERS)
 def test_partial_takes_exactly_the_rows_that_it_does_not_report(rows: list[Row]) -> None:
     session = memory_session()

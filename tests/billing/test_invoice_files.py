@@ -113,6 +113,7 @@ def test_an_order_number_is_meant_before_an_invoice_s(session: Session, number: 
         invoice_files.draw(session, "INV-2026-000001")
 
 
+@pytest.mark.long
 def test_every_office_of_the_samples_gets_an_invoice(session: Session) -> None:
     """Their names are of many scripts, with blanks and signs of every kind."""
     with (SAMPLES / "users.csv").open(encoding="utf-8", newline="") as file:

@@ -200,6 +200,7 @@ def stories(draw: st.DrawFn) -> dict[str, Any]:
 
 
 # Two halves, so that two processes share them. CI asks for 200 orders, in a run of their own without coverage.
+@pytest.mark.long
 @pytest.mark.parametrize("half", [1, 2])
 def test_what_an_invoice_says_is_the_order_in_every_figure(half: int, scripts: dict[str, tuple[str, ...]]) -> None:
     # The same orders each time: how pypdf reads back what joins and moves depends on the letters around.
@@ -306,6 +307,7 @@ with time_machine.travel(datetime(2031, 5, 17)):
 """
 
 
+@pytest.mark.long
 def test_it_is_the_same_bytes_again_and_in_another_process_year_and_time_zone(session: Session) -> None:
     words = [" ".join(words) for words in SCRIPTS.values()]
     fonts_for(*words)
@@ -362,6 +364,7 @@ def test_it_says_that_it_is_pdf_a_3b_whose_it_is_and_of_when(session: Session) -
 # Pages
 
 
+@pytest.mark.long
 def test_many_lines_go_on_over_pages_with_heads_and_page_numbers(session: Session) -> None:
     names = [f"Person {place}" for place in range(100)]
     invoice = an_invoice(session, *names, office="Elm Court")
@@ -391,6 +394,7 @@ tables = st.lists(
 others = st.lists(st.lists(st.floats(0.5, 80).map(band), min_size=1, max_size=6), max_size=3)
 
 
+@pytest.mark.long
 @settings(max_examples=300)
 @given(others, tables, others)
 def test_every_band_stands_once_in_order_within_its_page_and_groups_stay_together(

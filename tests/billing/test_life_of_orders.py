@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -46,6 +47,8 @@ from tests.support import (
     months_later,
     session_on,
 )
+
+pytestmark = pytest.mark.long
 
 ZONE = "Europe/Berlin"
 KEYS = ("a", "b", "c", "d", "e", "f")

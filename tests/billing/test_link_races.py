@@ -60,6 +60,7 @@ def pay_all(url: str, provider_url: str, key: str, place: int) -> str:
     return ", ".join(sorted(refused))
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_a_hundred_orders_are_charged_a_hundred_times(tmp_path: Path) -> None:
     path = tmp_path / "shared.sqlite3"

@@ -921,6 +921,7 @@ def test_a_sweep_says_what_it_did(paying: Session, number: str, clock: FixedCloc
     assert swept(paying) == replace(done, payments=())
 
 
+@pytest.mark.long
 def test_a_provider_that_does_not_answer_is_left_for_the_next_time(
     paying: Session, server: StripeServer, clock: FixedClock
 ) -> None:

@@ -597,6 +597,7 @@ crowds = st.lists(
 wanted = st.sampled_from([FirstTerm(1), Months(1), Months(3), Until(date(2027, 2, 28))])
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(crowds, wanted, st.sampled_from(list(Lapsed)))
 def test_paid_as_it_is_made_or_afterwards_is_the_same(people: list[Any], term: Term, lapsed: Lapsed) -> None:

@@ -184,6 +184,7 @@ def server() -> Iterator[StripeServer]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_happens_money_is_taken_once_and_never_lost(server: StripeServer, part: int) -> None:
     for seed in range(part, SEEDS, PARTS):
@@ -196,6 +197,7 @@ def test_whatever_happens_money_is_taken_once_and_never_lost(server: StripeServe
             world.close()
 
 
+@pytest.mark.long
 def test_the_states_of_payments_are_all_reached(server: StripeServer) -> None:
     """Else the sequences would prove less than they seem to."""
     missing = {PaymentState.SUCCEEDED, PaymentState.EXPIRED, PaymentState.NOT_SENT, PaymentState.DECLINED}

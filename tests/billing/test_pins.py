@@ -108,6 +108,7 @@ def test_admins_set_their_own_and_managers_anyones(session: Session) -> None:
     assert events()[:2] == [("set_pin", "viewer", "viewer"), ("set_pin", "manager", "viewer")]
 
 
+@pytest.mark.long
 def test_three_are_free_then_the_waits_double_and_the_tenth_locks(session: Session, clock: FixedClock) -> None:
     set_pin(session, "manager", PIN)
     assert [wait_after(number) for number in range(10)] == [
@@ -142,6 +143,7 @@ def test_while_it_waits_even_the_right_one_is_not_compared(session: Session, clo
     assert try_pin(session, WRONG).why == "that is not the PIN"
 
 
+@pytest.mark.long
 def test_only_a_manager_opens_what_is_locked(session: Session, clock: FixedClock) -> None:
     viewer = as_role(session, Role.VIEWER)
     set_pin(viewer, "viewer", PIN)
@@ -189,6 +191,7 @@ def _one_attempt(path: str, pin: str) -> str:
     return try_pin(session, pin).why or "opened"
 
 
+@pytest.mark.long
 def test_at_once_there_are_as_many_as_one_after_the_other(tmp_path: Path) -> None:
     """Eight at the same moment: four are compared, and the others wait for what those brought."""
     path = tmp_path / "pins.sqlite3"

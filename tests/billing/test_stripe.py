@@ -430,6 +430,7 @@ def test_a_refund_of_another_amount_is_not_believed(server: StripeServer, stripe
     assert isinstance(stripe.refund(back(charge, again=True)), PaidBack)
 
 
+@pytest.mark.long
 def test_the_library_prints_nothing_of_what_it_hears(server: StripeServer) -> None:
     server.faults.always(Fault.ERROR_BEFORE)
     asks = (
@@ -634,6 +635,7 @@ def test_a_dry_run_of_refund_and_sweep_stores_nothing(paying: Session, clock: Fi
     assert Order.get().status is OrderStatus.PROCESSING
 
 
+@pytest.mark.long
 def test_a_refund_that_stays_unanswered_is_left_to_a_person(
     paying: Session, server: StripeServer, clock: FixedClock
 ) -> None:

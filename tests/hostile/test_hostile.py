@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_every_screen_is_straight_and_sends_nothing_of_it(folder: Path, size: tuple[int, int]) -> None:
     walk = Walk(folder, environment(folder), size)

@@ -192,6 +192,7 @@ def test_many_orders_are_cancelled_deleted_and_brought_back(env: dict[str, str],
     }
 
 
+@pytest.mark.long
 def test_what_is_stopped_halfway_says_what_was_done_and_is_taken_up_again(env: dict[str, str], tmp_path: Path) -> None:
     with payments(env, tmp_path, "Many") as terminal:
         terminal.wait_for(f"{MANY} of 312")

@@ -30,6 +30,7 @@ def number_of(shop: tuple[dict[str, str], str, str]) -> str:
     return str(smartsub_json(shop[0], "order", shop[1])["invoice"]["number"])
 
 
+@pytest.mark.long
 def test_it_is_saved_here_and_the_same_bytes_go_to_standard_output(
     shop: tuple[dict[str, str], str, str], tmp_path: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_it_is_saved_here_and_the_same_bytes_go_to_standard_output(
         assert part in text
 
 
+@pytest.mark.long
 def test_it_is_saved_where_it_was_said(shop: tuple[dict[str, str], str, str], tmp_path: Path) -> None:
     env, paid, _ = shop
     invoice = number_of(shop)

@@ -45,6 +45,7 @@ def renew(env: Env, *more: str) -> str:
     return number
 
 
+@pytest.mark.long
 def test_an_order_is_paid_by_its_link_and_the_sweep_hears_of_it(env: Env, remote: Remote) -> None:
     before = len(remote.paid())
     made = smartsub_json(env, "renew", "--office", OFFICE, "--months", "12", "--pay", "stripe", "--request-id", "r1")

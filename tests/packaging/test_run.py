@@ -21,7 +21,7 @@ import pytest
 
 from .conftest import REPOSITORY, person
 
-pytestmark = [pytest.mark.packaging, pytest.mark.once]
+pytestmark = [pytest.mark.packaging, pytest.mark.once, pytest.mark.long]
 
 SETTING_UP = "smartsub: setting up (app), once, under a minute ...\n"
 # What ./run asks of a system besides Python, where a test chooses everything that is on the PATH.

@@ -13,7 +13,7 @@ import smartsub_tui
 from .conftest import ORDER_NUMBER, REPOSITORY, SMALL_DEMO
 from .terminal import Terminal
 
-pytestmark = pytest.mark.packaging
+pytestmark = [pytest.mark.packaging, pytest.mark.long]
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ def paid(api: Api, amount: int = 4284) -> stripe.PaymentIntent:
     )
 
 
+@pytest.mark.long
 def test_a_payment(api: Api) -> None:
     intent = paid(api)
     for told in (intent, api.v1.payment_intents.retrieve(intent.id)):

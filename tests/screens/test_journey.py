@@ -335,6 +335,7 @@ async def test_every_line_of_the_dashboard_opens_the_list_that_it_counts(path: P
         assert app.screen.filter_bar.filter.describe() == "state:expiring order:none"
 
 
+@pytest.mark.long
 async def test_screens_are_left_while_their_answers_are_on_the_way(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         for _ in range(5):

@@ -169,6 +169,7 @@ async def check(app: SmartSubApp, pilot: Pilot[None], other: Other) -> None:
         assert "Nobody matches." in drawn(app)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", WALKS)
 async def test_what_is_walked_over_is_one_select_whatever_others_do(path: Path, seed: int) -> None:
     chance = random.Random(seed)

@@ -181,6 +181,7 @@ async def test_all_counts_of_an_office_are_seen(path: Path, size: tuple[int, int
         assert ("…" in cut) is (size[0] < 150)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WAYS)
 async def test_too_small_a_terminal_does_no_harm(path: Path, name: str) -> None:
     async with on_stage(path) as (app, pilot):

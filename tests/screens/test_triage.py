@@ -123,6 +123,7 @@ async def answer(app: SmartSubApp, pilot: Pilot[None], key: str, text: str = "")
 # Working it off
 
 
+@pytest.mark.long
 async def test_a_queue_of_all_ranks_is_worked_off_by_keys(tmp_path: Path) -> None:
     """Each as a person would settle it; the cursor goes on by itself, and what is left to do goes down."""
     path = make_database(tmp_path, lambda: fill(settled_by_hand=False))

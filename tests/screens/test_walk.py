@@ -139,6 +139,7 @@ async def check(app: SmartSubApp, pilot: Pilot[None], other: Other) -> None:
         assert table.current is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", WALKS)
 async def test_what_is_walked_over_is_one_select_whatever_others_do(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)

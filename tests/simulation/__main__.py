@@ -18,10 +18,11 @@ from typing import Final
 from tests.simulation import planted
 from tests.simulation.disks import failures_of
 from tests.simulation.flows import FLOWS, kills_of
-from tests.simulation.lives import Found, commit, live, live_many, seeds_of, shortest
+from tests.simulation.lives import Found, live, live_many, seeds_of, shortest
 from tests.simulation.processes import deaths, race
 from tests.simulation.twins import meetings_of
 from tests.simulation.world import TURNS
+from tests.support import commit
 
 _AT_A_TIME: Final = 10  # seeds, so that workers are asked seldom
 _PATIENCE: Final = 10  # times the middle one, which nobody is to wait in a race

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import shutil
-import subprocess
 import tempfile
 import traceback
 from collections import Counter
@@ -71,18 +70,6 @@ def shortest(found: Found, turns: int, live_: Callable[[int, int], Found] = live
         else:
             too_few = middle
     return shown, enough
-
-
-def commit() -> str:
-    """The commit of this clone; where there is none, says so."""
-    told = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return told.stdout.strip() or "no commit"
 
 
 def seeds_of(commit: str, count: int) -> range:

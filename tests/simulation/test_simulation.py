@@ -22,10 +22,11 @@ from tests.simulation.disk import Disk, DiskFault
 from tests.simulation.disks import fail_everywhere
 from tests.simulation.flows import FLOWS, kill_everywhere
 from tests.simulation.invariants import Violation
-from tests.simulation.lives import Found, commit, live, seeds_of, shortest
+from tests.simulation.lives import Found, live, seeds_of, shortest
 from tests.simulation.processes import deaths, race
 from tests.simulation.twins import meet_everywhere
 from tests.simulation.world import TURNS
+from tests.support import commit
 
 SEEDS: Final = int(os.environ.get("SMARTSUB_SIMULATED", "40"))
 EVERY: Final = int(os.environ.get("SMARTSUB_EVERY", "7"))
@@ -35,6 +36,7 @@ HERE: Final = Path(__file__).parent
 FAILED: Final = tomllib.loads((HERE / "failed.toml").read_text("utf-8"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_seed_of_this_commit_breaks_anything(part: int) -> None:
     for seed in seeds_of(commit(), SEEDS)[part::PARTS]:
@@ -48,6 +50,7 @@ def test_what_failed_once_does_not_again(seed: str) -> None:
     assert not live(int(number), int(turns or TURNS)).wrong, FAILED[seed]
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_the_same_seed_is_the_same_trace_whatever_the_hash_seed() -> None:
     told = [
@@ -113,6 +116,7 @@ def test_a_disk_that_fails_takes_nothing_that_was_answered(name: str, tmp_path: 
     assert all(failed[fault] >= 1 for fault in DiskFault)
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_a_disk_that_lies_about_what_it_wrote_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Disk, "synced", lambda *_: None)
@@ -120,6 +124,7 @@ def test_a_disk_that_lies_about_what_it_wrote_is_noticed(tmp_path: Path, monkeyp
         fail_everywhere("order", tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_whoever_is_killed_with_minus_nine_loses_nothing_that_was_said(tmp_path: Path) -> None:
     counted = deaths(tmp_path / "deaths.sqlite3", DEATHS, seed=1)
@@ -128,6 +133,7 @@ def test_whoever_is_killed_with_minus_nine_loses_nothing_that_was_said(tmp_path:
     assert counted.unanswered > 0
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_many_that_want_the_same_orders_pay_each_once(tmp_path: Path) -> None:
     ran = race(tmp_path / "race.sqlite3", 8, 12, 0)

@@ -289,6 +289,7 @@ def listening(other: Other) -> Iterator[Sshd]:
         yield made
 
 
+@pytest.mark.long
 @as_root
 def test_sshd_that_runs_reads_it_and_the_first_admin_logs_in(sshd: Sshd, other: Other) -> None:
     """docs/ssh.md, but for a Debian that is bare and the account, which the other tests are in."""

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from random import SystemRandom
 
-from tests.simulation.lives import commit
 from tests.storm.lives import Failed, Storm, shortest
+from tests.support import commit
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from tests.storm.lives import Storm
 pytestmark = [pytest.mark.pty, pytest.mark.once]
 
 
+@pytest.mark.long
 def test_a_short_storm_breaks_nothing(tmp_path: Path) -> None:
     storm = Storm(tmp_path, seed=3)
     failed = storm.run(2_000)
