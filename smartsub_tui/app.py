@@ -20,7 +20,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
-from textual.events import Event, Key, MouseDown, MouseEvent, Paste, ScreenResume
+from textual.events import AppBlur, Event, Key, MouseDown, MouseEvent, Paste, ScreenResume
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
@@ -256,6 +256,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
         if isinstance(self.screen, BaseScreen):  # a question is answered first; what is behind it shows it then
             self.screen.show_told(self.told)
 
+    def on_app_blur(self, event: AppBlur) -> None:
+        """Nothing: that they look at another window takes no field from them. Textual would take the focus, paint the
+        screen anew, and, where the word that they are back gets lost, leave keys without effect.
+        """
+        event.prevent_default()
+
     def on_paste_refused(self) -> None:
         most = display.count(MOST_PASTED)
         self.tell(
@@ -265,9 +271,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
     async def on_event(self, event: Event) -> None:
         """Keys wait behind a line that is looked at, or a question that is on its way; else they are taken.
 
-        While it is locked they are the lock's, and so are the mouse and what is pasted.
+        While it is locked they are the lock's, and so are the mouse and what is pasted. Behind the key that leaves they
+        are nobody's.
         """
         if isinstance(event, Key | MouseEvent | Paste):
+            if self._exit:
+                return
             # A mouse that drifts is nobody; on the lock a click is nobody either.
             if not event.is_forwarded and isinstance(event, Key if self._lock is not None else Key | MouseDown):
                 self._last_input = self.backend.clock.now()
@@ -305,9 +314,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self.let_go()
 
     async def _taken(self, event: Event) -> None:
-        """Any key, or the mouse, says that what was told was read. Behind the key that leaves, none is taken."""
-        if self._exit and isinstance(event, Key):
-            return
+        """Any key, or the mouse, says that what was told was read."""
         pressed = isinstance(event, Key | MouseDown) and not event.is_forwarded
         if pressed and self.told is not None and self.backend.clock.now() - self.told.at >= _READ_AFTER:
             self.told = None
@@ -632,11 +639,11 @@ class SmartSubApp(App[None], inherit_bindings=False):
     # The net
 
     def _has_gone(self, pump: object) -> bool:
-        """Whether it is a screen that was left, or of one: what it looks for in itself went with it."""
+        """Whether it is a screen that was left, as at the end all are, or of one: what it looks for went with it."""
         screens = (
             [each for each in pump.ancestors_with_self if isinstance(each, Screen)] if isinstance(pump, Widget) else []
         )
-        return any(not self.shows(each) for each in screens)
+        return self._exit or any(not self.shows(each) for each in screens)
 
     def _handle_exception(self, error: Exception) -> None:
         """Leave with an id on the terminal and the traceback in the log; Textual's own shows local variables."""

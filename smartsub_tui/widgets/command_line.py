@@ -134,8 +134,7 @@ class CommandLine(Vertical):
         self.show()
 
     def on_descendant_blur(self) -> None:
-        if self.app.app_focus:  # a click elsewhere; not a terminal that lost the focus as a whole
-            self._leave(None)
+        self._leave(None)  # a click elsewhere
 
     # Keys that are no letters
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from textual.events import Key
+from textual.events import AppBlur, Key
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
@@ -75,6 +75,17 @@ def left(folder: Path) -> list[str]:
 
 def field(app: SmartSubApp) -> Field:
     return app.screen.query_one(Field)
+
+
+async def test_a_terminal_that_says_it_is_not_looked_at_takes_no_key_away(path: Path) -> None:
+    """By CSI O; that it is looked at again may never be told."""
+    async with on_stage(path, start="payments") as (app, pilot):
+        await ask(pilot)
+        app.post_message(AppBlur())
+        await settle(pilot)
+        assert isinstance(app.focused, Field)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PaymentsScreen)
 
 
 async def test_what_is_on_the_screen_is_in_the_file(path: Path, here: Path) -> None:

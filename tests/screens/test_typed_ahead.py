@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from textual.css.query import NoMatches
 from textual.events import Key
 from textual.keys import _character_to_key
 
@@ -128,6 +129,22 @@ async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path)
     async with on_stage(path) as (app, pilot):
         at_once(app, *":q", "enter", *":q", "enter", "p", *":q", "enter")
         await until(pilot, lambda: app._exit)
+    assert app.return_code == 0
+
+
+async def test_esc_behind_the_key_that_leaves_stops_nothing_that_is_gone(path: Path) -> None:
+    async with on_stage(path) as (app, _):
+        app.hold(lambda: pytest.fail("what would be stopped is taken down just now"))
+        app.exit()
+        await app.on_event(Key("escape", "\x1b"))
+
+
+async def test_what_looks_for_its_parts_while_all_is_taken_down_does_no_harm(path: Path) -> None:
+    """A callback of a screen, or its mount, that comes behind the key that leaves."""
+    async with on_stage(path, start="payments") as (app, _):
+        app.exit()
+        with app.screen._context():
+            app._handle_exception(NoMatches("no nodes match"))
     assert app.return_code == 0
 
 
