@@ -13,7 +13,7 @@ from smartsub_tui.billing.access import Permission
 from smartsub_tui.cli.invocation import Invocation, command, progress, with_invocation
 from smartsub_tui.clock import SystemClock
 from smartsub_tui.data.database import available, path_of
-from smartsub_tui.errors import SmartsubError, Unavailable
+from smartsub_tui.errors import SmartsubError, Unavailable, WrongUsage
 
 
 @command()
@@ -49,7 +49,7 @@ def doctor(run: Invocation) -> None:
     facts = [
         ("smartsub", __version__),
         ("python", sys.version.split()[0]),
-        ("database", run.url),
+        ("database", _told(run.url)),
         ("admin", run.admin),
         *config.in_force(run.settings),
     ]
@@ -68,6 +68,15 @@ def doctor(run: Invocation) -> None:
         run.print(dict(facts), lambda: "\n".join(f"{name.ljust(width)}  {value}" for name, value in facts))
     if wrong:
         raise Unavailable("; ".join(wrong))
+
+
+def _told(url: str) -> str:
+    """The URL of the database, or why it is none: then it may hold a password."""
+    try:
+        path_of(url)
+    except WrongUsage as error:
+        return error.message
+    return url
 
 
 @command()

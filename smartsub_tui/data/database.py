@@ -510,12 +510,12 @@ def sqlite_version() -> str:
 def path_of(url: str) -> Path | None:
     """The file of a database URL: sqlite:///relative, sqlite:////absolute; None for sqlite:///:memory:.
 
-    Raises WrongUsage for anything else.
+    Raises WrongUsage for anything else, which is not repeated: it may hold a password.
     """
     if url.startswith(("postgresql://", "postgres://")):
         raise WrongUsage("PostgreSQL is not supported by this version: use sqlite:///FILE")
     if not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise WrongUsage(f"{url!r} is no database URL: write sqlite:///FILE or sqlite:////ABSOLUTE/FILE")
+        raise WrongUsage("what names the database is no database URL: write sqlite:///FILE or sqlite:////ABSOLUTE/FILE")
     name = url.removeprefix("sqlite:///")
     return None if name == ":memory:" else Path(name)
 

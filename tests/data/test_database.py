@@ -84,11 +84,14 @@ def test_the_url_of_a_file_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "a.sqlite3", "/a", "sqlite:", "sqlite://", "sqlite:///", "sqlite://a", "mysql://x"]
+    "url",
+    ["", "a.sqlite3", "/a", "sqlite:", "sqlite://", "sqlite:///", "sqlite://a", "mysql://x", "mysql://u:hunter2@h/d"],
 )
 def test_what_is_no_url_is_refused_with_what_would_be_right(url: str) -> None:
-    with pytest.raises(WrongUsage, match=r"is no database URL: write sqlite:///FILE or sqlite:////ABSOLUTE/FILE"):
+    says = r"is no database URL: write sqlite:///FILE or sqlite:////ABSOLUTE/FILE"
+    with pytest.raises(WrongUsage, match=says) as refused:
         path_of(url)
+    assert "hunter2" not in refused.value.message  # which may be a password
 
 
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgres://h/d"])
