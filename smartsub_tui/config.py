@@ -31,6 +31,7 @@ _ADDRESS = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<rest>.*)", re.IGNOREC
 _ON_THIS_MACHINE = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]+)?(/|$)", re.IGNORECASE)
 _ADDRESS_LETTER = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]")
 _HOST = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+_KEY_OF_STRIPE = re.compile(r"\s*(?:[sr]k_(?:live|test)|whsec)_")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
@@ -165,9 +166,24 @@ def _series(value: object) -> str:
     return str(value)
 
 
+def _untold(value: object) -> str:
+    """As a text, but what is none is not repeated: it may hold a secret."""
+    if not isinstance(value, str):
+        raise ValueError("it is no text: write it in quotes")
+    return value
+
+
+def _key_file(value: object) -> str:
+    """The name of a file, and not what belongs into it: that would be told with every error of a file."""
+    text = _untold(value)
+    if _KEY_OF_STRIPE.match(text):
+        raise ValueError("it is a key: write that into a file of mode 0600, and the name of the file here")
+    return text
+
+
 def _web_address(value: object) -> str:
     """Empty for none. What is wrong is told without the address, which may hold a password."""
-    text = _text(value)
+    text = _untold(value)
     if text and (problem := _problem_of_address(text)):
         raise ValueError(f"{problem}, as {EXAMPLE_ADDRESS}")
     return text
@@ -269,7 +285,7 @@ _READERS: Final[dict[str, dict[str, Callable[[object], Any]]]] = {
         "timezone": _timezone,
     },
     "invoice": {"series": _series, "credit_series": _series, "folder": _text, "fonts": _text},
-    "payments": {"stripe_key_file": _text, "return_url": _web_address, "stripe_url": _safe_address},
+    "payments": {"stripe_key_file": _key_file, "return_url": _web_address, "stripe_url": _safe_address},
     "billing_system": {"url": _web_address},
     "ui": {"timezone": _timezone, "theme": _theme, "keys": _keys},
 }

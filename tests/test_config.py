@@ -109,6 +109,12 @@ def test_one_key_leaves_the_others_of_its_section(file: Path) -> None:
         ("[orders]\nfirst_term_months = 1.0", "1.0 is no whole number from 1 to 60"),
         ("[orders]\nfirst_term_months = true", "True is no whole number from 1 to 60"),
         ("[seller]\nname = 3", "[seller] name: 3 is no text"),
+        (
+            "[payments]\nstripe_key_file = 'sk_live_x'",
+            "[payments] stripe_key_file: it is a key: write that into a file",
+        ),
+        ("[payments]\nstripe_key_file = 'whsec_x'", "stripe_key_file: it is a key"),
+        ("[payments]\nstripe_key_file = 3", "stripe_key_file: it is no text: write it in quotes"),
         ("[seller]\ntimezone = 'Berlin'", "'Berlin' is no time zone: write an IANA name, as Europe/Berlin"),
         ("[ui]\ntimezone = ''", "'' is no time zone"),
         ("[ui]\ntheme = 'pink'", "'pink' is no theme: dark, light"),
@@ -217,7 +223,7 @@ def test_what_is_no_address_is_refused_with_file_key_and_help_but_never_told_aga
 
 def test_an_address_is_text(file: Path) -> None:
     file.write_text("[billing_system]\nurl = 3\n")
-    with pytest.raises(WrongUsage, match="3 is no text: write it in quotes"):
+    with pytest.raises(WrongUsage, match="url: it is no text: write it in quotes"):
         load(file)
 
 
