@@ -172,13 +172,16 @@ def enable(run: Invocation, name: str, dry_run: bool, request_id: str | None) ->
 
 @admin.command()
 @click.argument("name")
+@click.argument("more", nargs=-1, metavar="")
 @click.option("--stdin", is_flag=True, help="Read the PIN as one line from standard input; nothing is asked.")
 @click.option("--remove", is_flag=True, help="Take the PIN away.")
 @with_invocation
-def pin(run: Invocation, name: str, stdin: bool, remove: bool) -> None:
+def pin(run: Invocation, name: str, more: tuple[str, ...], stdin: bool, remove: bool) -> None:
     """Set the PIN that opens NAME's locked screen: your own; a manager anyone's. It is asked for twice, unseen."""
     from smartsub_tui.billing import pins
 
+    if more:  # which is not repeated
+        raise WrongUsage("a PIN is no argument, for every process can read those: leave it out, and choose another")
     if stdin and remove:
         raise click.UsageError("--stdin and --remove exclude each other")
     said = "" if remove else _read_pin(stdin=stdin)

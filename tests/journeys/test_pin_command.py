@@ -102,7 +102,7 @@ def test_without_a_terminal_it_says_what_to_do(env: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("words", [(PIN,), ("--pin", PIN), ("--stdin", "--remove")])
 def test_it_is_no_argument(env: dict[str, str], words: tuple[str, ...]) -> None:
-    smartsub(env, *ARGUMENTS, *words, code=2)
+    assert PIN not in smartsub(env, *ARGUMENTS, *words, code=2).stderr
 
 
 def test_it_is_removed(env: dict[str, str], path: Path) -> None:
