@@ -91,7 +91,6 @@ def log_in(url: str, config: str | None, claimed: str | None, environment: Mappi
         raise
     os.chdir("/")  # where nothing can be written, or found that belongs to someone
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no picture of the memory, with everybody's data, on the disk
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGTSTP):
         signal.signal(number, signal.SIG_DFL)
     os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])

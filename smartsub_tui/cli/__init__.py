@@ -13,6 +13,7 @@ gc.disable()
 
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -146,6 +147,7 @@ def main() -> NoReturn:
     """Run the command line; every error is one sentence on standard error and an exit code, never a traceback."""
     gc.freeze()
     gc.enable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no picture of the memory, with everybody's data, on the disk
     if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
         signal.signal(signal.SIGINT, _interrupted)
     # Whoever closed a stream gets no output there; the rest works as ever.

@@ -48,6 +48,7 @@ def open_application(run: Invocation, screen: str | None, filter_text: str | Non
         screen = screen or "dashboard"
     if not profile.allows.environment:
         _forget_variables()
+    os.environ.pop("TEXTUAL_LOG", None)  # Textual would write every key down, and a PIN is typed by keys
     os.environ["TEXTUAL_FPS"] = _FRAMES
     backend = Backend(
         run.url,
