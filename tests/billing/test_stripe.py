@@ -431,8 +431,12 @@ def test_a_refund_of_another_amount_is_not_believed(server: StripeServer, stripe
 
 
 @pytest.mark.long
-def test_the_library_prints_nothing_of_what_it_hears(server: StripeServer) -> None:
-    server.faults.always(Fault.ERROR_BEFORE)
+@pytest.mark.parametrize("how", ["an error", "a header"])
+def test_the_library_prints_nothing_of_what_it_hears(server: StripeServer, how: str) -> None:
+    if how == "an error":
+        server.faults.always(Fault.ERROR_BEFORE)
+    else:
+        server.notice = f"the key is {server.key}"
     asks = (
         "import sys\n"
         "from smartsub_tui.billing.providers.stripe import Stripe\n"
@@ -445,7 +449,7 @@ def test_the_library_prints_nothing_of_what_it_hears(server: StripeServer) -> No
     run = subprocess.run(
         [sys.executable, "-c", asks, server.url], env=environment, capture_output=True, text=True, check=True
     )
-    assert run.stdout == "Unknown(why='Stripe has a fault (HTTP 500)')\n"
+    assert run.stdout.startswith("Unknown(why='Stripe has a fault (HTTP 500)')\n" if how == "an error" else "Link(")
     assert run.stderr == ""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import resource
 import shutil
 import sqlite3
 import struct
@@ -57,10 +58,20 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(tmp_path: Path, database: Path, remote: Remote) -> Home:
     """Someone with a copy of it, and a secret in their environment that is none of smartsub's business."""
     remote.post("faults", {})
+    remote.post("notice", {"text": ""})
     made = Home(tmp_path)
     made.env["SOMEBODY_ELSES_TOKEN"] = planted()
     shutil.copy(database, made.folder)
     return made
+
+
+@pytest.fixture(autouse=True)
+def core_files() -> Iterator[None]:
+    """What is started here might leave a picture of its memory."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 def use(home: Home, remote: Remote, how: str, key: str | None = None) -> None:
@@ -116,6 +127,7 @@ def trail_of(home: Home) -> str:
 def test_the_key_and_what_stripe_answers_stay_between_the_two(home: Home, remote: Remote, how: str) -> None:
     use(home, remote, how)
     home.env["STRIPE_LOG"] = "debug"  # the library's own variable
+    remote.post("notice", {"text": f"whose key is {remote.key}?"})
     before = len(remote.paid())
     order = renewed(home, "--pay", "stripe")
     link = order["payments"][0]["link"]
@@ -296,6 +308,7 @@ def test_a_pin_and_its_hash_stand_nowhere_but_the_hash_in_the_database(home: Hom
         terminal.type("q1q")
         assert terminal.wait_for_exit() == 0
     look_everywhere(home, number)
+    assert "textual.log" not in home.files()  # it would have each digit in a line of its own
     for pin in (PIN, WRONG_PIN):
         assert home.places_of(pin) == []
     (stored,) = hashes(home)

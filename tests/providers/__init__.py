@@ -57,7 +57,8 @@ key and mode 0600; the first line of output is the address; SIGTERM ends it. Con
 - POST /test/release `{}`: lets go what SLOW and LATE hold.
 - POST /test/clock `{"seconds": 3600}` moves it on, `{"at": 1790000000}` puts it there; answers `{"now": ...}`.
 - POST /test/settle `{"id": "pi_... or re_...", "succeeded": true}`; POST /test/refunds `{"wait": true}`;
-  POST /test/forget `{}` forgets all idempotency keys.
+  POST /test/forget `{}` forgets all idempotency keys; POST /test/notice `{"text": "..."}`: the header Stripe-Notice of
+  all answers from here on.
 
 Where it differs from Stripe: there is one account; a connection serves one call; nothing is sent by webhook; the texts
 of errors that were not to be found are its own; a card is "ok", "declined" or "delayed". The bounds are strict:

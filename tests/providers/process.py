@@ -29,7 +29,7 @@ class Remote(Struct, frozen=True):
         return self._ask("GET", name, None)
 
     def post(self, name: str, body: dict[str, Any] | None = None) -> Any:
-        """What /test/NAME does: "faults", "release", "clock", "settle", "refunds", "forget"."""
+        """What /test/NAME does: "faults", "release", "clock", "settle", "refunds", "forget", "notice"."""
         return self._ask("POST", name, json.dumps(body or {}))
 
     def paid(self) -> list[dict[str, Any]]:

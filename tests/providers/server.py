@@ -46,6 +46,7 @@ class StripeServer(ThreadingHTTPServer):
         self.key = key or _KEY + secrets.token_hex(40)
         self.books = Books(self.url, time)
         self.faults = Faults()
+        self.notice = ""  # sent in a header of every answer, where there is one
 
     def server_bind(self) -> None:
         # HTTPServer asks for its own name, which takes seconds where no resolver answers.
@@ -217,6 +218,8 @@ class _Exchange(BaseHTTPRequestHandler):
         self.send_header("Content-Type", sent.content_type)
         self.send_header("Content-Length", str(len(sent.body)))
         self.send_header("Connection", "close")
+        if self.server.notice:
+            self.send_header("Stripe-Notice", self.server.notice)
         if sent.replayed:
             self.send_header("Idempotent-Replayed", "true")
         self.end_headers()
@@ -378,6 +381,8 @@ class _Exchange(BaseHTTPRequestHandler):
                 books.settle(asked["id"], succeeded=asked["succeeded"])
             elif name == "refunds":
                 books.refunds_wait = asked["wait"]
+            elif name == "notice":
+                self.server.notice = asked["text"]
             elif name == "forget":
                 books.keys.forget_all()
             else:

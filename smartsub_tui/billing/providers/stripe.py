@@ -13,6 +13,7 @@ import os
 import re
 import stat
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -309,6 +310,8 @@ class Stripe:
         with contextlib.redirect_stderr(io.StringIO()):
             import requests
             import stripe
+        # What Stripe has to say in the header Stripe-Notice would be printed as it comes.
+        warnings.filterwarnings("ignore", module="stripe")
         stripe.enable_telemetry = False  # which would write a file into the home folder
         session = requests.Session()
         session.auth = _as_it_is
