@@ -640,10 +640,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def _has_gone(self, pump: object) -> bool:
         """Whether it is a screen that was left, as at the end all are, or of one: what it looks for went with it."""
-        screens = (
-            [each for each in pump.ancestors_with_self if isinstance(each, Screen)] if isinstance(pump, Widget) else []
-        )
-        return self._exit or any(not self.shows(each) for each in screens)
+        around = pump.ancestors_with_self if isinstance(pump, Widget) else []
+        return self._exit or any(isinstance(each, Screen) and not self.shows(each) for each in around)
 
     def _handle_exception(self, error: Exception) -> None:
         """Leave with an id on the terminal and the traceback in the log; Textual's own shows local variables."""

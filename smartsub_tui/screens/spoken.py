@@ -56,8 +56,9 @@ async def speak(screen: BaseScreen, text: str = "", *, listing: bool = False) ->
     if screen.close_line is None:
         words = Words(screen)
         await screen.mount(words.line_with(text, listing=listing))
-        screen.set_focus(words.line.field)
-        screen.work("names", words.read_names)
+        if words.is_open:  # a click, or another mode, may have closed it meanwhile
+            screen.set_focus(words.line.field)
+            screen.work("names", words.read_names)
 
 
 class Words:
@@ -71,7 +72,7 @@ class Words:
         self._shown = screen.key_line.shown
         self._names: Mapping[str, Sequence[str]] = {}  # by the word that they stand behind
         self._of_filters: Names = {}
-        self._open = True
+        self.is_open = True
         screen.close_line = self._close
 
     def line_with(self, text: str, *, listing: bool) -> CommandLine:
@@ -89,7 +90,7 @@ class Words:
     async def read_names(self) -> None:
         """The names that can stand behind a word, and in a filter."""
         self._names, self._of_filters = await self._screen.backend.latest("spoken names", _names)
-        if self._open:
+        if self.is_open:
             self.line.show()
 
     # The line, while it is typed
@@ -160,7 +161,8 @@ class Words:
 
         def stop() -> None:
             work.cancel()
-            self.line.resume()
+            if self.is_open:
+                self.line.resume()
 
         self._host.hold(stop)
 
@@ -186,12 +188,12 @@ class Words:
     def _refuse(self, message: str, start: int, end: int) -> None:
         """The line stays; what was typed behind it was meant for what did not come."""
         self._host.drop()
-        if self._open:
+        if self.is_open:
             self.line.refuse(message, start, end)
 
     def _close(self) -> None:
-        if self._open:
-            self._open, self._screen.close_line = False, None
+        if self.is_open:
+            self.is_open, self._screen.close_line = False, None
             # Left before it was made, it has no field yet.
             if self.line.is_mounted and self._screen.focused is self.line.field:
                 self._screen.set_focus(self._focused)

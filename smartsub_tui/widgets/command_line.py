@@ -69,7 +69,8 @@ class CommandLine(Vertical):
         yield Static("", id="command-hint")
 
     def on_mount(self) -> None:
-        self.show()
+        if not self._pruning:  # taken away while it was made: Textual has not made its parts then
+            self.show()
 
     @property
     def field(self) -> Field:

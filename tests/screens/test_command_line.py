@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -523,3 +524,43 @@ async def test_esc_ends_the_waiting_for_a_line(path: Path) -> None:
         assert isinstance(app.screen, DashboardScreen)
         await press(pilot, "backspace", "enter")
         assert isinstance(app.screen, OrderInfoScreen)
+
+
+async def test_esc_ends_the_waiting_for_a_line_that_a_click_has_closed(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await say(pilot, f"order {OLD}", enter=False)
+        go_on = threading.Event()
+        app.backend.later(lambda session: go_on.wait(60))
+        try:
+            await pilot.press("enter")
+            assert isinstance(app.screen, DashboardScreen)
+            assert app.screen.close_line is not None
+            app.screen.close_line()
+            await pilot.pause()
+            await pilot.press("escape")
+        finally:
+            go_on.set()
+        await settle(pilot)
+        assert not is_open(app)
+        await press(pilot, "3")
+        assert isinstance(app.screen, PaymentsScreen)
+
+
+async def test_a_line_that_is_closed_while_it_is_made_does_no_harm(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, PaymentsScreen)
+        for moments in range(40):
+            with app._context():
+                opening = asyncio.create_task(screen.action_palette())
+            for _ in range(moments):
+                await asyncio.sleep(0)
+            if screen.close_line is not None:
+                screen.close_line()
+            await opening
+            await settle(pilot)
+            if screen.close_line is not None:  # it was not yet begun
+                screen.close_line()
+                await settle(pilot)
+        await press(pilot, ":")
+        assert is_open(app)

@@ -37,22 +37,39 @@ _WORDS: Final = (
     "👩‍👧", "\u202e", "{x} %s $(x)", "payments is:late", "office Elm", "order 2", "view v", "save v", "share v", "renew",
     "help", "messages", "expiring", "triage", "import", "doctor", "months 3", "delete",
 )  # fmt: skip
+
+
+def _orders(text: str) -> tuple[bytes, ...]:
+    """To the newest order that a filter lets through, and nothing marked."""
+    return b"3", b"-", b"/", f"\x15{text}\r".encode(), b"g"
+
+
+_OPEN: Final = _orders("status:processing")
+_SUCCEED: Final = _orders("status:succeed")
+_RENEW: Final = (b"2", b"j", b"n")
 # Ways into what single keys seldom reach; None is a word of the list above.
 _WAYS: Final[tuple[tuple[bytes | None, ...], ...]] = (
-    (b"3", b"/", b"\x15", b"\r", b"g", b"\r"),  # the first order of all
-    (b"3", b"/", b"\x15status:processing\r", b"g", b"p", b"\x1b[B", b"y"),  # a payment link
-    (b"3", b"p", b"y"), (b"3", b"p", None, b"\t", None, b"\r", b"y"), (b"3", b"p", b"\x1b[B", b"y"),
-    (b"3", b"p", b"\x1b[B", b"\x1b[B", b"y"), (b"3", b"c", None, b"\r", b"y"), (b"3", b"x", None, b"\r", b"y"),
-    (b"3", b"d", None, b"\r", b"y"), (b"3", b"r", b"y"), (b"3", b"C", b" ", None, b"\r", b"y"), (b"3", b"D", b"y"),
-    (b"3", b"R", None, b"\r", b"y"), (b"3", b"f", None, b"\r", b"y"), (b"3", b"A", b"y"), (b"3", b"i", b"y"),
+    (*_orders(""), b"\r"), (*_OPEN, b"p", b"y"), (*_OPEN, b"p", None, b"\t", None, b"\r", b"y"),
+    (*_OPEN, b"p", b"\x1b[B", b"y"), (*_OPEN, b"p", b"\x1b[B", b"y"), (*_OPEN, b"p", b"\x1b[B", b"\x1b[B", b"y"),
+    (*_OPEN, b"p", b"bank 7", b"\r", b"y"), (*_OPEN, b"p", b"cash", b"\t", b"\x155.00", b"\r", b"y"),
+    (*_OPEN, b"c", b"cash", b"\r", b"y"), (*_OPEN, b"c", None, b"\r", b"y"), (*_OPEN, b"x", b"late", b"\r", b"y"),
+    (*_OPEN, b"d", None, b"\r", b"y"), (*_orders("status:cancel,failed,timeout"), b"d", b"late", b"\r", b"y"),
+    (*_orders("status:cancel,failed,timeout"), b"r", b"y"), (*_orders("is:deleted"), b"D", b"y"),
+    (*_SUCCEED, b"C", b" ", b"because", b"\r", b"y"), (*_SUCCEED, b"C", b"A", None, b"\r", b"y"), (*_SUCCEED, b"i", b"y"),
+    (*_orders("is:unapplied"), b"R", b"because", b"\r", b"y"), (*_orders("is:unapplied"), b"A", b"y"),
+    (*_orders("status:system"), b"f", b"late", b"\r", b"y"), (*_orders("status:system"), b"c", b"Bank 7", b"\r", b"y"),
     (b"3", b"S"), (b"3", b"t"), (b"3", b"e", b"\r", b"y"), (b"3", b"W", None, b"\r"), (b"3", b"w", b"\r"),
-    (b"3", b" ", b"j", b" ", b"j", b" ", b"d", None, b"\r", b"3", b"\r"), (b"3", b"+", b"x", None, b"\r", b"9", b"\r"),
+    (*_OPEN, b" ", b"j", b" ", b"x", b"late", b"\r", b"2", b"\r"), (b"3", b"+", b"x", None, b"\r", b"9", b"\r"),
+    (*_OPEN, b" ", b"j", b" ", b"p", b"cash", b"\r", b"2", b"\r"),
     (b"3", b" ", b"G", b"V", b"i"), (b"3", b"@", None, b"\r"), (b"3", b"/", None, b"\r"), (b"u", b"y"),
-    (b"2", b"j", b"n", b"A", b"m", None, b"\r", b"\r", b"y"), (b"2", b"n", b"A", b"u", None, b"\r", b"\r", b"y"),
-    (b"2", b"n", b" ", b"j", b" ", b"+", b"\r", b"y"), (b"2", b"a", b"A", b"\r", b"y"), (b"2", b"j", b"a", b"A", b"\r", b"y"),
+    (*_RENEW, b" ", b"j", b" ", b"+", b"\r", b"y"), (*_RENEW, b" ", b"\r", b"y"), (b"2", b"n", b" ", b"\r", b"y"),
+    (*_RENEW, b"A", b"m", b"3\r", b"\r", b"y"), (*_RENEW, b"A", b"m", None, b"\r", b"\r", b"y"),
+    (b"2", b"n", b"A", b"u", b"2027-02-28\r", b"\r", b"y"), (b"2", b"n", b"A", b"u", None, b"\r", b"\r", b"y"),
+    (b"2", b"a", b"A", b"\r", b"y"), (b"2", b"j", b"a", b"A", b"\r", b"y"), (b"2", b"j", b"a", b" ", b"\r", b"y"),
     (b"2", b"n", b"/", None, b"\r", b"A", b"\r"), (b"2", b"n", b"v", b"A", b"\r", b"y"), (b"1", b"E", b"l", b"l", b"\r"),
-    (b"1", b"T", b"\r", b"]", b"["), (b"1", b"T", b">"), (b"1", b"I", None, b"\r", b"y"), (b"1", b"I", b"/", b"prices.csv", b"\r", b"y"),
-    (b"1", b"I", b"/", b"users.csv", b"\r", b"y"), (b":", None, b"\r"), (b":", b"\t", b"\t", b"\r"), (b"\x10", None, b"\r"),
+    (b"1", b"T", b"\r", b"]", b"["), (b"1", b"T", b">"), (b"1", b"T", b"p", b"y"), (b"1", b"I", None, b"\r", b"y"),
+    (b"1", b"I", b"/", b"\x15prices.csv", b"\r", b"y"), (b"1", b"I", b"/", b"\x15users.csv", b"\r", b"y"),
+    (b":", None, b"\r"), (b":", b"\t", b"\t", b"\r"), (b"\x10", None, b"\r"), (b":renew\r",),
     (b"3", b"b", b"f", b"y"), (b"?", b"G", ESCAPE), (b"M", b"G", ESCAPE),
 )  # fmt: skip
 _KITTY: Final = "\x1b[{code};{modifiers}u"
@@ -118,6 +135,8 @@ class Events:
         self._next.append(chr(self._random.randrange(0x20, 0x7F)).replace("q", "Q").encode())
 
     def _way(self) -> None:
+        """Mostly out of fields, windows and filters first: there its keys would be letters, or lead nowhere."""
+        self._next.extend([ESCAPE] * self._random.choice((0, 4, 4)))
         for step in self._random.choice(_WAYS):
             self._next.append(self._random.choice(_WORDS).encode() if step is None else step)
 

@@ -28,7 +28,7 @@ from tests.storm.events import ESCAPE, Event, Events
 from tests.storm.ground import NAME, ROLES, environment, prepare
 from tests.support import session_on
 
-AT_ONCE: Final = 40  # events that are sent before what came back is read
+AT_ONCE: Final = (2, 6, 12, 40)  # events that are sent before what came back is read
 BETWEEN: Final = 1_000  # events between two looks
 OF_A_LIFE: Final = 4_000  # events after which it is left, and the next role begins
 MOST_MEMORY: Final = 400 * 2**20  # bytes; a frame of 1000x500 is most of it
@@ -36,6 +36,9 @@ MOST_FILES: Final = 60
 _PATIENCE: Final = 120.0  # seconds in which a key is answered on a machine that does other work too
 _AGAIN: Final = 1.0  # seconds after which Esc is tried again: a paste without an end wants silence before it
 _SEARCHED: Final = 300.0  # seconds in search of the fewest events
+_LONGEST_WORK: Final = 5.0  # seconds in which it comes to rest, or nobody waits any longer
+_QUIET: Final = 0.03  # seconds without a byte, and with less than _IDLE nanoseconds of work: it rests
+_IDLE: Final = 5_000_000
 _GONE: Final = 0
 
 
@@ -96,6 +99,26 @@ class Life:
                 break
         self._take()
         return not self.ended
+
+    def rest(self) -> bool:
+        """Let it come to rest; whether it is still there."""
+        end = time.monotonic() + _LONGEST_WORK
+        ran = self._ran()
+        while not self.ended and time.monotonic() < end:
+            before = ran
+            self.ended = not self.terminal.read(time.monotonic() + _QUIET)
+            ran = self._ran()
+            if ran - before < _IDLE and not self.terminal.output:
+                break
+            self._take()
+        return not self.ended
+
+    def _ran(self) -> int:
+        """Nanoseconds for which its main thread has run."""
+        try:
+            return int(Path("/proc", str(self.terminal.process.pid), "schedstat").read_text().split()[0])
+        except OSError:
+            return _GONE
 
     def look(self) -> int:
         """It answers keys; returns its memory. Raises Broken where it does not, or has more than it may."""
@@ -193,11 +216,13 @@ class Storm:
         try:
             while len(typed) < OF_A_LIFE and self.seen.events < count and not life.ended:
                 self._weather(provider)
-                for _ in range(BETWEEN // AT_ONCE):
+                end = len(typed) + BETWEEN
+                while len(typed) < end and not life.ended:
                     self._customer(provider)
-                    some = [self._events.draw() for _ in range(AT_ONCE)]
+                    some = [self._events.draw() for _ in range(self._random.choice(AT_ONCE))]
                     typed += some
-                    if not life.send(some):
+                    # Most are typed ahead of an answer; but Esc drops what waits, and few would ever do anything.
+                    if not life.send(some) or (self._random.random() < 0.7 and not life.rest()):
                         self.seen.left += 1
                         break
                     self.seen.events += len(some)  # where it ended meanwhile they are not counted
@@ -275,8 +300,8 @@ def shortest(failed: Failed, folder: Path) -> tuple[Event, ...]:
             what = ""
             life = Life(place, failed.role)
             try:
-                for start in range(0, len(events), AT_ONCE):
-                    if not life.send(events[start : start + AT_ONCE]):
+                for start in range(0, len(events), AT_ONCE[-1]):
+                    if not life.send(events[start : start + AT_ONCE[-1]]):
                         break
                 life.look()
                 life.end()
@@ -290,7 +315,7 @@ def shortest(failed: Failed, folder: Path) -> tuple[Event, ...]:
 
     events = failed.events
     # What broke it mostly came last.
-    few = AT_ONCE
+    few = AT_ONCE[-1]
     while few < len(events):
         if breaks(events[-few:]):
             events = events[-few:]
