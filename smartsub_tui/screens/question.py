@@ -37,11 +37,20 @@ class Question(ModalScreen[T | None], Sized[T | None], Generic[T]):
 
     def answer(self, said: T | None) -> None:
         """Once: a second key that was typed before the question had gone would close the screen behind it."""
-        if not self._answered:
-            self._answered = True
-            if self.answering is not None:
-                self.answering()
-            self.dismiss(said)
+        if self._answered:
+            return
+        self._answered = True
+        if not self._is_awaited:
+            self.app.pop_screen()
+            return
+        if self.answering is not None:
+            self.answering()
+        self.dismiss(said)
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether who asked still waits; not, where something else was asked on the same screen meanwhile."""
+        return not any(each.future is not None and each.future.done() for each in self._result_callbacks)
 
     def no_button(self, label: str = "No") -> Button:
         """What Enter presses."""

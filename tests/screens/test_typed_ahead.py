@@ -243,6 +243,18 @@ async def test_esc_behind_a_question_that_is_not_drawn_yet_is_its_no(path: Path)
         assert app.screen.table.cursor_row == 1
 
 
+async def test_a_question_that_nobody_waits_for_any_more_goes_as_any_other(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "x")
+        assert isinstance(app.screen, ConfirmScreen)
+        app.workers.cancel_group(app.screen_stack[0], "action")  # as something that is asked behind it does
+        await settle(pilot)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PaymentsScreen)
+        await press(pilot, "j")
+        assert app.screen.table.cursor_row == 1
+
+
 async def test_no_question_comes_over_the_screen_that_one_went_to_meanwhile(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await settle(pilot)
