@@ -63,5 +63,9 @@ class Field(Input):
             event.stop()
             event.prevent_default()
             await self.app.run_action(_EDITS[event.key], default_namespace=self)
+        elif not event.is_printable and await self.app._check_bindings(event.key):
+            # A key of the screen, done here and now: it may leave the field, and what is typed behind it is no letter.
+            event.stop()
+            event.prevent_default()
         else:
             await super()._on_key(event)

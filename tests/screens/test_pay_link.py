@@ -31,6 +31,7 @@ from tests.screens.test_billing_system import cells, offered, written
 from tests.screens.test_journey import expires_on, look, status_of
 from tests.screens.test_sizes import SIZES, assert_inside
 from tests.screens.test_triage import elsewhere
+from tests.screens.test_typed_ahead import at_once
 from tests.support import SETTINGS, FixedClock, add_office, add_order, add_people, session_on
 from tests.widgets.camera import scan
 
@@ -109,6 +110,15 @@ def stage(path: Path, settings: Settings, clock: FixedClock) -> Stage:
 
 
 # Opened, and paid
+
+
+@pytest.mark.usefixtures("never")
+async def test_the_way_and_the_yes_may_be_typed_at_once(stage: Stage, stripe: StripeServer) -> None:
+    async with stage() as (app, pilot):
+        await press(pilot, "p")
+        assert isinstance(app.screen, PayScreen)
+        at_once(app, "down", "y")
+        await until(pilot, lambda: isinstance(app.screen, PayLinkScreen) and "waiting" in drawn(app))
 
 
 @pytest.mark.usefixtures("now")
