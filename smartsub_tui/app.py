@@ -275,7 +275,9 @@ class SmartSubApp(App[None], inherit_bindings=False):
         are nobody's.
         """
         if isinstance(event, Key | MouseEvent | Paste):
-            if self._exit:
+            # Beside the screen there is nothing: Textual would take the focus from whatever has it.
+            beside = isinstance(event, MouseEvent) and not self.size.region.contains(event.screen_x, event.screen_y)
+            if self._exit or beside:
                 return
             # A mouse that drifts is nobody; on the lock a click is nobody either.
             if not event.is_forwarded and isinstance(event, Key if self._lock is not None else Key | MouseDown):

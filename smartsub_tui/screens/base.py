@@ -186,7 +186,7 @@ class BaseScreen(Sized[None]):
         self._waiting.clear()
 
     def _act(self) -> None:
-        if not self.is_current:
+        if not self.is_on_top:
             self.forget_waiting()
         while self._waiting and self.settled():
             asked, act = self._waiting.pop(0)

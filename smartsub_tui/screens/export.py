@@ -129,12 +129,14 @@ class ExportScreen(ModalScreen[None], Sized[None]):
         """Esc, where no field is typed in."""
         if self._step is _Step.WORKING:
             self._stopping = True  # seen after the slice that is being written
+        elif self._step is _Step.ASKING:  # the field has lost the focus: by a click, say
+            self._close()
         else:
             self.action_close()
 
     def action_close(self) -> None:
         """Enter, where no field is typed in: one too many stops nothing and replaces nothing."""
-        if self._step is _Step.EXISTS:
+        if self._step in (_Step.ASKING, _Step.EXISTS):
             self._to(_Step.ASKING)
         elif self._step is _Step.DONE:
             self._close()
@@ -186,7 +188,7 @@ class ExportScreen(ModalScreen[None], Sized[None]):
 
     def _close(self) -> None:
         """Once: a second key that was typed before this had gone would close the screen behind it."""
-        if self.is_current and not self._left_for_good:
+        if self.is_on_top and not self._left_for_good:
             self._left_for_good = True
             self.dismiss()
 

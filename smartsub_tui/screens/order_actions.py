@@ -170,7 +170,7 @@ class OrderActions(BaseScreen):
 
             found, offered = await self.backend.latest("ask", look, number)
             no_link = await self.backend.latest("link", why_no_link) if trigger is Trigger.PAY else None
-            if not self.is_current:  # it was left meanwhile: nothing asks over another screen
+            if not self.is_on_top:  # it was left meanwhile: nothing asks over another screen
                 return
             if trigger is Trigger.PAY and found.status is OrderStatus.PROCESSING and found.live_payment is not None:
                 self._watch(found)
@@ -190,7 +190,7 @@ class OrderActions(BaseScreen):
                 happens = "It is cancelled, then hidden. {undo} undoes, as Cancel; is:deleted shows it."
             if trigger is Trigger.REFUND:
                 money = await self.backend.latest("ask", money_to_pay_back, number)
-                if not self.is_current:
+                if not self.is_on_top:
                     return
                 happens = happens.format(money=" and ".join(map(display.money, money)))
             if has_open_link(found):
@@ -238,7 +238,7 @@ class OrderActions(BaseScreen):
         from smartsub_tui.screens.credit import CreditScreen
 
         proposal = await self.backend.latest("ask", credits.propose, number)
-        if not self.is_current:
+        if not self.is_on_top:
             return
         said = await self.answer(CreditScreen(proposal, self.smartsub.who), keep=True)
         if said is not None:
@@ -257,7 +257,7 @@ class OrderActions(BaseScreen):
             await self._do(trigger, found, said)
         except BaseException:
             self.smartsub.drop()
-            if has_open_link(found) and self.is_current:  # what its provider said may have moved the order
+            if has_open_link(found) and self.is_on_top:  # what its provider said may have moved the order
                 self.load()
             raise
         self.smartsub.let_go(at_once=True)
@@ -281,7 +281,7 @@ class OrderActions(BaseScreen):
 
         match trigger, said:
             case Trigger.PAY, PayAnswer(ByLink(), references):
-                if self.is_current:  # else it was left: nothing comes over another screen
+                if self.is_on_top:  # else it was left: nothing comes over another screen
                     self._watch(found, references)
                 return
             case Trigger.PAY, PayAnswer(Manual() | BankTransfer() as paying, references):
@@ -305,7 +305,7 @@ class OrderActions(BaseScreen):
                 made = await call(orders.again, number)
                 left = f", {len(made.skipped)} left out" if made.skipped else ""
                 self.smartsub.tell(f"made order {made.order.number}, {made.order.total}{left}")
-                if self.is_current:
+                if self.is_on_top:
                     self.order_changed(made.order.number, made=True)
                 return
             case Trigger.REFUND, str(reason):
@@ -325,7 +325,7 @@ class OrderActions(BaseScreen):
                     lambda session, version: payments.CLOSING[trigger](session, number, said, version=version)
                 )
                 self._moved(trigger, found, changed)
-        if self.is_current:  # else it is read again when it is come back to
+        if self.is_on_top:  # else it is read again when it is come back to
             self.order_changed(number)
 
     def _moved(self, trigger: Trigger, found: OrderDetails, changed: OrderDetails) -> None:
@@ -429,12 +429,12 @@ def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> 
             screen.smartsub.tell(f"undone: {_DONE[back.trigger]} {number}")
         else:
             screen.smartsub.tell(f"not undone: order {number} {outcome.refused}", wrong=True)
-        if screen.is_current:
+        if screen.is_on_top:
             screen.load()
 
     if len(items) == 1:
         screen.smartsub.write(one)
-    elif screen.is_current:
+    elif screen.is_on_top:
         from smartsub_tui.screens.bulk import WORDINGS, BulkScreen
 
         screen.app.push_screen(

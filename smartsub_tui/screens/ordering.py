@@ -159,7 +159,7 @@ class OrderingScreen(BaseScreen):
         ]
 
         async def order() -> None:
-            if not self.is_current:  # it was left meanwhile: nothing asks over another screen
+            if not self.is_on_top:  # it was left meanwhile: nothing asks over another screen
                 return
             said = await self.answer(ConfirmScreen(question, lines, "Yes, make the order (paying comes next)"))
             if said is not None:
@@ -170,7 +170,7 @@ class OrderingScreen(BaseScreen):
             self.marked.clear()
             left = f", {len(made.skipped)} left out" if made.skipped else ""
             self.smartsub.tell(f"made order {made.order.number}, {made.order.total}{left}")
-            if self.is_current:
+            if self.is_on_top:
                 self.smartsub.open_order(made.order.number)
 
         self.question(order)

@@ -38,5 +38,5 @@ class QrFullScreen(BaseScreen):
 
     def _leave(self) -> None:
         """Once: a second key that was typed before this screen had gone would close the one behind it."""
-        if self.is_current:
+        if self.is_on_top:
             self.action_back()

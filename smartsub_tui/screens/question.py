@@ -36,8 +36,10 @@ class Question(ModalScreen[T | None], Sized[T | None], Generic[T]):
         """The answer for Yes; None where what was typed is not right yet, which the question then says."""
 
     def answer(self, said: T | None) -> None:
-        """Once: a second key that was typed before the question had gone would close the screen behind it."""
-        if self._answered:
+        """Once, and on top: a second key that was typed before it had gone, or one that comes late, when another screen
+        is shown, would close that one, and leave this for ever.
+        """
+        if self._answered or not self.is_on_top:
             return
         self._answered = True
         if not self._is_awaited:

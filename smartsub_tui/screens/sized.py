@@ -1,4 +1,4 @@
-"""What every screen does when the terminal has another size."""
+"""What every screen does when the terminal has another size, and whether it is the one that is shown."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ class Sized(Screen[T], Generic[T]):
     A layout tells its own screen of its size. Of two sizes that wait to be told, each would be laid out and told anew,
     in turns, for ever: the screen would never again let anyone else go on.
     """
+
+    @property
+    def is_on_top(self) -> bool:
+        """Whether it is what is shown and asked. Textual's is_current is so of what is seen beneath a question too."""
+        return self.app.screen is self
 
     def _screen_resized(self, size: Size) -> None:
         super()._screen_resized(self.app.size)

@@ -251,7 +251,7 @@ class TriageScreen(OrderActions):
 
         async def renew() -> None:
             office = await self.backend.latest("office", _office, here.pk)
-            if office is not None and self.is_current:
+            if office is not None and self.is_on_top:
                 self.smartsub.open_renew(office, FILTERS[here.rank])
 
         self.work("office", renew)
@@ -298,7 +298,7 @@ class TriageScreen(OrderActions):
             raise
         finally:
             self._begun += 1  # a look that began meanwhile may not have seen it
-            if self.is_current:  # else it is read again when it is come back to
+            if self.is_on_top:  # else it is read again when it is come back to
                 self.load()
 
     def order_changed(self, number: str, *, made: bool = False) -> None:

@@ -89,7 +89,7 @@ class ViewsScreen(BaseScreen):
         async def remove() -> None:
             await self.backend.call(views.remove_view, view.name, shared=view.shared)
             self.smartsub.tell(f"removed view {view.name}")
-            if self.is_current:
+            if self.is_on_top:
                 self.load()
 
         self.question(ask)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from textual.events import AppBlur, Key
+from textual.events import AppBlur, Key, MouseDown
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
@@ -75,6 +75,27 @@ def left(folder: Path) -> list[str]:
 
 def field(app: SmartSubApp) -> Field:
     return app.screen.query_one(Field)
+
+
+async def test_a_click_beside_the_screen_takes_no_focus(path: Path) -> None:
+    """As of a terminal that is smaller by now."""
+    async with on_stage(path, start="payments", size=(80, 24)) as (app, pilot):
+        await ask(pilot)
+        for x, y in ((80, 3), (3, 24), (200, 90)):
+            app.post_message(MouseDown(None, x, y, 0, 0, 1, False, False, False, x, y))
+        await settle(pilot)
+        assert isinstance(app.focused, Field)
+
+
+async def test_where_the_field_has_lost_the_focus_keys_are_answered_all_the_same(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await ask(pilot)
+        app.screen.set_focus(None)
+        await press(pilot, "enter")
+        assert isinstance(app.focused, Field)
+        app.screen.set_focus(None)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PaymentsScreen)
 
 
 async def test_a_terminal_that_says_it_is_not_looked_at_takes_no_key_away(path: Path) -> None:

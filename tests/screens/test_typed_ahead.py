@@ -255,6 +255,21 @@ async def test_a_question_that_nobody_waits_for_any_more_goes_as_any_other(path:
         assert app.screen.table.cursor_row == 1
 
 
+async def test_a_question_that_hears_of_its_key_late_closes_no_other_screen(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "x")
+        question = app.screen
+        assert isinstance(question, ConfirmScreen)
+        app.push_screen(BillingSystemScreen())
+        await settle(pilot)
+        question.action_no()
+        assert isinstance(app.screen, BillingSystemScreen)
+        app.pop_screen()
+        await settle(pilot)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PaymentsScreen)
+
+
 async def test_no_question_comes_over_the_screen_that_one_went_to_meanwhile(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await settle(pilot)
