@@ -53,10 +53,11 @@ class WrongWord(WrongUsage):
 
 async def speak(screen: BaseScreen, text: str = "", *, listing: bool = False) -> None:
     """Open the line over a screen, with `text` in it."""
-    if screen.close_line is None:
+    if screen.close_line is None and screen.is_on_top:  # the key may come late, to a screen that was left
         words = Words(screen)
         await screen.mount(words.line_with(text, listing=listing))
-        if words.is_open:  # a click, or another mode, may have closed it meanwhile
+        # Meanwhile a click, or another mode, may have closed it, or the screen was left.
+        if words.is_open and words.line.is_made:
             screen.set_focus(words.line.field)
             screen.work("names", words.read_names)
 

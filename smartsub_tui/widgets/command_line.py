@@ -69,8 +69,13 @@ class CommandLine(Vertical):
         yield Static("", id="command-hint")
 
     def on_mount(self) -> None:
-        if not self._pruning:  # taken away while it was made: Textual has not made its parts then
+        if self.is_made:  # taken away while it was made, it has no parts
             self.show()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it is on a screen, with all of its parts."""
+        return bool(self.is_attached and not self._pruning and self.query(_Entry))
 
     @property
     def field(self) -> Field:

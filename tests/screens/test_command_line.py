@@ -564,3 +564,28 @@ async def test_a_line_that_is_closed_while_it_is_made_does_no_harm(path: Path) -
                 await settle(pilot)
         await press(pilot, ":")
         assert is_open(app)
+
+
+@pytest.mark.parametrize("first", ["the line", "leaving"])
+async def test_no_line_is_opened_on_a_screen_that_is_left(path: Path, first: str) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, PaymentsScreen)
+        for moments in range(30):
+            await press(pilot, "enter")
+            shown = app.screen
+            assert isinstance(shown, OrderInfoScreen)
+            if first == "leaving":
+                leaving = app.pop_screen()
+            with app._context():
+                opening = asyncio.create_task(shown.action_command())
+            for _ in range(moments):
+                await asyncio.sleep(0)
+            if first == "the line":
+                leaving = app.pop_screen()
+            await opening
+            await leaving
+            await settle(pilot)
+            assert app.screen is screen
+        await press(pilot, ":")
+        assert is_open(app)
