@@ -8,7 +8,6 @@ import os
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from random import Random
-from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -37,18 +36,15 @@ _wait.SLEEP_IDLE = _wait.SLEEP_GRANULARITY / 20
 
 on_a_whole_terminal()
 
-# Cases of one test that are asked in brief: other ones at each commit.
-IN_BRIEF: Final = 3
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
-    told = "few cases of each test, drawn by the commit, and none that are marked long"
-    parser.addoption("--brief", action="store_true", help=told)
+    told = "in brief: so many cases of each test, drawn by the commit, and none that are marked long"
+    parser.addoption("--cases", type=int, metavar="N", help=told)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In brief: what one waits for between two changes. ./run check and continuous integration ask everything."""
-    if not config.getoption("--brief"):
+    most = config.getoption("--cases")
+    if most is None:
         return
     cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
@@ -57,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     asked = {
         item.nodeid
         for name, some in cases.items()
-        for item in Random(f"{commit()} {name}").sample(some, min(IN_BRIEF, len(some)))
+        for item in Random(f"{commit()} {name}").sample(some, min(most, len(some)))
     }
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in asked])
     items[:] = [item for item in items if item.nodeid in asked]

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Final
@@ -136,6 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
     failing = commands.add_parser(
         "disks", help="each flow on a disk that is full, fails or loses its power, everywhere"
     )
+    failing.add_argument(
+        "--every", type=int, default=1, metavar="N", help="operation alone, from one on that the commit draws"
+    )
     meeting = commands.add_parser("twins", help="each flow given twice at once, the second at every point of the first")
     for each in (killing, failing, meeting):
         each.add_argument("-j", type=int, default=2, metavar="N", help="processes")
@@ -152,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     if asked.command == "kills":
         return _each_flow(kills_of, "kills", asked.j)
     if asked.command == "disks":
-        return _each_flow(failures_of, "failures of the disk", asked.j)
+        return _each_flow(partial(failures_of, asked.every), "failures of the disk", asked.j)
     if asked.command == "twins":
         return _each_flow(meetings_of, "meetings", asked.j)
     if asked.command == "bugs":

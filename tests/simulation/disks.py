@@ -22,6 +22,7 @@ from tests.simulation import invariants
 from tests.simulation.disk import Disk, DiskFault
 from tests.simulation.flows import FLOWS, go_on
 from tests.simulation.ground import Ground, fast_folder
+from tests.support import commit
 
 _WORDS: Final = {DiskFault.FULL: "the disk is full", DiskFault.ERROR: "the disk", DiskFault.READ: "the disk"}
 
@@ -84,18 +85,23 @@ def _trail(ground: Ground) -> list[tuple[Any, ...]]:
         return list(connection.execute("SELECT * FROM audit_event ORDER BY id"))
 
 
-def fail_everywhere(name: str, folder: Path, every: int = 1) -> Counter[DiskFault]:
-    """Fail a flow at every operation of the disk, or at every `every`-th, in every way; how often that was."""
+def fail_everywhere(name: str, folder: Path, every: int = 1, first: int = 1) -> Counter[DiskFault]:
+    """Fail a flow at every operation of the disk, or from its `first` on at every `every`-th, in every way; how often
+    that was.
+    """
     failed: Counter[DiskFault] = Counter()
     for fault in DiskFault:
-        place = 1
+        place = first
         while fail(name, folder, place, fault):
             failed[fault] += 1
             place += every
     return failed
 
 
-def failures_of(name: str) -> int:
-    """Fail the disk of a flow everywhere, in a folder of its own; how often that was."""
+def failures_of(every: int, name: str) -> int:
+    """Fail the disk of a flow everywhere, in a folder of its own, or at every `every`-th operation from one on that the
+    commit draws; how often that was.
+    """
+    first = 1 + Random(f"{commit()} {name}").randrange(every)
     with tempfile.TemporaryDirectory(prefix="smartsub-disks-", dir=fast_folder()) as folder:
-        return sum(fail_everywhere(name, Path(folder)).values())
+        return sum(fail_everywhere(name, Path(folder), every, first).values())
