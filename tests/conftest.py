@@ -36,6 +36,7 @@ _wait.SLEEP_IDLE = _wait.SLEEP_GRANULARITY / 20
 
 on_a_whole_terminal()
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "in brief: so many cases of each test, drawn by the commit, and none that are marked long"
     parser.addoption("--cases", type=int, metavar="N", help=told)

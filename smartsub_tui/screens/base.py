@@ -124,6 +124,15 @@ class BaseScreen(Sized[None]):
         # As a function: a coroutine that is replaced before it begins would never be awaited.
         self.run_worker(cast(Any, run), group=group, exclusive=True, exit_on_error=True)
 
+    def unless_left(self, act: Callable[[], None]) -> Callable[[], None]:
+        """`act`, for later: nothing, where the screen was left meanwhile and what it would be shown in is gone."""
+
+        def run() -> None:
+            if self.smartsub.shows(self):
+                act()
+
+        return run
+
     # What is typed behind the key that asks is meant for the question
 
     def question(self, ask: Callable[[], Coroutine[Any, Any, None]]) -> None:

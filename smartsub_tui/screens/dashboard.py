@@ -136,7 +136,7 @@ class DashboardScreen(BaseScreen):
         self._arrange()
         if self._seen.needs:
             # The tables learn their new widths only with the layout that follows.
-            self.call_after_refresh(self._paint)
+            self.call_after_refresh(self.unless_left(self._paint))
 
     def _offer(self) -> None:
         of_office = (

@@ -118,7 +118,7 @@ class ExpiringScreen(BaseScreen):
     def _resized(self) -> None:
         if self._seen[2]:
             # The grid learns its new width only with the layout that follows.
-            self.call_after_refresh(self._paint)
+            self.call_after_refresh(self.unless_left(self._paint))
 
     # Doors
 

@@ -117,7 +117,7 @@ class PaymentsScreen(OrderActions):
             self._show(self._first.page, base=0, first=True, last=self._first.all, offers=self._first.offers)
             self._shown = self.filter, self.sort
             self.listed(self.asked())
-            self.smartsub.when_drawn(self._first_drawn)
+            self.smartsub.when_drawn(self.unless_left(self._first_drawn))
 
     def _first_drawn(self) -> None:
         """The first frame is there, and now what it did not have."""
@@ -394,7 +394,7 @@ class PaymentsScreen(OrderActions):
     @on(OrderTable.Wanted)
     def _wanted(self, event: OrderTable.Wanted) -> None:
         if self._first is not None:
-            self.smartsub.when_drawn(lambda: self._wanted(event))
+            self.smartsub.when_drawn(self.unless_left(lambda: self._wanted(event)))
             return
         if self._searching or self._shown != (self.filter, self.sort):
             self.table.forget_wanted(event.where)

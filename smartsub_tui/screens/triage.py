@@ -161,7 +161,7 @@ class TriageScreen(OrderActions):
     @on(Resize)
     def _resized(self) -> None:
         # Its height is known only with the layout that follows.
-        self.call_after_refresh(self._paint)
+        self.call_after_refresh(self.unless_left(self._paint))
 
     def _about_office(self, office: QueuedOffice) -> Iterator[Text]:
         now = self.backend.clock.now()

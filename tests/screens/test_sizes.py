@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -169,6 +170,24 @@ async def test_a_screen_fits_after_every_resize(path: Path, name: str) -> None:
             assert_inside(app)
             for word in WAYS[name].words:
                 assert word in drawn(app), drawn(app)
+
+
+@pytest.mark.parametrize("keys", ["T", "E"])
+async def test_what_a_new_size_has_painted_later_is_not_when_the_screen_was_left(
+    path: Path, keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later: list[Callable[[], object]] = []
+    async with on_stage(path, size=(80, 24)) as (app, pilot):
+        await press(pilot, keys)
+        left = app.screen
+        assert len(app.screen_stack) == 2
+        monkeypatch.setattr(left, "call_after_refresh", later.append)
+        await pilot.resize_terminal(60, 18)
+        await settle(pilot)
+        assert later
+        await app.pop_screen()
+        for act in later:
+            act()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
