@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import SystemRandom
 
@@ -18,24 +20,32 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--seed", type=int, help="one of its own where it is not said")
     parser.add_argument("--of-commit", action="store_true", help="the seed is the commit's hash")
+    parser.add_argument("-j", type=int, default=1, metavar="N", help="storms at once: this seed and those behind it")
     asked = parser.parse_args()
     seed = int(commit()[:8], 16) if asked.of_commit else asked.seed
     seed = SystemRandom().randrange(2**32) if seed is None else seed
+    with ProcessPoolExecutor(asked.j, mp_context=multiprocessing.get_context("fork")) as storms:
+        broke = list(storms.map(_storm, range(seed, seed + asked.j), [-(-asked.events // asked.j)] * asked.j))
+    return 1 if any(broke) else 0
+
+
+def _storm(seed: int, events: int) -> bool:
+    """So many events; tells what they were, and whether something broke."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="smartsub-storm-") as folder:
         storm = Storm(Path(folder), seed)
-        failed = storm.run(asked.events)
+        failed = storm.run(events)
         seen, took = storm.seen, time.monotonic() - began
         print(
             f"seed {seed} at commit {commit()}: {seen.events:,} events in {seen.lives} lives ({seen.left} of them"
             f" left by a key) in {took:.0f} s, {seen.looks} looks, {seen.bytes / 2**20:.0f} MB sent, at most"
-            f" {seen.memory / 2**20:.0f} MB of memory, {seen.paid} links paid"
+            f" {seen.memory / 2**20:.0f} MB of memory, {seen.paid} links paid,"
+            f" {'nothing broke' if failed is None else 'and it broke'}",
+            flush=True,
         )
-        if failed is None:
-            print("nothing broke")
-            return 0
-        _tell(failed, Path(folder), seed)
-    return 1
+        if failed is not None:
+            _tell(failed, Path(folder), seed)
+    return failed is not None
 
 
 def _tell(failed: Failed, folder: Path, seed: int) -> None:
