@@ -340,10 +340,11 @@ class SmartSubApp(App[None], inherit_bindings=False):
             return False
         return await self._check_bindings(key, priority=True) or await self._check_bindings(key)
 
-    def hold(self, stop: Callable[[], None] | None = None) -> None:
+    def hold(self, stop: Callable[[], None] | None = None) -> object:
         """Keep what is typed from now on, and what is held already, until `let_go` or `drop`.
 
-        Esc calls `stop`, and drops it; without `stop` it is kept as any other key.
+        Esc calls `stop`, and drops it; without `stop` it is kept as any other key. Returns what says later whether it is
+        still this that is held for: whoever holds takes it over from who held before.
         """
 
         def end() -> None:
@@ -354,6 +355,11 @@ class SmartSubApp(App[None], inherit_bindings=False):
         self._held = list(self._held or ())
         self._handing, self._goes_to = False, None
         self._stop = None if stop is None else end
+        return self._held
+
+    def still_holds(self, held: object) -> bool:
+        """Whether what `hold` returned is still held, for the same."""
+        return held is not None and held is self._held
 
     def drop(self) -> None:
         """Forget what was held: it was meant for what did not come."""

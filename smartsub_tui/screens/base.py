@@ -48,6 +48,7 @@ class BaseScreen(Sized[None]):
         self._css_update_count = 0
         self._listed: object = None
         self._waiting: list[tuple[object, Callable[[], None]]] = []
+        self._held: object = None  # what is typed behind them
         self._here: tuple[str, ...] = ()
         self._asked = False
         self.close_line: Callable[[], None] | None = None  # the one behind `:`, while it is open
@@ -119,6 +120,7 @@ class BaseScreen(Sized[None]):
                 if self.smartsub.shows(self):
                     raise
             except SmartsubError as error:
+                self.forget_waiting()  # what it was to be about does not come
                 self.smartsub.tell(error.message, wrong=True)
 
         # As a function: a coroutine that is replaced before it begins would never be awaited.
@@ -160,7 +162,7 @@ class BaseScreen(Sized[None]):
 
         With `keep`, what is typed behind a Yes waits on: whoever asks lets it go, or drops it, when it is done.
         """
-        question.answering = lambda: self.smartsub.hold(lambda: None)
+        question.answering = self._hold_behind_the_answer
         shown = self.app.push_screen(question, wait_for_dismiss=True)
         self._asked = True
         self.smartsub.hold()  # from here on Esc is an answer, and stops nobody who waits for one
@@ -169,6 +171,9 @@ class BaseScreen(Sized[None]):
         if said is None or not keep:
             self.smartsub.let_go(at_once=True)
         return said
+
+    def _hold_behind_the_answer(self) -> None:
+        self.smartsub.hold(lambda: None)
 
     # What is typed behind a list that is not there yet is meant for it
 
@@ -186,21 +191,31 @@ class BaseScreen(Sized[None]):
         self._act()
 
     def when_listed(self, act: Callable[[], None]) -> None:
-        """Do `act` once the list is of what is asked for now; never, where something else is asked first."""
+        """Do `act` once the list is of what is asked for now, and only then what is typed behind it, as if it had been
+        typed later. Neither, where Esc stops it, where something else is asked first, or where no list comes.
+        """
         self._waiting.append((self.asked(), act))
         self._act()
+        if self._waiting and not self.smartsub.still_holds(self._held):
+            self._held = self.smartsub.hold(self.forget_waiting)
 
     def forget_waiting(self) -> None:
-        """Never do what waits for an answer."""
+        """Never do what waits for an answer, nor what is typed behind it."""
         self._waiting.clear()
+        if self.smartsub.still_holds(self._held):
+            self.smartsub.drop()
 
     def _act(self) -> None:
         if not self.is_on_top:
             self.forget_waiting()
         while self._waiting and self.settled():
             asked, act = self._waiting.pop(0)
-            if asked == self._listed:
-                act()
+            if asked != self._listed:
+                self.forget_waiting()
+                return
+            if not self._waiting and self.smartsub.still_holds(self._held):
+                self.smartsub.let_go(at_once=True)  # behind `act`, which may hold it for a question of its own
+            act()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a field is typed in, a key that leads into one is a letter like any other."""

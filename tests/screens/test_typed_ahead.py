@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from textual.events import Key
 from textual.keys import _character_to_key
 
 from smartsub_tui.app import SmartSubApp
+from smartsub_tui.data import queries
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.vocabulary import OrderStatus
+from smartsub_tui.errors import Unavailable
 from smartsub_tui.screens.billing_system import BillingSystemScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.dashboard import DashboardScreen
@@ -23,6 +26,7 @@ from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.widgets.field import Field
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until
+from tests.screens.test_journey import look, status_of
 from tests.support import NOW, TODAY, add_community, add_office, add_order, add_people, add_person
 
 NEW, OLD = "20261101000000000002", "20261001000000000001"
@@ -205,6 +209,57 @@ async def test_what_is_typed_behind_a_key_that_asks_goes_into_its_question(path:
             await press(pilot, "escape", "escape")
         assert isinstance(app.screen, PaymentsScreen)
         assert app.screen.sort == Sort()
+
+
+async def test_a_question_that_waits_for_its_list_gets_what_is_typed_behind_it(path: Path) -> None:
+    """Letters of a reason are no commands, and the answer is one."""
+    async with on_stage(path) as (app, pilot):
+        at_once(app, "3", "/", *"status:processing", "enter", "g", "x", *"late dt", "enter", "y")
+        await until(pilot, lambda: "cancelled" in "".join(toasts(app)))
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter.describe() == "status:processing"
+    assert (status_of(path, NEW), status_of(path, OLD)) == ("cancel", "processing")
+    assert look(path, "SELECT reason FROM audit_event WHERE action = 'cancel'") == "late dt"
+
+
+async def test_what_is_typed_behind_a_key_whose_list_does_not_come_is_not_done(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **options: object) -> object:
+        raise Unavailable("the database cannot be used: it is gone")
+
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        with monkeypatch.context() as broken:
+            broken.setattr(queries, "search_orders", fail)
+            at_once(app, "s", "x", *"tt")
+            await until(pilot, lambda: "it is gone" in drawn(app))
+            await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter.describe() == ""
+        await press(pilot, "f5", "j")
+        assert app.screen.table.cursor_row == 1
+
+
+async def test_esc_stops_what_waits_for_a_list_and_the_keys_behind_it(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        go_on = threading.Event()
+        app.backend.later(lambda session: go_on.wait(60))
+        try:
+            at_once(app, "s", "x", *"tt")
+            while app._held is None or len(app._held) < 2:
+                await asyncio.sleep(0)
+            await pilot.press("escape")
+            assert app._held is None
+        finally:
+            go_on.set()
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter.describe() == ""
+        await press(pilot, "j")
+        assert app.screen.table.cursor_row == 1
 
 
 async def test_what_is_typed_behind_a_key_that_is_refused_is_dropped(path: Path) -> None:
