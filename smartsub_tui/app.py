@@ -343,8 +343,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
     def hold(self, stop: Callable[[], None] | None = None) -> object:
         """Keep what is typed from now on, and what is held already, until `let_go` or `drop`.
 
-        Esc calls `stop`, and drops it; without `stop` it is kept as any other key. Returns what says later whether it is
-        still this that is held for: whoever holds takes it over from who held before.
+        Esc calls `stop`, and drops it; without `stop` it is kept as any other key. Whoever holds takes over what
+        was held: what is returned says to `still_holds` whether somebody did.
         """
 
         def end() -> None:
@@ -358,7 +358,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
         return self._held
 
     def still_holds(self, held: object) -> bool:
-        """Whether what `hold` returned is still held, for the same."""
+        """Whether what is held is still what `hold` returned."""
         return held is not None and held is self._held
 
     def drop(self) -> None:
