@@ -28,7 +28,7 @@ from smartsub_tui.billing import access, audit_chain, invoices, pricing, terms
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term
 from smartsub_tui.config import Seller
 from smartsub_tui.data import models
-from smartsub_tui.data.database import MIGRATIONS, SqliteDatabase, open_database, url_of
+from smartsub_tui.data.database import MIGRATIONS, Database, open_database, url_of
 from smartsub_tui.data.fields import to_microseconds
 from smartsub_tui.data.records import instant_text
 from smartsub_tui.data.text import folded
@@ -157,7 +157,7 @@ def only_office() -> str:
     return _office(1, 1, 0).name
 
 
-def _fill(store: SqliteDatabase, orders: int, offices: int, users: int) -> None:
+def _fill(store: Database, orders: int, offices: int, users: int) -> None:
     chance = random.Random(_SEED)
     places = [_office(pk, offices, users) for pk in range(1, offices + 1)]
     _insert(
@@ -254,7 +254,7 @@ def _stored(dates: Dates) -> tuple[str | None, str | None, int | None]:
     return _day(dates.activated_on), _day(dates.expires_on), dates.anchor_day
 
 
-def _insert(store: SqliteDatabase, table: str, columns: Sequence[str], rows: Any) -> None:
+def _insert(store: Database, table: str, columns: Sequence[str], rows: Any) -> None:
     marks = ", ".join("?" for _ in columns)
     cursor: Any = store.cursor()
     cursor.executemany(f'INSERT INTO "{table}" ({", ".join(columns)}) VALUES ({marks})', rows)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.interface import Figures
 from benchmarks.statements import Cost
-from smartsub_tui.data.database import sqlite_version
+from smartsub_tui.data.sqlite import sqlite_version
 
 FILE: Final = Path(__file__).with_name("RESULTS.md")
 

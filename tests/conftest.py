@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from textual import _wait
 
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from tests.support import FixedClock, commit, memory_database, on_a_whole_terminal, session_on
 
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -76,7 +76,7 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
-def database() -> Iterator[SqliteDatabase]:
+def database() -> Iterator[Database]:
     """An empty database in memory."""
     made = memory_database()
     yield made
@@ -84,6 +84,6 @@ def database() -> Iterator[SqliteDatabase]:
 
 
 @pytest.fixture
-def session(database: SqliteDatabase, clock: FixedClock) -> Session:
+def session(database: Database, clock: FixedClock) -> Session:
     """A manager's session on an empty database in memory, by `clock`."""
     return session_on(database, clock=clock)

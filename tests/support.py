@@ -23,7 +23,7 @@ from smartsub_tui.billing.providers import of_settings
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import InterfaceSettings, Seller, Settings
 from smartsub_tui.data import models
-from smartsub_tui.data.database import SqliteDatabase, open_database, rows, url_of
+from smartsub_tui.data.database import Database, open_database, rows, url_of
 from smartsub_tui.data.models import (
     Admin,
     Claim,
@@ -38,6 +38,7 @@ from smartsub_tui.data.models import (
 )
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import AdminRecord
+from smartsub_tui.data.sqlite import SqliteDatabase
 from smartsub_tui.data.text import folded
 from smartsub_tui.data.vocabulary import (
     LineAction,
@@ -132,7 +133,7 @@ def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
         backup.step(-1)
 
 
-def memory_database() -> SqliteDatabase:
+def memory_database() -> Database:
     """A database in memory with the schema and nothing in it; the models are bound to it."""
     pragmas = {"foreign_keys": 1, "recursive_triggers": 1}
     database = SqliteDatabase(":memory:", pragmas=pragmas, autoconnect=False, lock_type="IMMEDIATE")
@@ -143,7 +144,7 @@ def memory_database() -> SqliteDatabase:
     return database
 
 
-def file_database(path: Path) -> SqliteDatabase:
+def file_database(path: Path) -> Database:
     """The same in a file, where several processes can work on it."""
     target = apsw.Connection(str(path))
     _copy(_template(), target)
@@ -152,7 +153,7 @@ def file_database(path: Path) -> SqliteDatabase:
 
 
 def session_on(
-    database: SqliteDatabase,
+    database: Database,
     role: Role = Role.MANAGER,
     *,
     clock: FixedClock | None = None,
@@ -184,7 +185,7 @@ def admin_record(role: Role, *limits: Money) -> AdminRecord:
     return AdminRecord(name=role.value, role=role, created_at=NOW, disabled_at=None, limits=limits)
 
 
-def dump(database: SqliteDatabase) -> dict[str, list[tuple[Any, ...]]]:
+def dump(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table, as stored."""
     return {
         table: database.execute_sql(f'SELECT * FROM "{table}" ORDER BY 1, 2').fetchall()

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from smartsub_tui.data.database import SqliteDatabase, rows
+from smartsub_tui.data.database import Database, rows
 from smartsub_tui.data.models import Admin, AdminLimit, AdminOffice, Office
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import AdminRecord
@@ -108,13 +108,13 @@ def check(name: str, permission: Permission | Trigger) -> AdminRecord:
     return admin
 
 
-def who_offers(database: SqliteDatabase, name: str) -> AdminRecord:
+def who_offers(database: Database, name: str) -> AdminRecord:
     """As check() for READ, for what is offered: where nothing can be changed here, nobody may more than look."""
     admin = check(name, Permission.READ)
     return replace(admin, role=Role.VIEWER) if database.reads_only and admin.role is not Role.AUDITOR else admin
 
 
-def see_as(database: SqliteDatabase, name: str) -> None:
+def see_as(database: Database, name: str) -> None:
     """Let there be only what the admin may see, from now on; where there is no such admin, nothing is changed."""
     row = Admin.get_or_none(Admin.name == name)
     if row is not None:

@@ -27,16 +27,9 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.csv_files import shown_name
-from smartsub_tui.data.database import (
-    alone,
-    available,
-    has_event,
-    is_disabled_in,
-    look_into,
-    role_in,
-    works_for_some_in,
-)
+from smartsub_tui.data.database import available
 from smartsub_tui.data.files import FileExists, NewFile
+from smartsub_tui.data.sqlite import alone, has_event, is_disabled_in, look_into, role_in, works_for_some_in
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
 

@@ -12,12 +12,10 @@ from msgspec import Struct
 
 from smartsub_tui.billing import audit_chain
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.database import available, path_of, rows, sqlite_version
+from smartsub_tui.data.database import available, is_server, path_of, rows
 from smartsub_tui.data.models import AuditEvent
 from smartsub_tui.errors import Refused, SmartsubError
 
-# Before this SQLite several processes could damage a write-ahead log (sqlite.org/wal.html, the WAL-reset bug).
-_OLDEST_ENGINE: Final = (3, 51, 3)
 # Over a network locks and shared memory do not hold what SQLite needs of them (sqlite.org/wal.html).
 _FAR: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "fuse.glusterfs", "ceph", "afs"})
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
@@ -34,10 +32,11 @@ class Check(Struct, frozen=True):
 
 def examine(session: Session, url: str) -> tuple[Check, ...]:
     """All checks, in the order of how much hangs on them; none of them changes anything. Raises nothing of its own."""
+    path = path_of(url)  # the file itself, with its log and its locks, is where all links end
     looks: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("engine", _engine),
-        ("file system", lambda: _file_system(_place(url))),
-        ("free space", lambda: _free_space(_place(url))),
+        ("engine", session.database.engine),
+        ("file system", lambda: _elsewhere(url) if path is None else _file_system(path.resolve())),
+        ("free space", lambda: _elsewhere(url) if path is None else _free_space(path.resolve())),
         ("integrity", lambda: _integrity(session)),
         ("schema", lambda: _schema(session)),
         ("audit trail", lambda: _audit_trail(session)),
@@ -58,22 +57,12 @@ def _looked(name: str, look: Callable[[], str]) -> Check:
         )
 
 
-def _engine() -> str:
-    version = sqlite_version()
-    if tuple(int(part) for part in version.split(".")) < _OLDEST_ENGINE:
-        raise Refused(f"SQLite {version} can damage a database that several processes use: install a newer apsw")
-    return f"SQLite {version}"
+def _elsewhere(url: str) -> str:
+    """Where a database lies that has no file here."""
+    return "that of the server: look there" if is_server(url) else "in memory"
 
 
-def _place(url: str) -> Path | None:
-    """Where the file itself lies, with its log and its locks, and no link to it; None in memory."""
-    path = path_of(url)
-    return None if path is None else path.resolve()
-
-
-def _file_system(path: Path | None) -> str:
-    if path is None:
-        return "in memory"
+def _file_system(path: Path) -> str:
     kind = file_system_of(path, _mounts())
     if kind in _FAR:
         raise Refused(f"{path.parent} is on {kind}, whose locks cannot be relied on: move the database to a local disk")
@@ -99,9 +88,7 @@ def file_system_of(path: Path, mounts: str) -> str:
     return found[1]
 
 
-def _free_space(path: Path | None) -> str:
-    if path is None:
-        return "in memory"
+def _free_space(path: Path) -> str:
     try:
         free = shutil.disk_usage(path.parent).free
         needed = max(_LEAST_FREE, path.stat().st_size)

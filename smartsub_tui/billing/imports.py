@@ -34,7 +34,7 @@ from smartsub_tui.data.csv_files import (
     quoted,
     read_file,
 )
-from smartsub_tui.data.database import SqliteDatabase, available, rows
+from smartsub_tui.data.database import Database, available, rows
 from smartsub_tui.data.models import (
     Claim,
     Department,
@@ -193,7 +193,7 @@ def import_read(
     )
 
 
-def _import(database: SqliteDatabase, change: Change, files: Sequence[CsvFile], *, partial: bool) -> ImportReport:
+def _import(database: Database, change: Change, files: Sequence[CsvFile], *, partial: bool) -> ImportReport:
     tallies = [_Tally(csv) for csv in files]
     # Orders need the people and the prices, whatever order the files came in.
     for kind, take in ((FileKind.PRICES, _prices), (FileKind.USERS, _users), (FileKind.ORDERS, _orders)):
@@ -228,7 +228,7 @@ def _where(file: str, line: int) -> str:
 # Prices
 
 
-def _prices(database: SqliteDatabase, change: Change, tallies: Sequence[_Tally]) -> None:
+def _prices(database: Database, change: Change, tallies: Sequence[_Tally]) -> None:
     """The same row again is unchanged; another amount or rate under the same key is refused."""
     stored = {
         tuple(key): (amount, rate)
@@ -352,7 +352,7 @@ def _load_users(keys: Sequence[str]) -> dict[str, _KnownUser]:
     return {key: _KnownUser(bool(touched), *values) for key, touched, *values in stored}
 
 
-def _users(database: SqliteDatabase, change: Change, tallies: Sequence[_Tally]) -> None:
+def _users(database: Database, change: Change, tallies: Sequence[_Tally]) -> None:
     """New people come with their offices and departments; of known ones only some fields change."""
     offices = _load_offices()
     seen: dict[str, UserEntry] = {}
@@ -438,7 +438,7 @@ def _differences(row: UserEntry, user: _KnownUser) -> dict[str, tuple[Any, Any]]
     return said
 
 
-def _add_places(database: SqliteDatabase, people: Sequence[UserEntry]) -> dict[tuple[str, str], tuple[int, int]]:
+def _add_places(database: Database, people: Sequence[UserEntry]) -> dict[tuple[str, str], tuple[int, int]]:
     """Store offices and departments that are new; (office, department) -> their keys, of all that are named."""
     offices = _load_offices()
     new_offices = {row.office: row for row in people if row.office not in offices}
@@ -464,9 +464,7 @@ def _load_departments() -> dict[tuple[str, str], int]:
     return {(office, name): pk for office, name, pk in rows(stored)}
 
 
-def _add_users(
-    database: SqliteDatabase, fresh: Sequence[UserEntry], places: dict[tuple[str, str], tuple[int, int]]
-) -> None:
+def _add_users(database: Database, fresh: Sequence[UserEntry], places: dict[tuple[str, str], tuple[int, int]]) -> None:
     database.insert_rows(
         [
             User.key,
@@ -519,7 +517,7 @@ def _as_stored(row: UserEntry) -> tuple[date | None, date | None, int | None]:
 
 
 def _change_users(
-    database: SqliteDatabase,
+    database: Database,
     change: Change,
     moved: Sequence[tuple[UserEntry, _KnownUser]],
     places: dict[tuple[str, str], tuple[int, int]],
@@ -624,7 +622,7 @@ class _RowRefused(Exception):
         self.reason = reason
 
 
-def _orders(database: SqliteDatabase, change: Change, tallies: Sequence[_Tally]) -> None:
+def _orders(database: Database, change: Change, tallies: Sequence[_Tally]) -> None:
     """Chunk by chunk, so that what a chunk looks up counts what the chunks before it have stored."""
     book = _Book(change, _load_offices())
     seen: dict[str, OrderEntry] = {}
@@ -658,7 +656,7 @@ def _numbers_query(count: int) -> str:
     return sql
 
 
-def _load_orders(database: SqliteDatabase, numbers: Sequence[str]) -> dict[str, _KnownOrder]:
+def _load_orders(database: Database, numbers: Sequence[str]) -> dict[str, _KnownOrder]:
     here = [number for (number,) in database.execute_sql(_numbers_query(len(numbers)), numbers).fetchall()]
     if not here:
         return {}
@@ -866,7 +864,7 @@ def _term(row: OrderEntry, first_term_months: int) -> Term:
     return FirstTerm(first_term_months)
 
 
-def _add_orders(database: SqliteDatabase, change: Change, orders: Sequence[_NewOrder]) -> None:
+def _add_orders(database: Database, change: Change, orders: Sequence[_NewOrder]) -> None:
     pay_by = change.now + change.settings.orders.pay_within
     admin, admin_folded = change.admin.name, folded(change.admin.name)
     database.insert_rows(

@@ -12,7 +12,7 @@ from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.cli.invocation import Invocation, command, progress, with_invocation
 from smartsub_tui.clock import SystemClock
-from smartsub_tui.data.database import available, path_of
+from smartsub_tui.data.database import available, is_server, path_of, shown_url
 from smartsub_tui.errors import SmartsubError, Unavailable, WrongUsage
 
 
@@ -24,10 +24,11 @@ def init(run: Invocation) -> None:
     existed = path is not None and path.exists() and path.stat().st_size > 0
     with run.session(create=True) as session, available():
         admin = access.check(session.admin, Permission.READ)
-    where = str(path) if path is not None else "memory"
+        where = "memory" if path is None and not is_server(run.url) else session.database.name
+        existed = existed or (path is None and not session.database.made)
     told = f"{where} is there already" if existed else f"made {where}"
     run.print(
-        {"database": run.url, "created": not existed, "admin": admin.name, "role": admin.role},
+        {"database": shown_url(run.url), "created": not existed, "admin": admin.name, "role": admin.role},
         lambda: f"{told}; {admin.name} is {admin.role.label} of it",
     )
 
@@ -37,7 +38,7 @@ def init(run: Invocation) -> None:
 def migrate(run: Invocation) -> None:
     """Bring the database's schema up to date (every command does, where it is behind)."""
     with run.session() as session:
-        run.print({"database": run.url, "current": True}, lambda: f"{session.database.database} is up to date")
+        run.print({"database": shown_url(run.url), "current": True}, lambda: f"{session.database.name} is up to date")
 
 
 @command()
@@ -76,7 +77,7 @@ def _told(url: str) -> str:
         path_of(url)
     except WrongUsage as error:
         return error.message
-    return url
+    return shown_url(url)
 
 
 @command()
@@ -106,6 +107,8 @@ def recover(run: Invocation, file: Path, go_back: bool) -> None:
     from smartsub_tui.billing import backups
 
     path = path_of(run.url)
+    if is_server(run.url):
+        raise click.UsageError("a database on a server is gone back to by its own means: docs/postgres.md")
     if path is None:
         raise click.UsageError("a database in memory has no file: name one with --database")
     made = backups.recover(path, run.url, file, run.admin, SystemClock(), run.settings, go_back=go_back)

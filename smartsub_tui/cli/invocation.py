@@ -66,7 +66,9 @@ def with_globals(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--json", "json_", is_flag=True, help="Print JSON."),
         click.option("--admin", metavar="NAME", help="Who works; else the name of the process's user."),
         click.option("--config", "config_", metavar="FILE", help="Read this config.toml."),
-        click.option("--database", metavar="URL", help="sqlite:///FILE or sqlite:////ABSOLUTE/FILE."),
+        click.option(
+            "--database", metavar="URL", help="sqlite:///FILE, sqlite:////ABSOLUTE/FILE or postgresql://USER@HOST/NAME."
+        ),
     ):
         command = option(command)
     return command

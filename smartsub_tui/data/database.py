@@ -1,117 +1,36 @@
-"""The database: opening it, its transactions, and all SQL that only one engine understands.
+"""The database, as everything above it sees it: opening it by its URL, its transactions, its rows, and what went wrong.
 
-SQLite comes through apsw, whose own SQLite is new enough for several processes to share a write-ahead log safely.
-One connection belongs to one thread. Writes run in IMMEDIATE transactions, for which processes wait in line.
+What only one engine understands stands in that engine's module, which is imported when a database of it is opened:
+sqlite.py, postgres.py. Both keep the promises that are made here.
 """
 
 from __future__ import annotations
 
 import os
-import random
-import re
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import date, datetime
-from glob import escape
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
-import apsw
 import peewee
-from msgspec import Struct
-from peewee import __exception_wrapper__  # type: ignore[attr-defined]
-from playhouse.apsw_ext import APSWDatabase
 
-from smartsub_tui.data import models, turns
-from smartsub_tui.data.fields import from_microseconds
-from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
+from smartsub_tui.errors import NotAllowed, NotFound, Unavailable, WrongUsage
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
-BUSY_SECONDS: Final = 10.0
-# How much of it one stands in line before one tries without a turn, as SQLite has it: the line may stand still while
-# the database is free. Where it moves one stays in it: the last of fifty waited two to four seconds on a slow machine.
-_PART_IN_LINE: Final = 0.6
-# Between two tries of the one whose turn it is. Few others ever try: what opens a new file, and other programs.
-_TRY_SECONDS: Final = (0.0005, 0.003)
-# KiB of pages that a connection keeps. Reading walks indexes and needs few at a time; a write of many rows touches all
-# of them again and again, and would read them anew each time.
-_READING_KIB: Final = 500
-_WRITING_KIB: Final = 8000
+BLOCK: Final = 1000  # rows that are held and converted together
 
-# Codes of SQLite that playhouse.apsw_ext does not map; an unmapped one would pass every `except peewee.Error`.
-peewee.EXCEPTIONS.update(  # type: ignore[attr-defined]
-    {
-        "NoMemError": peewee.OperationalError,
-        "NoLFSError": peewee.OperationalError,
-        "ForkingViolationError": peewee.InterfaceError,
-        "VFSNotImplementedError": peewee.InternalError,
-    }
-)
-
-
-class LostTransaction(peewee.OperationalError):
-    """SQLite itself rolled the transaction back (full disk, I/O error): nothing of it is stored."""
-
-
-class UncertainCommit(peewee.OperationalError):
-    """The disk failed while a transaction was being committed: it is stored, or it is not."""
-
-
-class _Cursor:
-    """What Peewee and we ask of a cursor. Rows are stepped lazily, so an error of the second row must become Peewee's
-    as one of the first does.
-
-    Around apsw's cursor, not a subclass of it: where one is dropped by another thread while its connection is at work
-    (a traceback that is collected is enough), apsw 3.54 counts its class down twice, and a class made in Python is gone
-    after a few of those, and the process with it. The class that apsw brings is not counted.
-    """
-
-    __slots__ = ("_cursor", "execute", "executemany")
-
-    def __init__(self, cursor: apsw.Cursor) -> None:
-        self._cursor = cursor
-        self.execute, self.executemany = cursor.execute, cursor.executemany
-
-    @property
-    def connection(self) -> apsw.Connection:
-        return self._cursor.connection
-
-    @property
-    def description(self) -> Any:
-        return self._cursor.description
-
-    def fetchone(self) -> Any:
-        with __exception_wrapper__:
-            return self._cursor.fetchone()
-
-    def fetchall(self) -> Any:
-        with __exception_wrapper__:
-            return self._cursor.fetchall()
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            return next(self._cursor)
-        except apsw.Error:
-            with __exception_wrapper__:
-                raise
-
-    def close(self) -> None:
-        self._cursor.close()
-
-
-# What belongs to an office, and how it is found out of which one a row is.
-_OF_OFFICES: Final = {
+# What belongs to an office, and how it is found out of which one a row is. The tables themselves stand in the schema
+# `at`, and `mine` are the ids of an admin's offices.
+OF_OFFICES: Final = {
     "office": "id IN {mine}",
     "department": "office_id IN {mine}",
     "users": "office_id IN {mine}",
     "orders": "office_id IN {mine}",
     **{
-        table: f"EXISTS (SELECT 1 FROM main.{parent} p WHERE p.id = {table}.{column}"  # noqa: S608 - names of ours
+        table: f"EXISTS (SELECT 1 FROM {{at}}.{parent} p WHERE p.id = {table}.{column}"  # noqa: S608 - names of ours
         " AND p.office_id IN {mine})"
         for table, parent, column in (
             ("subscription", "users", "user_id"),
@@ -121,52 +40,17 @@ _OF_OFFICES: Final = {
             ("invoice", "orders", "order_id"),
         )
     },
-    "refund": "EXISTS (SELECT 1 FROM main.payment p JOIN main.orders o ON o.id = p.order_id WHERE p.id ="
+    "refund": "EXISTS (SELECT 1 FROM {at}.payment p JOIN {at}.orders o ON o.id = p.order_id WHERE p.id ="
     " refund.payment_id AND o.office_id IN {mine})",
 }
-_NOBODY: Final = -1  # no admin's row id
-_WRITES: Final = re.compile(r"(?:INSERT (?:OR \w+ )?INTO|UPDATE|DELETE FROM) (?=\")")
 
 
-def _hide(connection: apsw.Connection, admin: int | None) -> None:
-    """Let a connection have only what an admin works for, or all again. Names and numbers in the SQL are ours."""
-    for table, condition in _OF_OFFICES.items():
-        connection.execute(f"DROP VIEW IF EXISTS temp.{table}")
-        if admin is not None:
-            mine = f"(SELECT office_id FROM main.admin_office WHERE admin_id = {admin:d})"  # noqa: S608
-            here = condition.format(mine=mine)
-            connection.execute(f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {here}")  # noqa: S608
+class LostTransaction(peewee.OperationalError):
+    """The engine itself rolled the transaction back: nothing of it is stored."""
 
 
-def _bind(_cursor: apsw.Cursor, number: int, value: object) -> str:
-    """Bind dates as ISO text. An aware datetime is refused: bound as text it would compare with no stored instant."""
-    if isinstance(value, datetime):
-        if value.tzinfo is not None:
-            raise TypeError(f"parameter {number} is an instant that did not pass through InstantField")
-        return value.isoformat(" ")
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(f"cannot bind {type(value).__name__} as parameter {number}")
-
-
-def _wait_while_busy(since: float | None = None) -> Callable[[int], bool]:
-    """Says, told how often it was asked before, whether to try again, and waits a little before it says yes.
-
-    BUSY_SECONDS from `since` (of time.monotonic) it says no; without it, from when it was first asked.
-    """
-    began = since
-
-    def busy(tries: int) -> bool:
-        nonlocal began
-        now = time.monotonic()
-        if began is None or (since is None and tries == 0):
-            began = now
-        if now - began >= BUSY_SECONDS:
-            return False
-        time.sleep(random.uniform(*_TRY_SECONDS))  # noqa: S311 - keeps two out of step; nothing depends on it
-        return True
-
-    return busy
+class UncertainCommit(peewee.OperationalError):
+    """What went wrong did so while a transaction was being committed: it is stored, or it is not."""
 
 
 class _Context(peewee.Context):
@@ -188,122 +72,67 @@ class _Context(peewee.Context):
         return self.literal(f'"{self.alias_manager[table]}"."{obj.column_name}"')
 
 
-class SqliteDatabase(APSWDatabase):
-    """Peewee's database over apsw, with the three repairs that money needs: errors, bindings, lost transactions."""
+_Base: Any = peewee.Database  # whose stubs say nothing of its methods
+
+
+class Database(_Base, ABC):
+    """A connection of one thread to a database. Writes run one after the other, and wait in line for their turn."""
 
     context_class = _Context
     committed: int = 0  # transactions
     reads_only: bool = False
+    made: bool = False  # there was none when it was opened
     _sees: int | None = None  # the row id of the admin for whose offices alone there is anything; None: all
-    _path: str = ":memory:"  # where it lies, wherever the process goes; from stay() on
-    _file: object = None  # as _looks() says it; None until stay()
-    _schema: int = 0
 
-    def _connect(self) -> apsw.Connection:
-        connection = apsw.Connection(self.database, **self.connect_params)
-        try:
-            self._wait(connection)
-            connection.convert_binding = _bind
-            self._add_conn_hooks(connection)
-            _hide(connection, self._sees)
-        except BaseException:
-            connection.close(True)
-            raise
-        return connection
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Which database it is, as people are told; it holds no secret."""
 
-    def _close(self, connection: apsw.Connection) -> None:
-        connection.close(True)
+    # Transactions
 
-    def cursor(self, named_cursor: None = None) -> _Cursor:
-        return _Cursor(super().cursor())
-
-    def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
-        state = self._state
-        # When SQLite has rolled back on its own, the block must not go on statement by statement outside of one.
-        if (
-            state.transactions
-            and not state.closed
-            and state.conn.get_autocommit()
-            and not isinstance(state.transactions[-1], peewee._manual)
-        ):
-            raise LostTransaction("the database rolled the transaction back; nothing of it is stored")
-        return super()._execute_cursor(self._past_views(sql), params, **options)
-
-    def commit(self) -> bool:
-        try:
-            done = super().commit()
-        except peewee.OperationalError as error:
-            if isinstance(_reason(error), apsw.IOError):
-                raise UncertainCommit(str(error)) from error
-            raise
-        if not done:
-            raise LostTransaction("the database rolled the transaction back; nothing of it is stored")
-        self.committed += 1
-        return True
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[None]:
         """One transaction that holds the write lock from its first statement. Processes get it in their order.
 
         Raises NotAllowed where the connection only reads.
         """
-        self.refuse_to_write()
-        with ExitStack() as turn:
-            if not self.in_transaction():
-                turn.enter_context(self._turn())
-            with self._holding_the_lock():
-                turn.close()
-                yield
 
-    @contextmanager
-    def writing_at_once(self) -> Iterator[None]:
+    @abstractmethod
+    def writing_at_once(self) -> AbstractContextManager[None]:
         """As writing(), for what is not worth waiting for: where another process writes, it raises at once."""
-        self.refuse_to_write()
-        connection = self.connection()
-        connection.set_busy_handler(None)
-        try:
-            with self._holding_the_lock():
-                yield
-        finally:
-            self._wait(connection)
 
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[None]:
+        """One transaction in which everything that is read is of one moment, whatever others write meanwhile."""
+
+    @abstractmethod
+    def migrating(self) -> AbstractContextManager[None]:
+        """As writing(), for scripts that change tables; what would break a reference is not stored."""
+
+    @abstractmethod
     def only_read(self, only: bool = True) -> None:
         """Let the engine itself refuse every change from now on, or no more."""
-        self.execute_sql(f"PRAGMA query_only = {only:d}")
-        self.reads_only = only
 
     def refuse_to_write(self) -> None:
         """Raise NotAllowed where the connection only reads."""
         if self.reads_only:
             raise NotAllowed("this smartsub only reads: start it without --read-only to change anything")
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        connection, since = self.connection(), time.monotonic()
-        with turns.turn(connection.filename_wal, BUSY_SECONDS * _PART_IN_LINE):
-            self._wait(connection, since)
-            try:
-                yield
-            finally:
-                self._wait(connection)
+    @abstractmethod
+    def stay(self) -> None:
+        """From now on nothing is written once another database lies where this one lay, or a newer version changed
+        it.
+        """
 
+    # What is seen
+
+    @abstractmethod
     def see_only(self, admin: int | None) -> None:
         """From now on there are only the offices of that admin (by row id), and what belongs to them; None: all.
 
-        Temporary views of this connection stand in front of the tables, so that no query has to think of it; they read
-        the admin's offices anew each time. What is written goes to the tables, by the ids of what was seen.
+        What is written goes to the tables, by the ids of what was seen.
         """
-        if admin == self._sees:
-            return
-        self._sees = _NOBODY  # should it be interrupted, the next one begins anew
-        only = self.reads_only
-        self.only_read(False)  # making a view is a change to SQLite, though no file has it
-        try:
-            with __exception_wrapper__:
-                _hide(self.connection(), admin)
-        finally:
-            self.only_read(only)
-        self._sees = admin
 
     @property
     def sees_all(self) -> bool:
@@ -320,202 +149,74 @@ class SqliteDatabase(APSWDatabase):
         finally:
             self.see_only(sees)
 
-    def _past_views(self, sql: str) -> str:
-        """A statement that writes, to the table itself where a view stands in front of it."""
-        return sql if self._sees is None else _WRITES.sub(r"\g<0>main.", sql, count=1)
-
-    def stay(self) -> None:
-        """From now on nothing is written once another file lies where this one lay, or a newer version changed it."""
-        if self.database != ":memory:":
-            self._path = os.path.abspath(self.database)
-        self._file, self._schema = self._looks()
-
-    def _look_again(self) -> None:
-        if self._file is None:
-            return
-        file, schema = self._looks()
-        if file != self._file:
-            # What is open has no name any more: whatever was stored in it would be gone with this process.
-            raise Unavailable(
-                f"the database {self.database} was moved or replaced while it was open: nothing was stored; end this"
-                " smartsub and start it again"
-            )
-        if schema != self._schema:
-            _refuse_newer(f"the database {self.database}", _applied(self) or set())
-            self._schema = schema
-
-    def _looks(self) -> tuple[object, int]:
-        """Which file the name leads to, as _file_at() says it, and how often its schema has changed."""
-        (schema,) = self.execute_sql("PRAGMA schema_version").fetchone()
-        return _file_at(self._path), schema
-
-    def _wait(self, connection: apsw.Connection, since: float | None = None) -> None:
-        connection.set_busy_handler(_wait_while_busy(since))
-
-    @contextmanager
-    def _holding_the_lock(self) -> Iterator[None]:
-        self._keep_pages(_WRITING_KIB)
-        try:
-            with self.atomic("IMMEDIATE"):
-                self._look_again()
-                yield
-        finally:
-            self._keep_pages(_READING_KIB)
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """One transaction in which everything that is read is of one moment, whatever others write meanwhile."""
-        with self.atomic("DEFERRED"):
-            yield
-
-    def _keep_pages(self, kib: int) -> None:
-        if not self.in_transaction():
-            # Speed alone: an error of the database is told by the write, and where it has been told, it is not hidden.
-            with suppress(peewee.PeeweeException):
-                self.execute_sql(f"PRAGMA cache_size = -{kib}")
-
-    def insert_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert many rows of one table: values in the order of `fields`, converted as the fields do."""
-        table, columns = fields[0].model._meta.table_name, ", ".join(f'"{each.column_name}"' for each in fields)
-        marks = ", ".join(self.param for _ in fields)
-        # Names of our own tables and columns; values go as parameters.
-        self._execute_many(f'INSERT INTO "{table}" ({columns}) VALUES ({marks})', fields, rows)  # noqa: S608
-
-    def update_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]], *, keys: int = 1) -> None:
-        """Update many rows of one table: values in the order of `fields`, the last `keys` of which say which row."""
-        table, equal = fields[0].model._meta.table_name, [f'"{each.column_name}" = {self.param}' for each in fields]
-        columns, here = ", ".join(equal[:-keys]), " AND ".join(equal[-keys:])
-        self._execute_many(f'UPDATE "{table}" SET {columns} WHERE {here}', fields, rows)  # noqa: S608 - as above
-
-    def _execute_many(self, sql: str, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
-        converters = [(place, each.db_value) for place, each in enumerate(fields) if not _is_stored_as_it_is(each)]
-
-        def stored() -> Iterator[Sequence[Any]]:
-            left = iter(rows)
-            while block := list(islice(left, _BLOCK)):
-                for wrong in (len(row) for row in block if len(row) != len(fields)):
-                    raise ValueError(f"{wrong} values for {len(fields)} columns")
-                yield from _converted(block, converters)
-
-        cursor = self.cursor()
-        with __exception_wrapper__:
-            cursor.executemany(self._past_views(sql), stored())
-
+    @abstractmethod
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
-        # The pragma looks at the file; apsw's data_version() answers from what was last read, and so sees nobody else.
-        (version,) = self.execute_sql("PRAGMA data_version").fetchone()
-        return int(version)
 
-    def whole_check(self) -> str | None:
-        """The first thing that is wrong with the file, read from its first to its last page; None where nothing is."""
-        with _stoppable(self.connection()):
-            (first,) = self.execute_sql("PRAGMA integrity_check(1)").fetchone()
-            if first != "ok":
-                return str(first)
-            broken = self.execute_sql("PRAGMA foreign_key_check").fetchone()
-        return None if broken is None else f"a row of {broken[0]} leads nowhere"
+    @abstractmethod
+    def watch(self, unwanted: Callable[[], bool] | None) -> None:
+        """While set, statements stop soon after `unwanted()` is true; None takes it away."""
+
+    # Many rows
+
+    @abstractmethod
+    def insert_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows of one table: values in the order of `fields`, converted as the fields do."""
+
+    @abstractmethod
+    def insert_stored(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
+        """As insert_rows(), of values as they are stored: instants as microseconds, dates as text."""
+
+    @abstractmethod
+    def update_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]], *, keys: int = 1) -> None:
+        """Update many rows of one table: values in the order of `fields`, the last `keys` of which say which row.
+
+        Each row is named once.
+        """
+
+    # The whole
 
     def schema(self) -> str:
         """The name of the last migration that was run."""
-        return max(_applied(self) or {""})
+        return max(applied(self) or {""})
 
+    @abstractmethod
+    def append_only(self, table: str) -> None:
+        """Let the database itself refuse to change or remove rows of `table`."""
+
+    @abstractmethod
+    def engine(self) -> str:
+        """The engine and its version; raises Refused where money is not safe with it."""
+
+    @abstractmethod
+    def whole_check(self) -> str | None:
+        """The first thing that is wrong with what is stored, all of it looked at; None where nothing is."""
+
+    @abstractmethod
     def copy_to(self, path: Path, told: Callable[[int, int], None] | None = None) -> None:
         """All of the database, of one moment, into an empty file, whatever others write meanwhile.
 
-        `told` hears how many pages are copied, and of how many; what it raises ends the copy.
+        `told` hears how many pages are copied, and of how many; what it raises ends the copy. Raises Refused where the
+        engine keeps no file.
         """
-        # One reading transaction around all steps: else each write beside it would let the copy begin anew, for ever.
-        with __exception_wrapper__, self.reading():
-            self.execute_sql("SELECT 1 FROM sqlite_master").fetchone()
-            copy = apsw.Connection(str(path))
-            try:
-                # Half a copy is thrown away: it needs no journal, which would stay behind where the process is killed.
-                copy.pragma("journal_mode", "off")
-                copy.pragma("synchronous", "off")
-                with copy.backup("main", self.connection(), "main") as pages:
-                    while not pages.done:
-                        pages.step(_COPIED_PAGES)
-                        if told is not None:
-                            told(pages.page_count - pages.remaining, pages.page_count)
-            finally:
-                copy.close(True)
-
-    def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
-        """While set, statements stop soon after `unwanted()` is true; None takes it away."""
-        self.connection().set_progress_handler(unwanted, steps)
 
 
-@contextmanager
-def _stoppable(connection: apsw.Connection) -> Iterator[None]:
-    """Let Ctrl+C end a statement that takes long: Python sees to signals only where it is asked something."""
-    connection.set_progress_handler(lambda: False, 100_000)
-    try:
-        yield
-    finally:
-        connection.set_progress_handler(None)
-
-
-def rows(query: Any) -> Iterator[Any]:
-    """The rows of a query as tuples: quicker than models, and typed as what they are."""
-    found = query.tuples().execute()
-    cursor = found.cursor
-    if (first := cursor.fetchone()) is None:
-        return
-    found.initialize()  # what the columns are, a cursor only says while it has a row
-    converters = [
-        (place, convert)
-        for place, (field, convert) in enumerate(zip(found.fields, found.converters, strict=True))
-        if convert is not None and not _is_stored_as_it_is(field)
-    ]
-    block = [first, *islice(cursor, _BLOCK - 1)]
-    while block:
-        yield from _converted(block, converters)
-        block = list(islice(cursor, _BLOCK))
-
-
-_COPIED_PAGES: Final = 2000  # at a time, 8 MB
-_BLOCK: Final = 1000  # rows that are held and converted together
-
-
-def _converted(
-    block: Sequence[Sequence[Any]], converters: Sequence[tuple[int, Callable[[Any], Any]]]
-) -> Iterable[Sequence[Any]]:
-    """The rows with some of their columns converted; what a column holds again and again, only once."""
-    columns: list[Iterable[Any]] = list(zip(*block, strict=True))
-    for place, convert in converters:
-        known = {value: convert(value) for value in dict.fromkeys(columns[place])}
-        columns[place] = map(known.__getitem__, columns[place])
-    return zip(*columns, strict=True)
-
-
-def _is_stored_as_it_is(field: peewee.Field | None) -> bool:
-    """Whether a value of the field is the same in Python and in the database, whose schema sees to that."""
-    while isinstance(field, peewee.ForeignKeyField):
-        field = field.rel_field
-    return type(field) in _AS_THEY_ARE
-
-
-_AS_THEY_ARE: Final = (
-    *(peewee.AutoField, peewee.IntegerField, peewee.BigIntegerField, peewee.SmallIntegerField),
-    *(peewee.TextField, peewee.CharField),
-)
-
-
-def sqlite_version() -> str:
-    """The version of the SQLite in use, which is apsw's own."""
-    return str(apsw.sqlite_lib_version())
+# Opening
 
 
 def path_of(url: str) -> Path | None:
-    """The file of a database URL: sqlite:///relative, sqlite:////absolute; None for sqlite:///:memory:.
+    """The file of a database URL: sqlite:///relative, sqlite:////absolute; None where there is none: for
+    sqlite:///:memory:, and for a server.
 
     Raises WrongUsage for anything else, which is not repeated: it may hold a password.
     """
-    if url.startswith(("postgresql://", "postgres://")):
-        raise WrongUsage("PostgreSQL is not supported by this version: use sqlite:///FILE")
+    if is_server(url):
+        return None
     if not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise WrongUsage("what names the database is no database URL: write sqlite:///FILE or sqlite:////ABSOLUTE/FILE")
+        raise WrongUsage(
+            "what names the database is no database URL: write sqlite:///FILE, sqlite:////ABSOLUTE/FILE or"
+            " postgresql://USER@HOST/NAME"
+        )
     name = url.removeprefix("sqlite:///")
     return None if name == ":memory:" else Path(name)
 
@@ -525,110 +226,79 @@ def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def open_database(url: str, *, create: bool = False, read_only: bool = False) -> SqliteDatabase:
+def is_server(url: str) -> bool:
+    """Whether the database of a URL is one of a server, not a file."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def shown_url(url: str) -> str:
+    """A database URL as it may be shown: without a password, and without what might be one."""
+    if url.startswith("sqlite:"):
+        return url
+    from smartsub_tui.data.server_url import shown
+
+    return shown(url)
+
+
+def open_database(url: str, *, create: bool = False, read_only: bool = False) -> Database:
     """Connect this thread to the database, bind the models to it, and bring its schema up to date.
 
-    With `create` a missing one is made, readable by its owner only. `read_only`: nothing is made, brought up to date or
-    changed. Raises Unavailable where there is none, where it
-    is none of ours, or where it was made by a newer version.
+    With `create` a missing one is made: a file readable by its owner only, on a server the tables. `read_only`: nothing
+    is made, brought up to date or changed. Raises Unavailable where there is none, where it is none of ours, or where
+    it was made by a newer version.
     """
-    path = path_of(url)
-    if path is not None:
-        _look_for(path, create=create)
-    with suppress(_Exchanged):
-        return _opened(path, create=create, read_only=read_only)
-    return _opened(path, create=create, read_only=read_only)
+    if is_server(url):
+        raise WrongUsage("PostgreSQL is not supported by this version: use sqlite:///FILE")
+    from smartsub_tui.data import sqlite
+
+    return sqlite.open_file(path_of(url), create=create, read_only=read_only)
 
 
-def _look_for(path: Path, *, create: bool) -> None:
-    """See that there is a file, or make one with nothing in it."""
-    try:
-        there = path.exists()
-        if there and path.stat().st_size:
-            return
-        old = max(path.parent.glob(f"{escape(path.name)}.*.old"), default=None)
-    except OSError as error:
-        raise Unavailable(f"the database {path} cannot be looked for: {error.strerror}") from error
-    if create:
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise Unavailable(f"cannot make the database {path}: {error.strerror}") from error
-    elif there:
-        raise Unavailable(
-            f"the database {path} is empty: smartsub recover puts a backup in its place, smartsub init makes a new one"
-        )
-    elif old is not None:
-        raise Unavailable(
-            f"no database at {path}, but {old.name} stands beside it: smartsub recover puts that or a backup in its"
-            " place, smartsub init makes a new one"
-        )
-    else:
-        raise Unavailable(f"no database at {path}: smartsub init")
+def migrate(database: Database, *, create: bool = True) -> list[str]:
+    """Run what is not yet applied of `migrations/`, in order; the names of what was run.
+
+    Several processes may start at once: the one that gets the write lock does it, the others find it done.
+    """
+    done = applied(database)
+    if done is None and not create:
+        raise Unavailable(f"{database.name} is not a database of smartsub: name another with --database")
+    if done == refuse_newer(database.name, done or set()):
+        return []
+    from playhouse.migrations import Runner
+
+    with database.migrating():
+        run: list[str] = Runner(database, directory=str(MIGRATIONS)).up()
+    database.made = done is None and bool(run)
+    return run
 
 
-def _opened(path: Path | None, *, create: bool, read_only: bool) -> SqliteDatabase:
-    """Raises _Exchanged as well."""
-    name = ":memory:" if path is None else str(path)
-    database = SqliteDatabase(
-        name,
-        # Without recursive triggers a REPLACE would remove a row of an append-only table unseen.
-        pragmas={"synchronous": "full", "foreign_keys": 1, "recursive_triggers": 1, "cache_size": -_READING_KIB},
-        autoconnect=False,
-        lock_type="IMMEDIATE",
-    )
-    what = f"the database {name}"
-    try:
-        # Behind its first read a connection to a log has a lock on its file, and from then on recover() refuses.
-        with _of_one_file(name), available(what):
-            database.connect()
-            _applied(database)  # before anything is written: not even the journal of someone else's database is changed
-            if read_only:
-                database.only_read()
-            else:
-                _keep_a_log(database)
-        with available(what):
-            models.proxy.initialize(database)
-            if read_only:
-                _refuse_older(database)
-            else:
-                migrate(database, create=create)
-            database.stay()
-    except BaseException:
-        database.close()
-        raise
-    return database
+def refuse_older(database: Database) -> None:
+    """Raise Unavailable where something is to be migrated before the database can be read."""
+    done = applied(database) or set()
+    if done != refuse_newer(database.name, done):
+        raise Unavailable(f"{database.name} was made by an older smartsub: smartsub migrate, then read it")
 
 
-class _Exchanged(Unavailable):
-    """What was opened is no longer what the name of the database leads to."""
+def refuse_newer(what: str, done: set[str]) -> set[str]:
+    """The names of the migrations that this version knows; raises Unavailable where others were applied too."""
+    known = {name.removesuffix(".py") for name in os.listdir(MIGRATIONS) if name[0].isdigit()}
+    if newer := sorted(done - known):
+        raise Unavailable(f"{what} was made by a newer smartsub (it has {newer[-1]}): update smartsub")
+    return known
 
 
-@contextmanager
-def _of_one_file(name: str) -> Iterator[None]:
-    """Raise _Exchanged where `name` leads to another file in the end, whatever came of it: the log beside it is that
-    one's."""
-    before, failed = _file_at(name), None
-    try:
-        yield
-    except Unavailable as error:
-        failed = error
-    if _file_at(name) != before:
-        raise _Exchanged(f"the database {name} was replaced while it was opened: try again") from failed
-    if failed is not None:
-        raise failed
+def applied(database: Database) -> set[str] | None:
+    """The names of the migrations that were run; None where nothing was, and nothing else lives here."""
+    # All names in one read: between two, another process may finish making the tables.
+    tables = set(database.get_tables())
+    if "schema_migration" in tables:
+        return {name for (name,) in database.execute_sql("SELECT name FROM schema_migration").fetchall()}
+    if tables:
+        raise Unavailable(f"{database.name} is a database of something else: name another with --database")
+    return None
 
 
-def _file_at(name: str) -> object:
-    """Which file a name leads to: False for a database in memory, None for no file."""
-    if name == ":memory:":
-        return False
-    try:
-        seen = os.stat(name)
-    except OSError:
-        return None
-    return seen.st_dev, seen.st_ino
+# What goes wrong
 
 
 @contextmanager
@@ -644,238 +314,86 @@ def available(what: str = "the database") -> Iterator[None]:
     except peewee.IntegrityError:
         raise  # a rule of the schema, not the state of the disk: a defect of ours, or a race that the caller decides
     except peewee.DatabaseError as error:
-        raise Unavailable(_sentence(what, _reason(error), error)) from error
-
-
-def _reason(error: BaseException) -> apsw.Error | None:
-    """What SQLite itself said, behind the error that Peewee made of it."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, apsw.Error):
-        seen = seen.__cause__ or seen.__context__
-    return seen
-
-
-_SENTENCES: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
-    (apsw.BusyError, "{what} is busy: another process has been writing for too long; try again"),
-    (apsw.FullError, "{what} cannot grow, the disk is full: nothing was stored; make room and try again"),
-    (apsw.ReadOnlyError, "{what} is read-only: check who owns it and its folder"),
-    (apsw.CantOpenError, "{what} cannot be opened: check that it and its folder may be read and written"),
-    (apsw.NotADBError, "{what} is not a database: name another file with --database"),
-    (apsw.CorruptError, "{what} is damaged: stop using it and restore a backup"),
-    (apsw.IOError, "{what} cannot be read or written, the disk reports an error: nothing was stored"),
-)
-
-
-def _sentence(what: str, cause: apsw.Error | None, error: Exception) -> str:
-    if isinstance(error, UncertainCommit):
-        return (
-            f"the disk reported an error while {what} was written: whether it was stored is not known; look, or give"
-            " the same command again with its --request-id"
-        )
-    if getattr(cause, "extendedresult", None) == apsw.SQLITE_IOERR_SHMSIZE:
-        cause = apsw.FullError()  # there is not even room for what the processes share, which reading needs too
-    for kind, sentence in _SENTENCES:
-        if isinstance(cause, kind):
-            return sentence.format(what=what)
-    return f"{what} cannot be used: {error}"
+        engine = _engine_of(error)
+        raise Unavailable(
+            f"{what} cannot be used: {error}" if engine is None else engine.sentence(what, error)
+        ) from error
 
 
 def was_interrupted(error: BaseException) -> bool:
     """Whether a statement ended because its watcher no longer wanted it."""
-    return isinstance(_reason(error), apsw.InterruptError)
+    engine = _engine_of(error)
+    return engine is not None and bool(engine.was_interrupted(error))
 
 
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold a database file, where it is one that SQLite can hold, so that no other process has it open.
+def _engine_of(error: BaseException) -> ModuleType | None:
+    """The module of the engine that said so, behind the error that Peewee made of it."""
+    for cause in causes(error):
+        match type(cause).__module__.partition(".")[0]:
+            case "apsw":
+                from smartsub_tui.data import sqlite
 
-    All of it stands in the file itself then, and none in a log beside it. Its name may be given to another file
-    meanwhile: at the end SQLite sees that, and leaves the log of that one alone. Raises Refused where another has it
-    open.
-    """
-    connection = None
-    try:
-        try:
-            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-            connection.set_busy_timeout(0)
-            connection.pragma("locking_mode", "exclusive")
-            connection.execute("BEGIN EXCLUSIVE; COMMIT")
-            connection.pragma("wal_checkpoint", "truncate")
-        except apsw.BusyError as error:
-            raise Refused(f"the database {path} is in use: end every smartsub on it first") from error
-        except apsw.Error:
-            pass  # damaged, or none at all
-        yield
-    finally:
-        if connection is not None:
-            connection.close(True)
-
-
-def role_in(path: Path, admin: str) -> str | None:
-    """The role of an admin in a whole database file that nobody writes; None where it has no such admin, or no more."""
-    role = _found_in(path, "SELECT role FROM admin WHERE name = ? AND disabled_at IS NULL", admin)
-    return None if role is None else str(role)
-
-
-def is_disabled_in(path: Path, admin: str) -> bool:
-    """Whether an admin is disabled in a database file that is held `alone`; not where that cannot be read."""
-    try:
-        sql = "SELECT 1 FROM admin WHERE name = ? AND disabled_at IS NOT NULL"
-        return _found_in(path, sql, admin) is not None
-    except apsw.Error:
-        return False
-
-
-def works_for_some_in(path: Path, admin: str) -> bool:
-    """Whether an admin works for some offices only, in a database file that nobody writes; not where that is not known:
-    before version 3 all worked for all.
-    """
-    sql = "SELECT 1 FROM admin_office o JOIN admin a ON a.id = o.admin_id WHERE a.name = ?"
-    try:
-        return _found_in(path, sql, admin) is not None
-    except apsw.Error:
-        return False
-
-
-def has_event(path: Path, hash: str) -> bool:
-    """Whether the audit trail of a whole database file that nobody writes has an event with that hash."""
-    return _found_in(path, "SELECT 1 FROM audit_event WHERE hash = ?", hash) is not None
-
-
-def _found_in(path: Path, sql: str, value: str) -> Any:
-    database = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=_ASIDE)
-    try:
-        return next((found for (found,) in database.execute(sql, (value,))), None)
-    finally:
-        database.close(True)
-
-
-# As a file that does not change it is read without a lock, and without the files that a log needs beside it.
-_ASIDE: Final = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-
-
-class Contents(Struct, frozen=True):
-    """What a whole database file holds. `newest`: when what its audit trail tells of last was done; `head` its hash."""
-
-    orders: int
-    users: int
-    newest: datetime | None
-    head: str
-
-
-def look_into(path: Path, what: str) -> Contents:
-    """Read a file that nobody writes, and that people know as `what`, from its first to its last page; what is in it.
-
-    Raises Unavailable where it is no database of smartsub, damaged, or made by a newer version. The file and its
-    folder stay as they are.
-    """
-    try:
-        with __exception_wrapper__:
-            return _contents(path, what)
-    except peewee.DatabaseError as error:
-        raise Unavailable(f"{what} cannot be read as a database ({error}): take another backup") from error
-
-
-def _contents(path: Path, what: str) -> Contents:
-    database = apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=_ASIDE)
-    try:
-
-        def first(sql: str) -> Any:
-            return next(iter(database.execute(sql)), (None,))[0]
-
-        if not first("SELECT count(*) FROM sqlite_master WHERE name = 'schema_migration'"):
-            raise Unavailable(f"{what} is not a database of smartsub: name another file")
-        _refuse_newer(what, {str(name) for (name,) in database.execute("SELECT name FROM schema_migration")})
-        with _stoppable(database):
-            if (wrong := first("PRAGMA integrity_check(1)")) != "ok":
-                raise Unavailable(f"{what} is damaged ({wrong}): take another backup")
-            if (table := first("PRAGMA foreign_key_check")) is not None:
-                raise Unavailable(f"{what} is damaged (a row of {table} leads nowhere): take another backup")
-        newest, head = next(
-            iter(database.execute("SELECT at, hash FROM audit_event ORDER BY id DESC LIMIT 1")), (None, "")
-        )
-        return Contents(
-            orders=first("SELECT count(*) FROM orders"),
-            users=first("SELECT count(*) FROM users"),
-            newest=None if newest is None else from_microseconds(newest),
-            head=head,
-        )
-    finally:
-        database.close(True)
-
-
-def migrate(database: SqliteDatabase, *, create: bool = True) -> list[str]:
-    """Run what is not yet applied of `migrations/`, in order; the names of what was run.
-
-    Several processes may start at once: the one that gets the write lock does it, the others find it done. Foreign
-    keys are off while tables are rebuilt, and checked before the end.
-    """
-    applied = _applied(database)
-    if applied is None and not create:
-        raise Unavailable(f"{database.database} is not a database of smartsub: name another with --database")
-    if applied == _refuse_newer(database.database, applied or set()):
-        return []
-    from playhouse.migrations import Runner
-
-    database.execute_sql("PRAGMA foreign_keys = OFF")
-    try:
-        with database.writing():
-            done: list[str] = Runner(database, directory=str(MIGRATIONS)).up()
-            broken = database.execute_sql("PRAGMA foreign_key_check").fetchall()
-            if broken:
-                raise peewee.IntegrityError(f"the migration would break {len(broken)} references")
-    finally:
-        database.execute_sql("PRAGMA foreign_keys = ON")
-    return done
-
-
-def _refuse_older(database: SqliteDatabase) -> None:
-    """Raise Unavailable where something is to be migrated before the database can be read."""
-    applied = _applied(database) or set()
-    if applied != _refuse_newer(database.database, applied):
-        raise Unavailable(f"{database.database} was made by an older smartsub: smartsub migrate, then read it")
-
-
-def _refuse_newer(what: str, applied: set[str]) -> set[str]:
-    """The names of the migrations that this version knows; raises Unavailable where others were applied too."""
-    known = {name.removesuffix(".py") for name in os.listdir(MIGRATIONS) if name[0].isdigit()}
-    if newer := sorted(applied - known):
-        raise Unavailable(f"{what} was made by a newer smartsub (it has {newer[-1]}): update smartsub")
-    return known
-
-
-def _keep_a_log(database: SqliteDatabase) -> None:
-    """Switch to write-ahead logging, which a database then keeps.
-
-    Of several processes that open a new database at once only one can switch it, and SQLite tells the others at once
-    that it is busy, without asking the busy handler.
-    """
-    wait, tries = _wait_while_busy(), 0
-    while True:
-        try:
-            database.execute_sql("PRAGMA journal_mode = wal").fetchall()
-            return
-        except peewee.OperationalError as error:
-            if not (isinstance(_reason(error), apsw.BusyError) and wait(tries)):
-                raise
-            tries += 1
-
-
-def _applied(database: SqliteDatabase) -> set[str] | None:
-    """The names of the migrations that were run; None where nothing was, and nothing else lives here."""
-    # All names in one read: between two, another process may finish making the tables.
-    tables = set(database.get_tables())
-    if "schema_migration" in tables:
-        return {name for (name,) in database.execute_sql("SELECT name FROM schema_migration").fetchall()}
-    if tables:
-        raise Unavailable(f"{database.database} is a database of something else: name another with --database")
+                return sqlite
     return None
 
 
-def append_only(database: SqliteDatabase, table: str) -> None:
-    """Let the database itself refuse to change or remove rows of `table`."""
-    for event in ("UPDATE", "DELETE"):
-        database.execute_sql(
-            f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table}"
-            f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-        )
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those behind it, each the cause of the one before."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+# Rows
+
+
+def rows(query: Any) -> Iterator[Any]:
+    """The rows of a query as tuples: quicker than models, and typed as what they are."""
+    found = query.tuples().execute()
+    cursor = found.cursor
+    if (first := cursor.fetchone()) is None:
+        return
+    found.initialize()  # what the columns are, a cursor only says while it has a row
+    converters = [
+        (place, convert)
+        for place, (field, convert) in enumerate(zip(found.fields, found.converters, strict=True))
+        if convert is not None and not is_stored_as_it_is(field)
+    ]
+    block = [first, *islice(cursor, BLOCK - 1)]
+    while block:
+        yield from _converted(block, converters)
+        block = list(islice(cursor, BLOCK))
+
+
+def stored(fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """Rows as they are stored, of values in the order of `fields`; raises ValueError for more or fewer of them."""
+    converters = [(place, each.db_value) for place, each in enumerate(fields) if not is_stored_as_it_is(each)]
+    left = iter(rows)
+    while block := list(islice(left, BLOCK)):
+        for wrong in (len(row) for row in block if len(row) != len(fields)):
+            raise ValueError(f"{wrong} values for {len(fields)} columns")
+        yield from _converted(block, converters)
+
+
+def _converted(
+    block: Sequence[Sequence[Any]], converters: Sequence[tuple[int, Callable[[Any], Any]]]
+) -> Iterable[Sequence[Any]]:
+    """The rows with some of their columns converted; what a column holds again and again, only once."""
+    columns: list[Iterable[Any]] = list(zip(*block, strict=True))
+    for place, convert in converters:
+        known = {value: convert(value) for value in dict.fromkeys(columns[place])}
+        columns[place] = map(known.__getitem__, columns[place])
+    return zip(*columns, strict=True)
+
+
+def is_stored_as_it_is(field: peewee.Field | None) -> bool:
+    """Whether a value of the field is the same in Python and in the database, whose schema sees to that."""
+    while isinstance(field, peewee.ForeignKeyField):
+        field = field.rel_field
+    return type(field) in _AS_THEY_ARE
+
+
+_AS_THEY_ARE: Final = (
+    *(peewee.AutoField, peewee.IntegerField, peewee.BigIntegerField, peewee.SmallIntegerField),
+    *(peewee.TextField, peewee.CharField),
+)

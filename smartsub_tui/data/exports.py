@@ -29,7 +29,7 @@ from smartsub_tui.clock import local_date
 from smartsub_tui.data import queries
 from smartsub_tui.data.csv_cells import cell
 from smartsub_tui.data.csv_files import COLUMNS, FileKind
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.filters import Filter, Moment
 from smartsub_tui.data.models import (
     AuditEvent,
@@ -84,7 +84,7 @@ _COLUMNS: Final = {
 }
 
 
-def row_ids(database: SqliteDatabase, wanted: Wanted, moment: Moment) -> array[int]:
+def row_ids(database: Database, wanted: Wanted, moment: Moment) -> array[int]:
     """The ids of the rows that the export has: orders and users in the order of the lists, events oldest first."""
     match wanted.kind:
         case ExportKind.ORDERS if wanted.numbers:
@@ -103,7 +103,7 @@ def head(kind: ExportKind, form: ExportFormat) -> str:
     return ",".join(_COLUMNS[kind]) + "\n" if form is ExportFormat.CSV else ""
 
 
-def lines(database: SqliteDatabase, kind: ExportKind, form: ExportFormat, ids: Sequence[int], moment: Moment) -> str:
+def lines(database: Database, kind: ExportKind, form: ExportFormat, ids: Sequence[int], moment: Moment) -> str:
     """The rows of these ids, at most a PAGE of them, in this order: each a line, or where a cell has line ends several.
 
     `moment` says of which day a user's state is.
@@ -122,7 +122,7 @@ class _Shape(NamedTuple):
     """A query of rows by their ids, which come last in its SQL, and what makes lines of them."""
 
     select: Callable[[Sequence[int]], Any]
-    lines: Callable[[SqliteDatabase, Sequence[_Row], Moment], Iterator[str]]
+    lines: Callable[[Database, Sequence[_Row], Moment], Iterator[str]]
 
 
 @cache
@@ -195,7 +195,7 @@ def _people_query(count: int) -> str:
     return sql
 
 
-def _people(database: SqliteDatabase, rows: Sequence[_Row], text: Callable[[list[str]], str]) -> dict[int, str]:
+def _people(database: Database, rows: Sequence[_Row], text: Callable[[list[str]], str]) -> dict[int, str]:
     """The user ids of each order that has lines, in the order of the lines, as one text.
 
     They are stepped through: of an order for ten thousand people only the text is kept.
@@ -204,7 +204,7 @@ def _people(database: SqliteDatabase, rows: Sequence[_Row], text: Callable[[list
     return {order: text([key for _, key in group]) for order, group in groupby(found, itemgetter(0))}
 
 
-def _order_cells(database: SqliteDatabase, rows: Sequence[_Row], _: Moment) -> Iterator[str]:
+def _order_cells(database: Database, rows: Sequence[_Row], _: Moment) -> Iterator[str]:
     people = _people(database, rows, lambda keys: cell(";".join(keys)))
     for pk, number, office, kind, status, apartments, total, currency, created_at, paid_at, months, until in rows:
         yield (
@@ -214,7 +214,7 @@ def _order_cells(database: SqliteDatabase, rows: Sequence[_Row], _: Moment) -> I
         )
 
 
-def _order_objects(database: SqliteDatabase, rows: Sequence[_Row], _: Moment) -> Iterator[str]:
+def _order_objects(database: Database, rows: Sequence[_Row], _: Moment) -> Iterator[str]:
     """The fields of OrderSummary, and behind them whom the order is for."""
     people = _people(database, rows, _to_json)
     for row in rows:
@@ -277,7 +277,7 @@ def _users(ids: Sequence[int]) -> Any:
     )
 
 
-def _user_cells(_: SqliteDatabase, rows: Sequence[_Row], __: Moment) -> Iterator[str]:
+def _user_cells(_: Database, rows: Sequence[_Row], __: Moment) -> Iterator[str]:
     for _pk, office, office_kind, timezone, currency, department, key, name, email, kind, apartment, *rest in rows:
         service, activated_on, expires_on, removed_on = rest
         yield (
@@ -287,7 +287,7 @@ def _user_cells(_: SqliteDatabase, rows: Sequence[_Row], __: Moment) -> Iterator
         )
 
 
-def _user_objects(_: SqliteDatabase, rows: Sequence[_Row], moment: Moment) -> Iterator[str]:
+def _user_objects(_: Database, rows: Sequence[_Row], moment: Moment) -> Iterator[str]:
     """The fields of UserRecord, and behind them what else CSV has."""
     today: dict[str, date] = {}
     for _pk, office, office_kind, timezone, currency, department, key, name, email, kind, apartment, *rest in rows:
@@ -345,12 +345,12 @@ def _events(ids: Sequence[int]) -> Any:
     )
 
 
-def _event_cells(_: SqliteDatabase, rows: Sequence[_Row], __: Moment) -> Iterator[str]:
+def _event_cells(_: Database, rows: Sequence[_Row], __: Moment) -> Iterator[str]:
     for _pk, at, *texts in rows:
         yield ",".join((_instant(at), *(cell(text or "") for text in texts))) + "\n"
 
 
-def _event_objects(_: SqliteDatabase, rows: Sequence[_Row], __: Moment) -> Iterator[str]:
+def _event_objects(_: Database, rows: Sequence[_Row], __: Moment) -> Iterator[str]:
     """`before` and `after` as the objects that they are."""
     for _pk, at, *texts in rows:
         fields = dict(zip(AUDIT_COLUMNS, (_instant(at), *texts), strict=True))

@@ -276,5 +276,5 @@ def _read(session: Session, moment: Moment) -> _Seen:
         people,
         by_currency(offices, found),
         access.may(role, Permission.IMPORT),
-        str(session.database.database),
+        session.database.name,
     )

@@ -15,7 +15,7 @@ from smartsub_tui.billing.changes import Change, perform
 from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.models import Admin
 from smartsub_tui.data.vocabulary import Role, Trigger
 from smartsub_tui.errors import NotAllowed
@@ -157,7 +157,7 @@ def test_a_user_without_an_entry_goes_by_its_number(monkeypatch: pytest.MonkeyPa
     assert process_admin() == "uid1000"
 
 
-def test_who_creates_a_database_is_its_manager_and_nobody_after(database: SqliteDatabase) -> None:
+def test_who_creates_a_database_is_its_manager_and_nobody_after(database: Database) -> None:
     assert found_manager("ann", NOW) is True
     assert found_manager("bob", NOW) is False
     assert [(row.name, row.role, row.created_at) for row in Admin.select()] == [("ann", MANAGER, NOW)]

@@ -17,7 +17,7 @@ from smartsub_tui.billing.demo import make_demo
 from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
-from smartsub_tui.data.database import SqliteDatabase, open_database, url_of
+from smartsub_tui.data.database import Database, open_database, url_of
 from smartsub_tui.data.models import AuditEvent, Order
 from smartsub_tui.data.vocabulary import OrderStatus
 from smartsub_tui.errors import NotAllowed, Refused, WrongUsage
@@ -68,7 +68,7 @@ def test_an_empty_trail_is_whole(session: Session) -> None:
         audit_chain.verify(session, "0" * 64)
 
 
-def test_the_trail_of_sample_data_is_whole(database: SqliteDatabase) -> None:
+def test_the_trail_of_sample_data_is_whole(database: Database) -> None:
     make_demo(database, admin="manager", now=NOW, orders=100, users=20, settings=SETTINGS)
     session = session_on(database)
     assert audit_chain.verify(session).events == AuditEvent.select().count() > 100
@@ -100,7 +100,7 @@ class _Undo(Exception):
     pass
 
 
-def _tamper(database: SqliteDatabase, drawn: Random, names: tuple[str, ...]) -> str:
+def _tamper(database: Database, drawn: Random, names: tuple[str, ...]) -> str:
     def run(sql: str, *values: Any) -> None:
         database.execute_sql(sql, values)
 

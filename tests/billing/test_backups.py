@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from smartsub_tui.billing import audit_chain, backups, orders
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
-from smartsub_tui.data.database import SqliteDatabase, open_database, url_of
+from smartsub_tui.data.database import open_database, url_of
 from smartsub_tui.data.files import NewFile
 from smartsub_tui.data.models import Order
+from smartsub_tui.data.sqlite import SqliteDatabase
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
 from tests.support import NOW, add_office, add_people, add_prices, as_role, at_once, dump, file_database, session_on

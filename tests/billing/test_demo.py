@@ -28,7 +28,7 @@ from smartsub_tui.billing.terms import Dates, Months, Until
 from smartsub_tui.clock import local_date
 from smartsub_tui.config import OrderSettings, Settings
 from smartsub_tui.data import models, queries
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.demo_names import CULTURES, PLACES
 from smartsub_tui.data.fields import InstantField
 from smartsub_tui.data.models import (
@@ -80,21 +80,21 @@ def made(
     now: datetime = NOW,
     admin: str = "alice",
     settings: Settings = SETTINGS,
-) -> SqliteDatabase:
+) -> Database:
     database = memory_database()
     make_demo(database, admin=admin, now=now, orders=orders, users=users, seed=seed, settings=settings)
     return database
 
 
 @pytest.fixture(scope="module")
-def _demo() -> Iterator[SqliteDatabase]:
+def _demo() -> Iterator[Database]:
     database = made()
     yield database
     database.close()
 
 
 @pytest.fixture
-def demo(_demo: SqliteDatabase) -> SqliteDatabase:
+def demo(_demo: Database) -> Database:
     """A demo of 120 users and 800 orders, to read from."""
     models.proxy.initialize(_demo)
     return _demo
@@ -163,7 +163,7 @@ def test_it_does_not_matter_how_much_is_written_at_a_time(monkeypatch: pytest.Mo
 # What there is to see
 
 
-def test_as_many_as_were_asked_for(demo: SqliteDatabase) -> None:
+def test_as_many_as_were_asked_for(demo: Database) -> None:
     assert Order.select().count() == ORDERS
     assert User.select().count() == USERS
     assert Office.select().count() == 12
@@ -172,7 +172,7 @@ def test_as_many_as_were_asked_for(demo: SqliteDatabase) -> None:
     assert len({office.timezone for office in found(Office.select())}) == 12
 
 
-def test_every_status_and_type_in_plausible_shares(demo: SqliteDatabase) -> None:
+def test_every_status_and_type_in_plausible_shares(demo: Database) -> None:
     statuses = Tally(order.status for order in found(Order.select()))
     assert set(statuses) == set(OrderStatus)
     assert 0.72 < statuses[OrderStatus.SUCCEED] / ORDERS < 0.86
@@ -185,7 +185,7 @@ def test_every_status_and_type_in_plausible_shares(demo: SqliteDatabase) -> None
     assert Order.select().where(Order.history).count() == ORDERS * 3 // 100
 
 
-def test_months_and_days(demo: SqliteDatabase) -> None:
+def test_months_and_days(demo: Database) -> None:
     months = Tally(order.months for order in own_orders() if order.months)
     assert {1, 3, 6, 12} <= {length for length, _ in months.most_common(5)}
     daily = [order for order in own_orders() if order.until]
@@ -193,7 +193,7 @@ def test_months_and_days(demo: SqliteDatabase) -> None:
     assert {order.office.kind for order in daily} == {OfficeKind.COMMUNITY}
 
 
-def test_names_of_every_script(demo: SqliteDatabase) -> None:
+def test_names_of_every_script(demo: Database) -> None:
     names = [user.name for user in found(User.select())]
     scripts = {unicodedata.name(letter).split()[0] for name in names for letter in name if letter.isalpha()}
     assert {"LATIN", "GREEK", "CYRILLIC", "ARABIC", "HEBREW", "DEVANAGARI", "THAI", "CJK", "HANGUL"} <= scripts
@@ -214,7 +214,7 @@ def test_all_names_of_the_lists_can_be_typed() -> None:
     assert len({place.code for place in PLACES}) == len({place.name for place in PLACES}) == len(PLACES)
 
 
-def test_people_and_their_homes(demo: SqliteDatabase) -> None:
+def test_people_and_their_homes(demo: Database) -> None:
     homes = set()
     for user in found(User.select().order_by(User.kind.desc())):
         office = user.office
@@ -231,7 +231,7 @@ def test_people_and_their_homes(demo: SqliteDatabase) -> None:
     assert all(each.service is each.user.kind.service for each in found(Subscription.select()))
 
 
-def test_people_in_every_state(demo: SqliteDatabase) -> None:
+def test_people_in_every_state(demo: Database) -> None:
     states = Tally(
         SubscriptionState.on(local_date(NOW, each.user.office.timezone), each.expires_on, each.user.removed_on)
         for each in found(Subscription.select())
@@ -240,7 +240,7 @@ def test_people_in_every_state(demo: SqliteDatabase) -> None:
     assert states.most_common(1)[0][0] is SubscriptionState.ACTIVE
 
 
-def test_anchors_at_the_end_of_a_month(demo: SqliteDatabase) -> None:
+def test_anchors_at_the_end_of_a_month(demo: Database) -> None:
     assert {29, 30, 31} <= {each.anchor_day for each in found(Subscription.select())}
     leap = date(2028, 2, 29)
     assert Subscription.select().where(Subscription.expires_on == leap, Subscription.anchor_day == 29).exists()
@@ -273,7 +273,7 @@ def test_someone_of_the_next_leap_day(today: date, leap: date) -> None:
     database.close()
 
 
-def test_work_that_waits(demo: SqliteDatabase) -> None:
+def test_work_that_waits(demo: Database) -> None:
     unapplied = Payment.select().where((Payment.state == PaymentState.SUCCEEDED) & ~Payment.applied)
     assert {payment.order.status for payment in found(unapplied)} == {OrderStatus.CANCEL, OrderStatus.TIME_OUT}
     assert all(payment.created_at > MIDNIGHT - 60 * DAY for payment in found(unapplied))
@@ -292,7 +292,7 @@ def test_work_that_waits(demo: SqliteDatabase) -> None:
     assert Order.select().where(Order.deleted_at.is_null(False)).exists()
 
 
-def test_payments_of_every_provider(demo: SqliteDatabase) -> None:
+def test_payments_of_every_provider(demo: Database) -> None:
     paid = Tally(payment.provider for payment in found(Payment.select().where(Payment.applied)))
     assert set(paid) == set(ProviderName)
     assert {payment.state for payment in found(Payment.select())} >= {
@@ -305,7 +305,7 @@ def test_payments_of_every_provider(demo: SqliteDatabase) -> None:
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 3))
-def test_something_is_due_soon_at_any_time_of_the_day(demo: SqliteDatabase, hour: int) -> None:
+def test_something_is_due_soon_at_any_time_of_the_day(demo: Database, hour: int) -> None:
     pay_by = sorted(order.pay_by for order in found(Order.select().where(Order.status == OrderStatus.PROCESSING)))
     now = MIDNIGHT + timedelta(hours=hour)
     assert [each for each in pay_by if now < each <= now + timedelta(hours=16)]
@@ -349,7 +349,7 @@ class Stored:
         return local_date(at, self.office[order.office_id].timezone)
 
 
-def check(database: SqliteDatabase, settings: Settings, end: datetime = MIDNIGHT) -> None:
+def check(database: Database, settings: Settings, end: datetime = MIDNIGHT) -> None:
     """Everything that a demo of any size must keep."""
     assert database.execute_sql("PRAGMA foreign_key_check").fetchall() == []
     stored = Stored()
@@ -584,7 +584,7 @@ def check_lines(stored: Stored, settings: Settings) -> None:
             assert (line.amount, line.tax_rate_ppm) == (price.amount * count, price.tax_rate_ppm)
 
 
-def test_nothing_contradicts_the_rules(demo: SqliteDatabase) -> None:
+def test_nothing_contradicts_the_rules(demo: Database) -> None:
     check(demo, SETTINGS)
 
 
@@ -623,7 +623,7 @@ def test_every_fate_by_itself(fate: fates.Fate, monkeypatch: pytest.MonkeyPatch)
     database.close()
 
 
-def test_expiry_dates_neither_run_ahead_nor_fall_behind(demo: SqliteDatabase) -> None:
+def test_expiry_dates_neither_run_ahead_nor_fall_behind(demo: Database) -> None:
     early = [
         (line.previous_expiry - line.applied_on).days
         for line in found(OrderLine.select().where(OrderLine.applied_on.is_null(False)))
@@ -634,7 +634,7 @@ def test_expiry_dates_neither_run_ahead_nor_fall_behind(demo: SqliteDatabase) ->
     assert max(expiries) < MIDNIGHT.date() + 40 * 31 * DAY
 
 
-def test_both_price_lists_and_both_kinds_of_price_were_used(demo: SqliteDatabase) -> None:
+def test_both_price_lists_and_both_kinds_of_price_were_used(demo: Database) -> None:
     assert Price.select().where(Price.office_kind.is_null(False)).count() == 2
     prices = load_prices("EUR")
     (berlin,) = Office.select().where((Office.currency == "EUR") & (Office.kind == OfficeKind.COMMUNITY))
@@ -646,7 +646,7 @@ def test_both_price_lists_and_both_kinds_of_price_were_used(demo: SqliteDatabase
     assert len({price.valid_from for price in used}) == 2
 
 
-def test_the_trail_tells_of_the_imports(demo: SqliteDatabase) -> None:
+def test_the_trail_tells_of_the_imports(demo: Database) -> None:
     subjects = [event.subject for event in found(AuditEvent.select().where(AuditEvent.order.is_null()).limit(3))]
     assert subjects == ["prices.csv", "users.csv", "orders.csv"]
     removed = {user.key for user in found(User.select().where(User.removed_on.is_null(False)))}
@@ -739,7 +739,7 @@ def test_the_program_goes_on_where_the_demo_ends(session: Session) -> None:
     check_claims(Stored())
 
 
-def test_every_order_can_be_shown(demo: SqliteDatabase) -> None:
+def test_every_order_can_be_shown(demo: Database) -> None:
     for order in found(Order.select().order_by(Order.id.desc()).limit(100)):
         details = read_order(order.number, NOW, SETTINGS)
         assert len(details.events) >= (0 if order.history else 1)
@@ -749,7 +749,7 @@ def test_every_order_can_be_shown(demo: SqliteDatabase) -> None:
 # Around it
 
 
-def test_the_admins(demo: SqliteDatabase) -> None:
+def test_the_admins(demo: Database) -> None:
     roles = {admin.name: admin.role for admin in found(Admin.select())}
     assert roles == {"alice": Role.MANAGER, "bob": Role.OPERATOR, "carol": Role.VIEWER, "dave": Role.AUDITOR}
     assert {order.created_by for order in own_orders()} == {"alice", "bob"}

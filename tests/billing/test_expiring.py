@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from smartsub_tui.billing.expiring import WINDOWS, Cell, Span, by_currency, expiring, months
 from smartsub_tui.data import queries
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.filters import Moment, parse_users
 from smartsub_tui.data.vocabulary import LineAction, OfficeKind, Service, UserKind
 from tests.support import NOW, TODAY, add_community, add_office, add_person, add_price, memory_database
@@ -85,7 +85,7 @@ def test_every_count_is_that_of_its_list_and_all_are_counted_once(
         database.close()
 
 
-def test_the_price_is_that_of_the_office_kind_and_of_today(database: SqliteDatabase) -> None:
+def test_the_price_is_that_of_the_office_kind_and_of_today(database: Database) -> None:
     office, community = add_office("A"), add_community("B")
     for place in (office, community):
         add_person(place, f"u{place.id}", expires_on=TODAY)
@@ -96,7 +96,7 @@ def test_the_price_is_that_of_the_office_kind_and_of_today(database: SqliteDatab
     assert [cells[1] for cells in cells_of(WINDOWS)] == [Cell(1, 330, 0), Cell(1, 270, 0)]
 
 
-def test_today_is_that_of_each_office_also_for_its_price(database: SqliteDatabase) -> None:
+def test_today_is_that_of_each_office_also_for_its_price(database: Database) -> None:
     add_person(add_office("A", timezone="Pacific/Kiritimati"), "a", expires_on=TODAY)
     add_person(add_office("B", timezone="Pacific/Pago_Pago"), "b", expires_on=TODAY)
     add_price(Service.APP, LineAction.MONTH, 300)
@@ -107,7 +107,7 @@ def test_today_is_that_of_each_office_also_for_its_price(database: SqliteDatabas
     assert second[:2] == (Cell(), Cell(1, 300, 0))
 
 
-def test_amounts_of_two_currencies_are_never_added(database: SqliteDatabase) -> None:
+def test_amounts_of_two_currencies_are_never_added(database: Database) -> None:
     for name, currency, number in (("A", "EUR", 1), ("B", "JPY", 2), ("C", "EUR", 3), ("D", "USD", 0)):
         place = add_office(name, currency=currency)
         for each in range(number):
@@ -120,7 +120,7 @@ def test_amounts_of_two_currencies_are_never_added(database: SqliteDatabase) -> 
     assert [sums[each][1] for each in sums] == [Cell(4, 1200, 0), Cell(2, 900, 0)]
 
 
-def test_an_office_that_is_not_asked_about_is_left_out(database: SqliteDatabase) -> None:
+def test_an_office_that_is_not_asked_about_is_left_out(database: Database) -> None:
     add_person(add_office("A"), "a", expires_on=TODAY)
     add_person(add_office("B"), "b", expires_on=TODAY)
     first, _ = queries.offices(NOW)

@@ -14,6 +14,7 @@ import pytest
 from smartsub_tui.billing import health, orders
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
+from smartsub_tui.data import sqlite
 from smartsub_tui.data.database import url_of
 from tests.support import FixedClock, add_office, add_people, add_prices, file_database, session_on
 
@@ -74,7 +75,7 @@ def test_in_memory_there_is_no_disk(session: Session) -> None:
 
 
 def test_an_old_engine(session: Session, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "sqlite_version", lambda: "3.51.2")
+    monkeypatch.setattr(sqlite, "sqlite_version", lambda: "3.51.2")
     assert "SQLite 3.51.2 can damage a database" in wrong(session, path)["engine"]
 
 

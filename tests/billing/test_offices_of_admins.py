@@ -47,6 +47,7 @@ from smartsub_tui.data.exports import ExportFormat, ExportKind, Wanted
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.data.models import AdminOffice, AuditEvent, Office, Order, Payment
 from smartsub_tui.data.queries import Sort
+from smartsub_tui.data.sqlite import works_for_some_in
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Role, Trigger
 from smartsub_tui.errors import NotAllowed, NotFound, Refused
 from tests.billing.paying import held, paying_by
@@ -107,7 +108,7 @@ def an_office(session: Session, name: str, add: Callable[[str], Office], letter:
     )
 
 
-def offices_of(database: databases.SqliteDatabase, *, with_elm: bool) -> Session:
+def offices_of(database: databases.Database, *, with_elm: bool) -> Session:
     """A session of ann, who manages Oak House: the only office there is, or all that there is for her."""
     session = session_on(database)
     add_prices()
@@ -122,7 +123,7 @@ def offices_of(database: databases.SqliteDatabase, *, with_elm: bool) -> Session
 
 
 @pytest.fixture
-def ann(database: databases.SqliteDatabase) -> Session:
+def ann(database: databases.Database) -> Session:
     return offices_of(database, with_elm=True)
 
 
@@ -211,7 +212,7 @@ def test_every_table_that_leads_to_an_office_is_hidden() -> None:
     }:
         leads |= more
     # Whose offices they are, is no secret; the trail is read by order, and as a whole by who works for all.
-    assert {each._meta.table_name for each in leads - {AdminOffice, AuditEvent}} == set(databases._OF_OFFICES)
+    assert {each._meta.table_name for each in leads - {AdminOffice, AuditEvent}} == set(databases.OF_OFFICES)
 
 
 def elm_number(ann: Session, status: OrderStatus, position: int = 0) -> str:
@@ -495,4 +496,4 @@ def test_a_manager_of_some_offices_recovers_nothing(tmp_path: Path, clock: Fixed
 
 
 def test_where_it_is_not_known_all_work_for_all(tmp_path: Path) -> None:
-    assert not databases.works_for_some_in(tmp_path / "none.sqlite3", "ann")
+    assert not works_for_some_in(tmp_path / "none.sqlite3", "ann")

@@ -13,11 +13,12 @@ from smartsub_tui.billing import opening, payments, views
 from smartsub_tui.billing.changes import time_out_due
 from smartsub_tui.billing.opening import look, open_session
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data import database as engine
-from smartsub_tui.data.database import SqliteDatabase, url_of
+from smartsub_tui.data import sqlite as engine
+from smartsub_tui.data.database import url_of
 from smartsub_tui.data.models import Admin
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.records import StateRecord
+from smartsub_tui.data.sqlite import SqliteDatabase
 from smartsub_tui.data.vocabulary import OrderStatus, Role, Trigger
 from smartsub_tui.errors import NotAllowed, Unavailable
 from tests.support import NOW, SETTINGS, FixedClock, add_office, add_order, add_people, file_database, session_on

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smartsub_tui.billing.pricing import PPM, PriceList, PriceRow, load_prices, share_gross, totals
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.vocabulary import LineAction, OfficeKind, Service
 from smartsub_tui.errors import Refused
 from tests.support import TODAY, add_price
@@ -111,7 +111,7 @@ def test_the_price_is_the_one_that_walking_the_list_finds(listed: list[PriceRow]
         assert prices.find(Service.APP, LineAction.MONTH, kind, TODAY) is expected
 
 
-def test_only_prices_of_the_currency_are_loaded(database: SqliteDatabase) -> None:
+def test_only_prices_of_the_currency_are_loaded(database: Database) -> None:
     add_price(Service.APP, LineAction.MONTH, 500, office_kind=OfficeKind.OFFICE, valid_from=date(2026, 1, 1))
     add_price(Service.APP, LineAction.MONTH, 700, currency="JPY")
     assert load_prices("EUR") == PriceList("EUR", (row(500, OfficeKind.OFFICE, date(2026, 1, 1)),))

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from smartsub_tui.billing import admins, audit_chain, backups, orders, payments
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
-from smartsub_tui.data.database import open_database, role_in, url_of
+from smartsub_tui.data.database import open_database, url_of
 from smartsub_tui.data.files import NewFile
 from smartsub_tui.data.models import AuditEvent, Order
+from smartsub_tui.data.sqlite import role_in
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, SmartsubError, Unavailable
 from tests.support import (

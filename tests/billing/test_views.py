@@ -24,7 +24,7 @@ from smartsub_tui.billing.views import (
     save_view,
     views,
 )
-from smartsub_tui.data import database as engine
+from smartsub_tui.data import sqlite as engine
 from smartsub_tui.data.database import rows
 from smartsub_tui.data.models import AuditEvent, LastState, SavedView
 from smartsub_tui.data.queries import SORT_KEYS, Sort, parse_sort

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from smartsub_tui.billing import orders
 from smartsub_tui.data import queries
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.filters import Moment, parse_users
 from smartsub_tui.data.keyset import Cursor
 from smartsub_tui.data.models import Office, User
@@ -26,7 +26,7 @@ FILTERS = ("", "state:expiring,expired", "department:East -kind:property_manager
 
 
 @pytest.fixture(scope="module", autouse=True)
-def database() -> Iterator[SqliteDatabase]:
+def database() -> Iterator[Database]:
     """Eighty people with few names, so that the ends of pages fall among equal ones, and others in another office."""
     held, chance = memory_database(), Random(5)
     with held.writing():
@@ -97,7 +97,7 @@ def test_pages_put_together_are_the_list(chosen: tuple[Candidates, str], limit: 
 @pytest.mark.parametrize("text", FILTERS)
 @pytest.mark.parametrize("where", ["first", "after", "before", "at", "last"])
 def test_an_index_has_them_in_their_order(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, text: str, where: str, activated: bool
+    database: Database, monkeypatch: pytest.MonkeyPatch, text: str, where: str, activated: bool
 ) -> None:
     """No page sorts the whole office first, however the filter looks."""
     said: list[tuple[str, Any]] = []

@@ -20,12 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peewee import Case, fn
 
-from smartsub_tui.data import database as engine
 from smartsub_tui.data import models
+from smartsub_tui.data import sqlite as engine
 from smartsub_tui.data.database import (
     LostTransaction,
-    SqliteDatabase,
     available,
+    migrate,
     open_database,
     path_of,
     rows,
@@ -56,6 +56,7 @@ from smartsub_tui.data.models import (
     Subscription,
     User,
 )
+from smartsub_tui.data.sqlite import SqliteDatabase
 from smartsub_tui.data.vocabulary import (
     InvoiceKind,
     Lapsed,
@@ -88,7 +89,7 @@ def test_the_url_of_a_file_names_it() -> None:
     ["", "a.sqlite3", "/a", "sqlite:", "sqlite://", "sqlite:///", "sqlite://a", "mysql://x", "mysql://u:hunter2@h/d"],
 )
 def test_what_is_no_url_is_refused_with_what_would_be_right(url: str) -> None:
-    says = r"is no database URL: write sqlite:///FILE or sqlite:////ABSOLUTE/FILE"
+    says = r"is no database URL: write sqlite:///FILE, sqlite:////ABSOLUTE/FILE or postgresql://"
     with pytest.raises(WrongUsage, match=says) as refused:
         path_of(url)
     assert "hunter2" not in refused.value.message  # which may be a password
@@ -97,7 +98,7 @@ def test_what_is_no_url_is_refused_with_what_would_be_right(url: str) -> None:
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgres://h/d"])
 def test_another_engine_is_refused_by_name(url: str) -> None:
     with pytest.raises(WrongUsage, match="PostgreSQL is not supported"):
-        path_of(url)
+        open_database(url)
 
 
 def said(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
@@ -313,7 +314,7 @@ def test_a_database_that_another_process_is_just_making_is_waited_for(
         waits.append(seconds)
         other.close()
 
-    monkeypatch.setattr("smartsub_tui.data.database.time.sleep", sleep)
+    monkeypatch.setattr("smartsub_tui.data.sqlite.time.sleep", sleep)
     open_database(url_of(path), create=True).close()
     assert len(waits) == 1
 
@@ -388,7 +389,7 @@ def test_the_migrations_make_what_the_models_say() -> None:
 
 def test_migrating_again_does_nothing(database: SqliteDatabase) -> None:
     before = dump(database)
-    assert engine.migrate(database) == []
+    assert migrate(database) == []
     assert dump(database) == before
 
 
@@ -402,13 +403,13 @@ def test_a_migration_that_would_break_a_reference_is_taken_back(
         "    db.execute_sql('CREATE TABLE parent (id INTEGER PRIMARY KEY)')\n"
         "    db.execute_sql('CREATE TABLE child (parent INTEGER REFERENCES parent (id))')\n"
     )
-    monkeypatch.setattr(engine, "MIGRATIONS", folder)
+    monkeypatch.setattr("smartsub_tui.data.database.MIGRATIONS", folder)
     with closing(open_database("sqlite:///:memory:", create=True)) as database:
         (folder / "0002_orphans.py").write_text(
             "def up(migrator, db):\n    db.execute_sql('INSERT INTO child VALUES (7)')\n"
         )
         with pytest.raises(peewee.IntegrityError, match="1 references"):
-            engine.migrate(database)
+            migrate(database)
         assert database.execute_sql("SELECT count(*) FROM child").fetchone() == (0,)
         assert database.execute_sql("SELECT name FROM schema_migration").fetchall() == [("0001_parents",)]
         assert database.execute_sql("PRAGMA foreign_keys").fetchone() == (1,)
@@ -1164,7 +1165,7 @@ def test_an_error_of_a_later_row_is_one_of_the_database_too(database: SqliteData
 
 DROPPED = """
 import threading
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.sqlite import SqliteDatabase
 
 database, cursors = SqliteDatabase(":memory:", autoconnect=False), []
 begun, over = threading.Semaphore(0), threading.Event()

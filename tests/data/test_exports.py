@@ -16,7 +16,7 @@ from smartsub_tui.billing import orders, payments
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data import queries
 from smartsub_tui.data.csv_cells import undefused
-from smartsub_tui.data.database import SqliteDatabase, rows
+from smartsub_tui.data.database import Database, rows
 from smartsub_tui.data.exports import AUDIT_COLUMNS, PAGE, ExportFormat, ExportKind, Wanted, head, lines, row_ids
 from smartsub_tui.data.filters import Filter, Moment, Subject, parse_orders, parse_users
 from smartsub_tui.data.models import AuditEvent, Order, OrderLine, Subscription, User
@@ -33,9 +33,9 @@ MOMENT: Final = Moment(NOW, "UTC")
 SORTS: Final = st.builds(Sort, st.sampled_from(SORT_KEYS), st.booleans())
 
 
-def database() -> SqliteDatabase:
+def database() -> Database:
     """The database to which the models are bound."""
-    bound: SqliteDatabase = Order._meta.database.obj
+    bound: Database = Order._meta.database.obj
     return bound
 
 
@@ -143,7 +143,7 @@ def test_removed_people_come_only_where_they_are_asked_for(world: World) -> None
     assert {row["user_id"] for row in asked} == removed
 
 
-def test_amounts_have_the_decimals_of_their_currency(database: SqliteDatabase) -> None:
+def test_amounts_have_the_decimals_of_their_currency(database: Database) -> None:
     totals = {"EUR": (5, "0.05"), "JPY": (900, "900"), "KWD": (1234567, "1234.567"), "CLF": (10000, "1.0000")}
     for currency, (total, _) in totals.items():
         add_order(add_office(currency, currency=currency), [], OrderStatus.CANCEL, history=True, number=currency)
@@ -153,7 +153,7 @@ def test_amounts_have_the_decimals_of_their_currency(database: SqliteDatabase) -
     }
 
 
-def test_an_invoice_is_in_json(database: SqliteDatabase) -> None:
+def test_an_invoice_is_in_json(database: Database) -> None:
     add_prices()
     add_people(add_office(), "u1", expires_on=TODAY)
     paying = payments.Manual("cash")
@@ -176,7 +176,7 @@ def add_events() -> None:
     )
 
 
-def test_the_audit_trail_is_oldest_first(database: SqliteDatabase) -> None:
+def test_the_audit_trail_is_oldest_first(database: Database) -> None:
     add_events()
     empty = dict.fromkeys(AUDIT_COLUMNS)
     at = {"at": "2026-11-22T09:00:00Z", "source": "cli"}
@@ -214,7 +214,7 @@ def add_hostile() -> None:
 
 
 @pytest.mark.parametrize("kind", ExportKind)
-def test_no_cell_begins_with_what_a_spreadsheet_would_run(database: SqliteDatabase, kind: ExportKind) -> None:
+def test_no_cell_begins_with_what_a_spreadsheet_would_run(database: Database, kind: ExportKind) -> None:
     add_hostile()
     text = exported(Wanted(kind), ExportFormat.CSV, MOMENT)
     cells = [each for row in csv.reader(io.StringIO(text, newline=""), strict=True) for each in row]
@@ -229,7 +229,7 @@ def test_no_cell_begins_with_what_a_spreadsheet_would_run(database: SqliteDataba
 
 
 @pytest.mark.parametrize("kind", ExportKind)
-def test_json_lines_have_the_text_as_it_is(database: SqliteDatabase, kind: ExportKind) -> None:
+def test_json_lines_have_the_text_as_it_is(database: Database, kind: ExportKind) -> None:
     add_hostile()
     column = {ExportKind.ORDERS: "number", ExportKind.USERS: "name", ExportKind.AUDIT: "reason"}[kind]
     assert {each[column] for each in objects(Wanted(kind), MOMENT)} == set(HOSTILE)
@@ -241,7 +241,7 @@ def test_json_lines_have_the_text_as_it_is(database: SqliteDatabase, kind: Expor
 @pytest.mark.parametrize("kind", ExportKind)
 @pytest.mark.parametrize("form", ExportFormat)
 def test_the_same_rows_give_the_same_bytes_however_they_are_paged(
-    database: SqliteDatabase, kind: ExportKind, form: ExportFormat
+    database: Database, kind: ExportKind, form: ExportFormat
 ) -> None:
     add_hostile()
     first = exported(Wanted(kind), form, MOMENT)
@@ -250,7 +250,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_are_paged(
     assert (exported(Wanted(kind), form, MOMENT) == head(kind, form)) is (first == "")
 
 
-def test_equal_rows_stand_by_their_row_id(database: SqliteDatabase) -> None:
+def test_equal_rows_stand_by_their_row_id(database: Database) -> None:
     office = add_office()
     for place in range(5):
         add_order(office, [], OrderStatus.CANCEL, history=True, number=f"n{place}")
@@ -260,7 +260,7 @@ def test_equal_rows_stand_by_their_row_id(database: SqliteDatabase) -> None:
         assert (up, down) == (["n0", "n1", "n2", "n3", "n4"], ["n4", "n3", "n2", "n1", "n0"])
 
 
-def test_an_empty_export_is_its_head(database: SqliteDatabase) -> None:
+def test_an_empty_export_is_its_head(database: Database) -> None:
     assert exported(Wanted(ExportKind.USERS), ExportFormat.CSV, MOMENT) == (
         "office,office_kind,timezone,currency,department,user_id,name,email,kind,apartment,service,activated_on,"
         "expires_on,removed_on\n"
@@ -282,7 +282,7 @@ def peak(count: int) -> int:
         tracemalloc.stop()
 
 
-def test_of_each_row_only_its_id_is_kept(database: SqliteDatabase) -> None:
+def test_of_each_row_only_its_id_is_kept(database: Database) -> None:
     office = add_office()
     sample = add_order(office, [], OrderStatus.CANCEL, history=True, number="first")
     fields = [field for field in Order._meta.sorted_fields if field.name != "id"]
@@ -301,7 +301,7 @@ def test_of_each_row_only_its_id_is_kept(database: SqliteDatabase) -> None:
     assert more < 16
 
 
-def test_an_order_for_very_many_people_is_whole(database: SqliteDatabase) -> None:
+def test_an_order_for_very_many_people_is_whole(database: Database) -> None:
     office = add_office()
     people = add_people(office, *(f"u{place:04}" for place in range(1200)), expires_on=TODAY)
     add_order(office, people, OrderStatus.SYSTEM_PROCESSING)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smartsub_tui.data import queries
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.filters import Moment, parse_orders
 from smartsub_tui.data.keyset import Cursor
 from smartsub_tui.data.models import Order
@@ -25,7 +25,7 @@ sorts = st.builds(Sort, st.sampled_from(SORT_KEYS), st.booleans())
 
 
 @pytest.fixture(scope="module", autouse=True)
-def database() -> Iterator[SqliteDatabase]:
+def database() -> Iterator[Database]:
     """Sixty orders with many equal values, so that the ends of pages fall among them."""
     held, random = memory_database(), Random(4)
     closed = [OrderStatus.SUCCEED, OrderStatus.FAILED, OrderStatus.TIME_OUT, OrderStatus.CANCEL]
@@ -111,7 +111,7 @@ def test_facets_count_the_list(text: str) -> None:
 
 @pytest.mark.parametrize("key", ["created", "number", "type", "status"])
 @pytest.mark.parametrize("descending", [False, True])
-def test_what_the_screen_sorts_by_lies_in_an_index(database: SqliteDatabase, key: str, descending: bool) -> None:
+def test_what_the_screen_sorts_by_lies_in_an_index(database: Database, key: str, descending: bool) -> None:
     """A page of a million orders must not sort them all."""
     seen: list[str] = []
     database.connection().trace_v2(1, lambda event: seen.append(event["sql"]))

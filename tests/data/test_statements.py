@@ -14,7 +14,7 @@ from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.sweep import sweep
 from smartsub_tui.data import queries, triage
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.filters import ORDER_KEYS, Moment, parse_orders, parse_users
 from smartsub_tui.data.models import Claim, Department, Office, Order, OrderLine, User
 from smartsub_tui.data.queries import Sort
@@ -57,7 +57,7 @@ KINDS: Final[dict[str, Any]] = {
 }
 
 
-def compared(database: SqliteDatabase, query: Any, **options: Any) -> tuple[str, Any]:
+def compared(database: Database, query: Any, **options: Any) -> tuple[str, Any]:
     ours = database.get_sql_context(**options).sql(query).query()
     its = peewee.Context(**{**database.get_context_options(), **options})
     theirs = its.sql(query).query()  # type: ignore[no-untyped-call]
@@ -67,12 +67,12 @@ def compared(database: SqliteDatabase, query: Any, **options: Any) -> tuple[str,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_query_is_written_as_peewee_writes_it(kind: str, database: SqliteDatabase) -> None:
+def test_every_kind_of_query_is_written_as_peewee_writes_it(kind: str, database: Database) -> None:
     text, _ = compared(database, KINDS[kind])
     assert '"' in text
 
 
-def test_an_alias_of_the_whole_table_is_kept(database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alias_of_the_whole_table_is_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Order._meta.table, "_alias", "o")
     text, _ = compared(database, Order.select(Order.id).where(Order.total > 1))
     assert '"o"."total"' in text
@@ -83,12 +83,12 @@ def test_what_the_application_asks_and_writes_is_written_as_peewee_writes_it(
 ) -> None:
     told: list[str] = []
 
-    def execute(database: SqliteDatabase, query: Any, **options: Any) -> Any:
+    def execute(database: Database, query: Any, **options: Any) -> Any:
         text, values = compared(database, query, **options)
         told.append(text)
         return database.execute_sql(text, values)
 
-    monkeypatch.setattr(SqliteDatabase, "execute", execute)
+    monkeypatch.setattr(Database, "execute", execute)
     make_demo(session.database, admin="maria", now=NOW, orders=40, users=30, settings=SETTINGS)
     moment = Moment(NOW + timedelta(hours=1), SETTINGS.ui.timezone)
     for text in (

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartsub_tui.data import models, triage
-from smartsub_tui.data.database import SqliteDatabase, open_database
+from smartsub_tui.data.database import Database, open_database
 from smartsub_tui.data.filter_meaning import matches_order, matches_user
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.data.models import Order, Payment
@@ -128,7 +128,7 @@ def test_within_a_rank_the_most_urgent_stands_first(world: World) -> None:
     assert people == sorted(people)
 
 
-def test_at_is_since_when_or_until_when(database: SqliteDatabase) -> None:
+def test_at_is_since_when_or_until_when(database: Database) -> None:
     oak = add_office()
     people = add_people(oak, *"abcdef", expires_on=TODAY + timedelta(days=400))
 
@@ -160,14 +160,14 @@ def test_at_is_since_when_or_until_when(database: SqliteDatabase) -> None:
     assert orders(queue, Rank.TIMING_OUT)[0].at == NOW + timedelta(minutes=30)
 
 
-def test_what_is_due_is_not_about_to_time_out(database: SqliteDatabase) -> None:
+def test_what_is_due_is_not_about_to_time_out(database: Database) -> None:
     oak = add_office()
     (person,) = add_people(oak, "a", expires_on=TODAY + timedelta(days=400))
     add_order(oak, [person], OrderStatus.PROCESSING, pay_by=NOW - timedelta(minutes=1))
     assert read_queue(MOMENT).total == 0
 
 
-def test_an_order_stands_once_at_its_worst(database: SqliteDatabase) -> None:
+def test_an_order_stands_once_at_its_worst(database: Database) -> None:
     oak = add_office()
     one, other = add_people(oak, "a", "b", expires_on=TODAY + timedelta(days=400))
     failed = add_order(oak, [one], OrderStatus.FAILED)
@@ -181,7 +181,7 @@ def test_an_order_stands_once_at_its_worst(database: SqliteDatabase) -> None:
 # --- Much of it
 
 
-def test_the_first_of_a_rank_are_read_and_all_are_counted(database: SqliteDatabase) -> None:
+def test_the_first_of_a_rank_are_read_and_all_are_counted(database: Database) -> None:
     with database.writing():
         for place in range(5):
             for add in (add_office, add_community):
@@ -220,7 +220,7 @@ def test_the_first_of_a_rank_are_read_and_all_are_counted(database: SqliteDataba
         (Rank.TIMING_OUT, "SEARCH t1 USING INDEX orders_status (status=?)"),
     ],
 )
-def test_a_rank_is_looked_up_among_a_million_orders(database: SqliteDatabase, rank: Rank, index: str) -> None:
+def test_a_rank_is_looked_up_among_a_million_orders(database: Database, rank: Rank, index: str) -> None:
     sql, values = orders_of(rank, MOMENT, MOST).sql()
     way = [step[3] for step in models.proxy.obj.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()]
     assert any(index in step for step in way), way

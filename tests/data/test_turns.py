@@ -14,7 +14,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from smartsub_tui.data import database as engine
+from smartsub_tui.data import sqlite as engine
 from smartsub_tui.data.database import available
 from smartsub_tui.data.models import Admin
 from smartsub_tui.data.turns import turn

@@ -46,7 +46,7 @@ def test_ctrl_c_leaves_nothing_of_a_backup(tmp_path: Path, while_: str) -> None:
     smartsub(env, "import", *write_files(tmp_path)[0])
     code = (
         "import itertools, signal, sys\nfrom smartsub_tui.billing import backups\n"
-        "from smartsub_tui.data import database\n"
+        "from smartsub_tui.data import sqlite as database\n"
         "def slow(*_):\n    print('here', flush=True)\n    signal.pause()\n"
         "def for_ever(path, what):\n    connection = database.apsw.Connection(':memory:')\n"
         "    with database._stoppable(connection):\n        print('here', flush=True)\n"

@@ -16,7 +16,7 @@ import apsw
 from peewee import _ConnectionState, _NoopLock
 
 from smartsub_tui.data import models
-from smartsub_tui.data.database import SqliteDatabase, _Cursor
+from smartsub_tui.data.sqlite import SqliteDatabase, _Cursor
 from tests.simulation.disk import Disk
 from tests.simulation.scheduler import Actor, Fault
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 from smartsub_tui.billing import audit_chain
 from smartsub_tui.billing.lifecycle import TABLE
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.database import SqliteDatabase
 from smartsub_tui.data.models import (
     Admin,
     AuditEvent,
@@ -25,6 +24,7 @@ from smartsub_tui.data.models import (
     Request,
     Subscription,
 )
+from smartsub_tui.data.sqlite import SqliteDatabase
 from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, OrderStatus, PaymentState, RefundState, Role
 from tests.billing.paying import WRONG
 from tests.support import months_later

@@ -25,7 +25,7 @@ from smartsub_tui.billing.demo.people import add_admins, add_people, add_prices
 from smartsub_tui.billing.demo.world import World, finish, pace_of
 from smartsub_tui.config import Settings
 from smartsub_tui.data import models
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.errors import Refused, WrongUsage
 
 MOST_ORDERS_OF_A_USER: Final = 500
@@ -33,7 +33,7 @@ _HISTORY_PERCENT: Final = 3
 
 
 def make_demo(
-    database: SqliteDatabase,
+    database: Database,
     *,
     admin: str,
     now: datetime,

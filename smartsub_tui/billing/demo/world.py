@@ -13,14 +13,14 @@ from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from peewee import Model, __exception_wrapper__  # type: ignore[attr-defined]
+from peewee import Model
 
 from smartsub_tui.billing import audit_chain, terms
 from smartsub_tui.billing.pricing import PriceList, PriceRow, Totals
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
 from smartsub_tui.config import Settings
 from smartsub_tui.data import models
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.fields import to_microseconds
 from smartsub_tui.data.records import instant_text
 from smartsub_tui.data.text import folded
@@ -201,7 +201,7 @@ Step = Callable[[datetime], None]
 class World:
     """All that the simulation knows, and the rows that are not written yet."""
 
-    database: SqliteDatabase
+    database: Database
     settings: Settings
     random: random.Random
     end: datetime
@@ -342,18 +342,12 @@ def record_new(world: World, order: Order, action: str, made_from: Order | None 
 # Writing
 
 
-def insert(database: SqliteDatabase, model: type[Model], columns: str, rows: Iterable[Sequence[Any]]) -> None:
+def insert(database: Database, model: type[Model], columns: str, rows: Iterable[Sequence[Any]]) -> None:
     """Insert rows of stored values: instants as microseconds, dates as text.
 
     `insert_rows` would ask the fields to convert each of them, which takes longer than all the rest of the writing.
     """
-    names = [getattr(model, name).column_name for name in columns.split()]
-    quoted = ", ".join(f'"{name}"' for name in names)
-    marks = ", ".join(database.param for _ in names)
-    cursor: Any = database.cursor()
-    with __exception_wrapper__:
-        # Names of our own tables and columns; values go as parameters.
-        cursor.executemany(f'INSERT INTO "{model._meta.table_name}" ({quoted}) VALUES ({marks})', rows)  # noqa: S608
+    database.insert_stored([getattr(model, name) for name in columns.split()], rows)
 
 
 def stored(dates: Dates) -> tuple[str | None, str | None, int | None]:

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from smartsub_tui.config import Settings
-from smartsub_tui.data.database import SqliteDatabase
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.vocabulary import ProviderName, Word
 from smartsub_tui.errors import Unavailable
@@ -197,7 +197,7 @@ class Ended(Struct, Generic[T], frozen=True):
     result: T
 
 
-def step(database: SqliteDatabase, talk: Talk[T], answer: Answer | None) -> Call | Ended[T]:
+def step(database: Database, talk: Talk[T], answer: Answer | None) -> Call | Ended[T]:
     """Go on with a talk: the call that it makes next, or its end."""
     before = database.committed
     try:
@@ -218,7 +218,7 @@ def step(database: SqliteDatabase, talk: Talk[T], answer: Answer | None) -> Call
     return call
 
 
-def hold(database: SqliteDatabase, providers: Providers, talk: Talk[T]) -> T:
+def hold(database: Database, providers: Providers, talk: Talk[T]) -> T:
     """Hold a talk to its end, making its calls here."""
     next_ = step(database, talk, None)
     while not isinstance(next_, Ended):

@@ -1,0 +1,114 @@
+"""The URL of a database on a server: postgresql://USER:PASSWORD@HOST:PORT/NAME?sslmode=require.
+
+Nothing that is said of a URL holds its password, nor what might be one: a password with a bare @ or / in it would be
+taken for a host otherwise, and shown.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl, unquote
+
+from msgspec import Struct
+
+from smartsub_tui.errors import WrongUsage
+
+# What may be asked of a connection by the URL (libpq's words); all else is smartsub's own affair.
+OPTIONS: Final = frozenset(
+    {
+        *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "target_session_attrs"),
+        *("gssencmode", "krbsrvname", "passfile", "service", "connect_timeout", "application_name"),
+    }
+)
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_.\-]|%[0-9A-Fa-f]{2})*"
+_URL: Final = re.compile(
+    rf"postgres(?:ql)?://(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
+    rf"(?P<hosts>{_HOST}(?::[0-9]+)?(?:,{_HOST}(?::[0-9]+)?)*)(?:/(?P<name>[^/?#]*))?(?:\?(?P<query>[^#]*))?"
+)
+_PORT: Final = re.compile(r"(.*):([0-9]+)")
+_SHAPE: Final = "postgresql://USER:PASSWORD@HOST:PORT/NAME, with %40 for @ and %2F for / in a password"
+
+
+class ServerUrl(Struct, frozen=True):
+    """The parts of a URL. `hosts` and `ports` belong together; an empty one is the server's usual."""
+
+    user: str
+    password: str | None
+    hosts: tuple[str, ...]
+    ports: tuple[str, ...]
+    name: str
+    options: dict[str, str]
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        user = f"{self.user}@" if self.user else ""
+        hosts = ",".join(
+            f"{host}{f':{port}' if port else ''}" for host, port in zip(self.hosts, self.ports, strict=True)
+        )
+        return f"postgresql://{user}{hosts}/{self.name}"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The same as parameters of a connection; what is not said is left to libpq, as its environment has it."""
+        parts = {
+            "host": ",".join(self.hosts),
+            "port": ",".join(self.ports),
+            "dbname": self.name,
+            "user": self.user,
+            "password": self.password or "",
+        }
+        return {**{key: value for key, value in parts.items() if value.strip(",")}, **self.options}
+
+
+def parse(url: str) -> ServerUrl:
+    """The parts of a URL; raises WrongUsage, without a word of it, where it is none."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise WrongUsage(f"that is no URL of a database server: write {_SHAPE}")
+    try:
+        query = found["query"] or ""
+        options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+    except ValueError as error:
+        raise WrongUsage(
+            "what stands behind ? in the database's URL is no KEY=VALUE: write ?sslmode=require"
+        ) from error
+    hosts, ports = _places(found["hosts"])
+    if "host" in options:  # the folder of a socket, which fits in no other place
+        hosts = tuple(options.pop("host").split(","))
+        ports = (options.pop("port", ""),) * len(hosts)
+    if wrong := sorted(options.keys() - OPTIONS):
+        raise WrongUsage(f"{wrong[0]!r} is no option of a database's URL: there are {', '.join(sorted(OPTIONS))}")
+    name = unquote(found["name"] or "")
+    if not name:
+        raise WrongUsage(f"the database's URL names no database: write {_SHAPE}")
+    password = found["password"]
+    return ServerUrl(
+        unquote(found["user"] or ""),
+        None if password is None else unquote(password),
+        hosts,
+        ports,
+        name,
+        options,
+    )
+
+
+def _places(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The hosts of a URL, and the port of each."""
+    hosts, ports = [], []
+    for each in text.split(","):
+        host, port = (found[1], found[2]) if (found := _PORT.fullmatch(each)) else (each, "")
+        if port and not 0 < int(port) < 65_536:
+            raise WrongUsage("the port in the database's URL is none: write a number from 1 to 65535")
+        hosts.append(unquote(host).strip("[]"))
+        ports.append(port)
+    return tuple(hosts), tuple(ports)
+
+
+def shown(url: str) -> str:
+    """A URL as it may be shown; of one that is none, no more than what it begins with."""
+    try:
+        return parse(url).shown
+    except WrongUsage:
+        return f"{url.partition(':')[0]}:..." if re.match(r"[a-z0-9+]{1,20}:", url) else "..."
