@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from smartsub_tui.billing.admin_keys import Holder
 from smartsub_tui.data.csv_files import shown_name
-from smartsub_tui.data.database import path_of
+from smartsub_tui.data.database import is_server, path_of
 from smartsub_tui.data.files import NewFile
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
 from smartsub_tui.ssh_login import HANDED_OVER, PATH
@@ -70,6 +70,8 @@ def setup_of(*, account: str, folder: Path, database: str | None, config: str | 
     if _ACCOUNT_NAME.fullmatch(account) is None or account == "root":
         raise WrongUsage(f"{account!r} is no account to log in to: write small letters, digits, _ and -, and not root")
     url = database or f"sqlite:///{folder / 'data' / 'smartsub.sqlite3'}"
+    if is_server(url):
+        raise WrongUsage("the database is on a server, which ssh-setup does not set up as yet: name a file")
     path = path_of(url)
     for what, name in (
         ("the folder", str(folder)),

@@ -4,9 +4,11 @@ tries long.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections import defaultdict
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -15,6 +17,7 @@ from textual import _wait
 
 from smartsub_tui.billing.session import Session
 from smartsub_tui.data.database import Database
+from tests import postgres
 from tests.support import FixedClock, commit, memory_database, on_a_whole_terminal, session_on
 
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -40,13 +43,17 @@ on_a_whole_terminal()
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "in brief: so many cases of each test, drawn by the commit, and none that are marked long"
     parser.addoption("--cases", type=int, metavar="N", help=told)
+    parser.addoption("--postgres", action="store_true", help="the tests of data and billing, on PostgreSQL")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _leave_out(config, items)
+    if (most := config.getoption("--cases")) is not None:
+        _shorten(config, items, most)
+
+
+def _shorten(config: pytest.Config, items: list[pytest.Item], most: int) -> None:
     """In brief: what one waits for between two changes. ./run check and continuous integration ask everything."""
-    most = config.getoption("--cases")
-    if most is None:
-        return
     cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("long") is None:
@@ -58,6 +65,49 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     }
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in asked])
     items[:] = [item for item in items if item.nodeid in asked]
+
+
+# What of the tests runs on PostgreSQL. The others make a file or look into one, and wait (docs/postgres.md).
+ON_POSTGRES = ("data", "billing")
+_cluster = pytest.StashKey[postgres.Cluster]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--postgres") and not hasattr(config, "workerinput"):  # the workers of xdist share one
+        cluster = config.stash[_cluster] = postgres.Cluster()
+        atexit.register(cluster.stop)
+        cluster.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (cluster := config.stash.get(_cluster, None)) is not None:
+        cluster.stop()
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--postgres"):
+        for item in items:
+            if item.get_closest_marker("postgres") is not None:
+                item.add_marker(pytest.mark.skip(reason="PostgreSQL alone: ./run test --postgres"))
+        return
+    here = Path(__file__).parent
+    others = [item for item in items if item.path.relative_to(here).parts[0] not in ON_POSTGRES]
+    config.hook.pytest_deselected(items=others)
+    left_out = set(others)
+    items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if (only := item.get_closest_marker("sqlite")) is not None:
+            item.add_marker(pytest.mark.skip(reason=f"SQLite alone: {only.args[0]}"))
+
+
+@pytest.fixture(autouse=True)
+def _databases_go() -> Iterator[None]:
+    """Of a test no database is left on the server."""
+    if not postgres.is_wanted():
+        yield
+        return
+    with postgres.dropping():
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

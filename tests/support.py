@@ -52,6 +52,7 @@ from smartsub_tui.data.vocabulary import (
     UserKind,
 )
 from smartsub_tui.errors import Refused
+from tests import postgres
 
 # A Sunday: 10:00 in Berlin, 01:00 in Los Angeles, 18:00 in Tokyo; the same day in all of them.
 NOW: Final = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -134,7 +135,14 @@ def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
 
 
 def memory_database() -> Database:
-    """A database in memory with the schema and nothing in it; the models are bound to it."""
+    """A database in memory with the schema and nothing in it; the models are bound to it.
+
+    Where the run is on PostgreSQL, a new one of the run's cluster.
+    """
+    if postgres.is_wanted():
+        postgres.make(name := postgres.new_name())
+        kept: Database = postgres.keep(open_database(postgres.url(name)))
+        return kept
     pragmas = {"foreign_keys": 1, "recursive_triggers": 1}
     database = SqliteDatabase(":memory:", pragmas=pragmas, autoconnect=False, lock_type="IMMEDIATE")
     template = _template()
@@ -145,11 +153,36 @@ def memory_database() -> Database:
 
 
 def file_database(path: Path) -> Database:
-    """The same in a file, where several processes can work on it."""
+    """The same in a file, where several processes can work on it; or the one that stands for it on PostgreSQL."""
+    if postgres.is_wanted():
+        postgres.make(postgres.name_at(path))
+        return open_database(url_at(path))
     target = apsw.Connection(str(path))
     _copy(_template(), target)
     target.close()
     return open_database(url_of(path))
+
+
+def url_at(path: Path) -> str:
+    """The URL of the database that file_database() made for that path."""
+    return postgres.url(postgres.name_at(path)) if postgres.is_wanted() else url_of(path)
+
+
+def aside(path: Path) -> Any:
+    """A connection beside smartsub's to the database at that path, as other programs have one."""
+    return postgres.Other(postgres.name_at(path)) if postgres.is_wanted() else apsw.Connection(str(path))
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody wait for long until they may write."""
+    monkeypatch.setattr(f"smartsub_tui.data.{'postgres' if postgres.is_wanted() else 'sqlite'}.BUSY_SECONDS", 0.05)
+
+
+def unguard(database: Database, table: str) -> None:
+    """Take away what keeps the rows of an append-only table: whoever owns the database can."""
+    for event in ("change", "truncate") if postgres.is_wanted() else ("update", "delete"):
+        of = f" ON {table}" if postgres.is_wanted() else ""
+        database.execute_sql(f"DROP TRIGGER {table}_no_{event}{of}")
 
 
 def session_on(

@@ -650,14 +650,16 @@ def _orders(database: Database, change: Change, tallies: Sequence[_Tally]) -> No
 
 
 @cache
-def _numbers_query(count: int) -> str:
-    """The SQL that finds which of `count` order numbers are here: made once, for Peewee is slow at it."""
+def _numbers_query(engine: type[Database], count: int) -> str:
+    """The SQL that finds which of `count` order numbers are here: made once for an engine, for Peewee is slow at it."""
     sql: str = Order.select(Order.number).where(Order.number.in_([""] * count)).sql()[0]
     return sql
 
 
 def _load_orders(database: Database, numbers: Sequence[str]) -> dict[str, _KnownOrder]:
-    here = [number for (number,) in database.execute_sql(_numbers_query(len(numbers)), numbers).fetchall()]
+    here = [
+        number for (number,) in database.execute_sql(_numbers_query(type(database), len(numbers)), numbers).fetchall()
+    ]
     if not here:
         return {}
     found = list(

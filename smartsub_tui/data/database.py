@@ -157,6 +157,16 @@ class Database(_Base, ABC):
     def watch(self, unwanted: Callable[[], bool] | None) -> None:
         """While set, statements stop soon after `unwanted()` is true; None takes it away."""
 
+    @abstractmethod
+    def unordered(self, column: peewee.Field) -> Any:
+        """A column to group by, so that rows are not read in the order of its index: where one would be used for that
+        alone, and each row then be read for what the index has not.
+        """
+
+    @abstractmethod
+    def settled(self, *columns: peewee.Field) -> tuple[peewee.Field, ...]:
+        """What a GROUP BY has to name beside its groups, which settle these columns already."""
+
     # Many rows
 
     @abstractmethod
@@ -183,6 +193,10 @@ class Database(_Base, ABC):
     @abstractmethod
     def append_only(self, table: str) -> None:
         """Let the database itself refuse to change or remove rows of `table`."""
+
+    @abstractmethod
+    def without_gaps(self, table: str) -> None:
+        """Let the row ids of `table` count on from the last one that is stored, so that a gap is a row that is gone."""
 
     @abstractmethod
     def engine(self) -> str:
@@ -248,7 +262,9 @@ def open_database(url: str, *, create: bool = False, read_only: bool = False) ->
     it was made by a newer version.
     """
     if is_server(url):
-        raise WrongUsage("PostgreSQL is not supported by this version: use sqlite:///FILE")
+        from smartsub_tui.data import postgres
+
+        return postgres.open_url(url, create=create, read_only=read_only)
     from smartsub_tui.data import sqlite
 
     return sqlite.open_file(path_of(url), create=create, read_only=read_only)
@@ -329,11 +345,15 @@ def was_interrupted(error: BaseException) -> bool:
 def _engine_of(error: BaseException) -> ModuleType | None:
     """The module of the engine that said so, behind the error that Peewee made of it."""
     for cause in causes(error):
-        match type(cause).__module__.partition(".")[0]:
-            case "apsw":
-                from smartsub_tui.data import sqlite
+        module = type(cause).__module__
+        if module == "apsw":
+            from smartsub_tui.data import sqlite
 
-                return sqlite
+            return sqlite
+        if module.startswith(("psycopg", "smartsub_tui.data.postgres")):
+            from smartsub_tui.data import postgres
+
+            return postgres
     return None
 
 

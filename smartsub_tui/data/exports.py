@@ -108,7 +108,7 @@ def lines(database: Database, kind: ExportKind, form: ExportFormat, ids: Sequenc
 
     `moment` says of which day a user's state is.
     """
-    sql, first = _query(kind, form, len(ids))
+    sql, first = _query(type(database), kind, form, len(ids))
     found = {row[0]: row for row in database.execute_sql(sql, (*first, *ids)).fetchall()}
     return "".join(_SHAPES[kind, form].lines(database, [found[each] for each in ids], moment))
 
@@ -126,8 +126,8 @@ class _Shape(NamedTuple):
 
 
 @cache
-def _query(kind: ExportKind, form: ExportFormat, count: int) -> tuple[str, tuple[Any, ...]]:
-    """The SQL of so many rows and its parameters before the ids: made once, for Peewee is slow at it."""
+def _query(engine: type[Database], kind: ExportKind, form: ExportFormat, count: int) -> tuple[str, tuple[Any, ...]]:
+    """The SQL of so many rows and its parameters before the ids: made once for an engine, for Peewee is slow at it."""
     sql, parameters = _SHAPES[kind, form].select([0] * count).sql()
     return sql, tuple(parameters[:-count])
 
@@ -183,7 +183,7 @@ def _whole_orders(ids: Sequence[int]) -> Any:
 
 
 @cache
-def _people_query(count: int) -> str:
+def _people_query(engine: type[Database], count: int) -> str:
     query = (
         OrderLine.select(OrderLine.order, User.key)
         .join(Subscription, on=(OrderLine.subscription == Subscription.id))
@@ -200,7 +200,7 @@ def _people(database: Database, rows: Sequence[_Row], text: Callable[[list[str]]
 
     They are stepped through: of an order for ten thousand people only the text is kept.
     """
-    found = database.execute_sql(_people_query(len(rows)), [row[0] for row in rows])
+    found = database.execute_sql(_people_query(type(database), len(rows)), [row[0] for row in rows])
     return {order: text([key for _, key in group]) for order, group in groupby(found, itemgetter(0))}
 
 

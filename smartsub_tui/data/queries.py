@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from peewee import JOIN, Case, Expression, Field, fn
+from peewee import JOIN, Case, Expression, Field, Value, fn
 
 from smartsub_tui.clock import local_date
 from smartsub_tui.data.database import rows
@@ -112,8 +112,10 @@ def offices(now: datetime) -> list[OfficeRecord]:
     days = {zone: local_date(now, zone) for zone in zones()}
     if not days:
         return []
-    today = Case(Office.timezone, list(days.items()))
-    last = Case(Office.timezone, [(zone, day + timedelta(days=EXPIRING_DAYS - 1)) for zone, day in days.items()])
+    # As dates, which an engine that has them knows from text: what stands in a CASE has no column beside it.
+    today = Case(Office.timezone, [(zone, Value(day, converter=False)) for zone, day in days.items()])
+    span = timedelta(days=EXPIRING_DAYS - 1)
+    last = Case(Office.timezone, [(zone, Value(day + span, converter=False)) for zone, day in days.items()])
     expires_on = Subscription.expires_on
     present = (User.office == Office.id) & User.removed_on.is_null()
 
@@ -141,7 +143,12 @@ def offices(now: datetime) -> list[OfficeRecord]:
         )
         .join(User, JOIN.LEFT_OUTER, on=present)
         .join(Subscription, JOIN.LEFT_OUTER, on=(Subscription.user == User.id))
-        .group_by(Office.id)
+        .group_by(
+            Office.id,
+            *Order._meta.database.settled(
+                Office.name, Office.name_folded, Office.kind, Office.timezone, Office.currency
+            ),
+        )
         .order_by(Office.name_folded, Office.id)
     )
     return [
@@ -347,7 +354,7 @@ def count_departments(office: int, *, additional: bool) -> list[DepartmentCount]
         )
         .join(Claim, JOIN.LEFT_OUTER, on=(Claim.subscription == Subscription.id))
         .where((User.office == office) & family & User.removed_on.is_null())
-        .group_by(User.department, Subscription.service)
+        .group_by(User.department, Subscription.service, *Order._meta.database.settled(Department.name))
     )
     return [DepartmentCount(name, service, *map(int, counts)) for name, service, *counts in rows(counted)]
 
@@ -647,10 +654,10 @@ class Facets(NamedTuple):
 
 def count_facets(chosen: Filter, moment: Moment) -> Facets:
     """The facets of the orders that the filter lets through, in one pass over them."""
-    groups: tuple[Any, Any] = (Order.type, Order.status)
+    groups: tuple[Any, ...] = (Order.type, Order.status)
     if any(term.key == BARE for term in chosen.terms):
         # Not in the order of an index: that would be one without the numbers, and every row would be read for its own.
-        groups = (fn.COALESCE(Order.type, ""), fn.COALESCE(Order.status, ""))
+        groups = tuple(map(Order._meta.database.unordered, groups))
     counted = (
         Order.select(Order.type, Order.status, fn.COUNT(Order.id))
         .where(order_condition(chosen, moment))

@@ -47,15 +47,18 @@ class ServerUrl(Struct, frozen=True):
         hosts = ",".join(
             f"{host}{f':{port}' if port else ''}" for host, port in zip(self.hosts, self.ports, strict=True)
         )
+        if self.hosts[0].startswith("/"):
+            return f"postgresql://{user}/{self.name}?host={hosts}"
         return f"postgresql://{user}{hosts}/{self.name}"
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The same as parameters of a connection; what is not said is left to libpq, as its environment has it."""
+        """The same, but for the name, as parameters of a connection; what is not said is left to libpq, which asks its
+        environment.
+        """
         parts = {
             "host": ",".join(self.hosts),
             "port": ",".join(self.ports),
-            "dbname": self.name,
             "user": self.user,
             "password": self.password or "",
         }

@@ -321,12 +321,21 @@ class SqliteDatabase(Database, APSWDatabase):
         finally:
             self.execute_sql("PRAGMA foreign_keys = ON")
 
+    def without_gaps(self, table: str) -> None:
+        """They always do."""
+
     def append_only(self, table: str) -> None:
         for event in ("UPDATE", "DELETE"):
             self.execute_sql(
                 f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table}"
                 f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             )
+
+    def unordered(self, column: peewee.Field) -> Any:
+        return peewee.fn.COALESCE(column, "")
+
+    def settled(self, *columns: peewee.Field) -> tuple[peewee.Field, ...]:
+        return ()
 
     def insert_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
         self.insert_stored(fields, stored(fields, rows))

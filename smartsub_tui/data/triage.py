@@ -258,7 +258,7 @@ def _part_of_offices(moment: Moment, later: Sequence[ItemKey]) -> Part:
         .switch(User)
         .join(Subscription, on=(Subscription.user == User.id))
         .where(user_condition(parse_users(FILTERS[Rank.EXPIRING]), moment, zones()))
-        .group_by(Office.id)
+        .group_by(Office.id, *Office._meta.database.settled(Office.name, Office.name_folded, Office.timezone))
         .order_by(first, people.desc(), Office.name_folded, Office.id)
     )
     items = [

@@ -56,7 +56,7 @@ def settle_all(session: Session, clock: FixedClock) -> None:
     for _ in range(200):
         soonest = session.database.execute_sql(
             "SELECT min(at) FROM (SELECT min(ask_at) AS at FROM payment UNION ALL SELECT min(ask_at) FROM refund"
-            " UNION ALL SELECT min(pay_by) FROM orders WHERE status = 'processing')"
+            " UNION ALL SELECT min(pay_by) FROM orders WHERE status = 'processing') t"
         ).fetchone()[0]
         if soonest is None:
             return
@@ -69,8 +69,8 @@ def settle_all(session: Session, clock: FixedClock) -> None:
 WRONG: Final = (
     "SELECT 1 FROM payment WHERE state IN ('created', 'sent', 'pending', 'unknown') GROUP BY order_id"
     " HAVING count(*) > 1",
-    "SELECT id FROM orders o WHERE (status = 'succeed') <> (SELECT count(*) FROM invoice i WHERE i.order_id = o.id"
-    " AND i.kind = 'invoice')",
+    "SELECT id FROM orders o WHERE CASE status WHEN 'succeed' THEN 1 ELSE 0 END <>"
+    " (SELECT count(*) FROM invoice i WHERE i.order_id = o.id AND i.kind = 'invoice')",
     "SELECT l.id FROM order_line l JOIN orders o ON o.id = l.order_id"
     " WHERE (o.status = 'succeed') <> (l.applied_on IS NOT NULL)",
     "SELECT id FROM orders o WHERE (SELECT count(*) FROM claim c WHERE c.order_id = o.id) <>"

@@ -29,6 +29,8 @@ from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
 from tests.support import NOW, add_office, add_people, add_prices, as_role, at_once, dump, file_database, session_on
 
+pytestmark = pytest.mark.sqlite("a backup is a copy of a file")
+
 ROUNDS: Final = int(os.environ.get("SMARTSUB_BACKUPS", "5"))
 PEOPLE: Final = [f"u{place:03}" for place in range(200)]
 SOON: Final = NOW.date().replace(month=12, day=22)

@@ -198,6 +198,7 @@ def test_many_are_timed_out_at_once(
     assert {status(number) for number in numbers} == {TIME_OUT}
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 def test_what_is_due_is_found_by_its_index(session: Session) -> None:
     """Every write asks for it: it must not walk a million orders."""
     sql, parameters = Order.select(Order.id).where(changes._is_due(NOW)).sql()

@@ -23,8 +23,19 @@ from smartsub_tui.billing.providers import BackAnswer, Ended, No, PaidBack, PayB
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months, Until
 from smartsub_tui.config import InvoiceSettings, OrderSettings
-from smartsub_tui.data.database import open_database, url_of
-from smartsub_tui.data.models import Counter, Invoice, Office, Order, OrderLine, Payment, Price, Refund, Subscription
+from smartsub_tui.data.database import open_database
+from smartsub_tui.data.models import (
+    Counter,
+    Invoice,
+    Office,
+    Order,
+    OrderLine,
+    Payment,
+    Price,
+    Refund,
+    Subscription,
+    User,
+)
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.records import to_json
 from smartsub_tui.data.vocabulary import (
@@ -59,6 +70,7 @@ from tests.support import (
     file_database,
     gross,
     session_on,
+    url_at,
 )
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
@@ -150,7 +162,7 @@ def test_what_was_renewed_later_stays_and_counts_from_where_it_would_have(
     renewed("u1", months=1)
     assert expiry("u1") == date(2027, 3, 22)
     assert credit(session, first).dates[0].after == date(2027, 2, 1)
-    subscription = Subscription.get()
+    subscription = Subscription.select().join(User).where(User.key == "u1").get()
     assert (subscription.expires_on, subscription.anchor_day) == (date(2027, 2, 1), 1)
 
 
@@ -529,10 +541,10 @@ def test_of_many_that_take_back_at_once_each_line_is_taken_once(tmp_path: Path) 
         add_prices()
         add_people(add_office(), *keys, expires_on=SOON)
         number = orders.renew(session, "Oak House", keys, Months(1), paying=Manual("R")).order.number
-    said = at_once(taken, [(url_of(path), number, key) for key in keys * 3])
+    said = at_once(taken, [(url_at(path), number, key) for key in keys * 3])
     won = sorted(each for each in said if not each.startswith("Refused"))
     assert won == [f"CN-2026-00000{place}" for place in (1, 2, 3)]
-    with closing(open_database(url_of(path))):
+    with closing(open_database(url_at(path))):
         assert [expiry(key) for key in keys] == [SOON] * 3
         assert sum(row.amount for row in Refund.select()) == gross(3 * MONTH_PRICE)
 

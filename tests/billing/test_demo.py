@@ -63,6 +63,7 @@ from smartsub_tui.data.vocabulary import (
     UserKind,
 )
 from smartsub_tui.errors import Refused, WrongUsage
+from tests import postgres
 from tests.support import NOW, SETTINGS, FixedClock, dump, memory_database
 
 pytestmark = pytest.mark.once
@@ -351,7 +352,8 @@ class Stored:
 
 def check(database: Database, settings: Settings, end: datetime = MIDNIGHT) -> None:
     """Everything that a demo of any size must keep."""
-    assert database.execute_sql("PRAGMA foreign_key_check").fetchall() == []
+    if not postgres.is_wanted():  # which looks at each row by itself
+        assert database.execute_sql("PRAGMA foreign_key_check").fetchall() == []
     stored = Stored()
     check_instants(stored, end)
     check_ledger(stored)

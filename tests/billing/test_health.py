@@ -26,6 +26,7 @@ srv:/b /mnt/bücher\\134alt nfs4 rw 0 0
 srv:/c /mnt/no\u00a0break cifs rw 0 0
 broken
 """
+pytestmark = pytest.mark.sqlite("the file, its disk and its engine are looked at")
 NAMES = ["engine", "file system", "free space", "integrity", "schema", "audit trail", "clock"]
 
 
@@ -72,6 +73,11 @@ def test_all_is_as_it_has_to_be(session: Session, path: Path) -> None:
 def test_in_memory_there_is_no_disk(session: Session) -> None:
     found = {each.name: each.says for each in health.examine(session, "sqlite:///:memory:")}
     assert found["file system"] == found["free space"] == "in memory"
+
+
+def test_the_disk_of_a_server_is_its_own(session: Session) -> None:
+    found = {each.name: each.says for each in health.examine(session, "postgresql://h/d")}
+    assert found["file system"] == found["free space"] == "that of the server: look there"
 
 
 def test_an_old_engine(session: Session, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -418,6 +418,7 @@ def test_every_band_stands_once_in_order_within_its_page_and_groups_stay_togethe
             assert len({number for number, page in enumerate(pages) for _, band in page if band in group}) == 1
 
 
+@pytest.mark.sqlite("an index of PostgreSQL takes no name of more than 2,600 bytes")
 def test_a_name_longer_than_a_page_is_on_it_whole(session: Session) -> None:
     long = " ".join(f"Name{number}" for number in range(900)) + "x" * 5000
     invoice = an_invoice(session, long, "Bob")

@@ -21,13 +21,13 @@ from smartsub_tui.billing.providers import Provider, hold
 from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.config import PaymentSettings
-from smartsub_tui.data.database import open_database, url_of
+from smartsub_tui.data.database import open_database
 from smartsub_tui.data.models import Invoice, Order, Payment
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName
 from smartsub_tui.errors import Refused
 from tests.providers import pay
 from tests.providers.process import started
-from tests.support import NOW, add_office, add_people, add_prices, at_once, expiry, file_database, session_on
+from tests.support import NOW, add_office, add_people, add_prices, at_once, expiry, file_database, session_on, url_at
 
 PROCESSES: Final = int(os.environ.get("SMARTSUB_RACERS", "12"))
 ORDERS: Final = 100
@@ -74,7 +74,7 @@ def test_a_hundred_orders_are_charged_a_hundred_times(tmp_path: Path) -> None:
     with started(tmp_path) as remote:
         remote.post("clock", {"at": NOW.timestamp()})
         said = at_once(
-            pay_all, [(url_of(path), remote.url, remote.key, place) for place in range(PROCESSES)], seconds=600
+            pay_all, [(url_at(path), remote.url, remote.key, place) for place in range(PROCESSES)], seconds=600
         )
         charges = remote.paid()
     assert {reason for each in said for reason in each.split(", ") if reason} <= {
@@ -82,7 +82,7 @@ def test_a_hundred_orders_are_charged_a_hundred_times(tmp_path: Path) -> None:
         "a payment through Stripe is under way (created)",
     }, said
     assert len(charges) == ORDERS
-    with closing(open_database(url_of(path))):
+    with closing(open_database(url_at(path))):
         assert Counter(order.status for order in Order.select()) == {OrderStatus.SUCCEED: ORDERS}
         assert {expiry(key) for key in people} == {LATER}
         assert [each.sequence for each in Invoice.select().order_by(Invoice.sequence)] == list(range(1, ORDERS + 1))

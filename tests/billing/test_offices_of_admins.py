@@ -65,6 +65,8 @@ from tests.support import (
     file_database,
     memory_database,
     session_on,
+    unguard,
+    url_at,
 )
 
 OAK, ELM = "Oak House", "Elm Court"
@@ -327,7 +329,7 @@ def test_who_works_for_one_office_does_there_what_another_does(ann: Session, clo
     database.see_only(None)
     admins.change(replace(by_all, admin="manager"), "ann", Changed(offices=()))
     # Both have the same trail but for this.
-    AuditEvent._meta.database.execute_sql("DROP TRIGGER audit_event_no_delete")
+    unguard(AuditEvent._meta.database, "audit_event")
     AuditEvent.delete().where(AuditEvent.action == "change_admin").execute()
     access.see_as(database, "ann")
     assert database.sees_all
@@ -459,7 +461,7 @@ async def test_an_open_application_sees_at_once_what_a_manager_says(tmp_path: Pa
     manager = replace(offices_of(database, with_elm=True), admin="manager")
     database.see_only(None)
     admins.change(manager, "ann", Changed(offices=()))
-    backend = Backend(databases.url_of(path), "ann", SETTINGS, clock)
+    backend = Backend(url_at(path), "ann", SETTINGS, clock)
 
     def seen(_: Session) -> list[str]:
         return queries.office_names()
@@ -478,6 +480,7 @@ async def test_an_open_application_sees_at_once_what_a_manager_says(tmp_path: Pa
         database.close()
 
 
+@pytest.mark.sqlite("a backup is a copy of a file")
 @pytest.mark.parametrize("where", ["in the backup", "in the database"])
 def test_a_manager_of_some_offices_recovers_nothing(tmp_path: Path, clock: FixedClock, where: str) -> None:
     path, file = tmp_path / "file.sqlite3", tmp_path / "backup.sqlite3"
@@ -491,7 +494,7 @@ def test_a_manager_of_some_offices_recovers_nothing(tmp_path: Path, clock: Fixed
     database.close()
     before = path.read_bytes()
     with pytest.raises(NotAllowed, match="ann works for some offices only, and this is about all"):
-        backups.recover(path, databases.url_of(path), file, "ann", clock, SETTINGS, go_back=True)
+        backups.recover(path, url_at(path), file, "ann", clock, SETTINGS, go_back=True)
     assert path.read_bytes() == before
 
 

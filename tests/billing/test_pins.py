@@ -16,11 +16,11 @@ from smartsub_tui.billing import admins, audit_chain, pins
 from smartsub_tui.billing.pins import MOST_FAILURES, Tried, check_pin, has_pin, remove_pin, set_pin, try_pin, wait_after
 from smartsub_tui.billing.profiles import Profile
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.database import open_database, url_of
+from smartsub_tui.data.database import open_database
 from smartsub_tui.data.models import Admin, AdminPin, AuditEvent
 from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import NotAllowed, NotFound, WrongUsage
-from tests.support import NOW, FixedClock, as_role, at_once, dump, file_database, session_on
+from tests.support import NOW, FixedClock, as_role, at_once, dump, file_database, session_on, url_at
 
 PIN = "493817"
 WRONG = "493818"
@@ -163,11 +163,11 @@ def test_a_restart_gives_no_more_attempts(tmp_path: Path) -> None:
     set_pin(session_on(database, clock=clock), "manager", PIN)
     database.close()
     for number in range(1, MOST_FAILURES + 1):
-        database = open_database(url_of(path))
+        database = open_database(url_at(path))
         assert not try_pin(session_on(database, clock=clock), WRONG).opened
         database.close()
         clock.advance(wait_after(number))
-    database = open_database(url_of(path))
+    database = open_database(url_at(path))
     assert try_pin(session_on(database, clock=clock), PIN) == LOCKED
     database.close()
 
@@ -197,7 +197,7 @@ def test_at_once_there_are_as_many_as_one_after_the_other(tmp_path: Path) -> Non
     path = tmp_path / "pins.sqlite3"
     database = file_database(path)
     set_pin(session_on(database), "manager", PIN)
-    said = at_once(_one_attempt, [(url_of(path), WRONG)] * 8)
+    said = at_once(_one_attempt, [(url_at(path), WRONG)] * 8)
     assert sorted(said) == sorted(
         [*["that is not the PIN"] * 3, "that is not the PIN: wait 1 minute before the next",
          *["wait 1 minute before the next"] * 4]

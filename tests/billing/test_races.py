@@ -12,12 +12,22 @@ import pytest
 from smartsub_tui.billing import orders, payments
 from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.terms import Months
-from smartsub_tui.data.database import open_database, url_of
+from smartsub_tui.data.database import open_database
 from smartsub_tui.data.models import AuditEvent, Claim, Invoice, Order, Payment, Request
 from smartsub_tui.data.queries import find_office
 from smartsub_tui.data.vocabulary import OrderStatus
 from smartsub_tui.errors import SmartsubError
-from tests.support import FixedClock, add_office, add_people, add_prices, at_once, expiry, file_database, session_on
+from tests.support import (
+    FixedClock,
+    add_office,
+    add_people,
+    add_prices,
+    at_once,
+    expiry,
+    file_database,
+    session_on,
+    url_at,
+)
 
 SOON, LATER = date(2026, 12, 22), date(2027, 1, 22)
 PEOPLE = ("u1", "u2", "u3")
@@ -31,7 +41,7 @@ def url(tmp_path: Path) -> str:
         session_on(database)
         add_prices()
         add_people(add_office(), *PEOPLE, expires_on=SOON)
-    return url_of(path)
+    return url_at(path)
 
 
 def ordered(url: str, *keys: str) -> str:

@@ -34,6 +34,8 @@ from tests.support import (
     session_on,
 )
 
+pytestmark = pytest.mark.sqlite("a file is put in the place of another")
+
 CLOCK = FixedClock()
 
 

@@ -189,6 +189,7 @@ def test_the_state_of_nobody_is_not_kept(session: Session) -> None:
         keep_state(replace(session, admin="stranger"), STATE)
 
 
+@pytest.mark.sqlite("how it waits")
 def test_keeping_the_state_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every other write does: the database is asked again and again, here twice."""
     asked: list[int] = []

@@ -93,6 +93,7 @@ def test_pages_put_together_are_the_list(chosen: tuple[Candidates, str], limit: 
     assert backward == whole
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 @pytest.mark.parametrize("activated", [False, True])
 @pytest.mark.parametrize("text", FILTERS)
 @pytest.mark.parametrize("where", ["first", "after", "before", "at", "last"])

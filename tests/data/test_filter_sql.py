@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from smartsub_tui.clock import local_date
 from smartsub_tui.data import filter_sql, models, queries
-from smartsub_tui.data.database import open_database, rows
+from smartsub_tui.data.database import rows
 from smartsub_tui.data.filter_meaning import (
     OrderFacts,
     PaymentFacts,
@@ -72,6 +72,7 @@ from smartsub_tui.data.vocabulary import (
     UserKind,
 )
 from tests.data.test_filters import EXAMPLES, keys_of, patterns, ranges, values
+from tests.support import memory_database
 
 # --- Worlds: a few rows of everything, made of values that lie close together, so that filters divide them
 
@@ -407,7 +408,7 @@ def found_users(chosen: Filter, moment: Moment, zones: list[str] | None = None) 
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A world of its own seed, and a database of it to which the models are bound."""
     made = make_world(request.param, THREE_DATES if request.param == "Oak" else CLOCKS_CHANGE)
-    database = open_database("sqlite:///:memory:", create=True)
+    database = memory_database()
     with database.writing():
         insert(made)
     yield made
@@ -582,6 +583,7 @@ def plan(world: World, text: str, *, joined: bool = True) -> str:
     return way.replace("COVERING ", "")
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 @pytest.mark.parametrize("joined", [False, True])
 @pytest.mark.parametrize(
     ("text", "index"),
@@ -605,6 +607,7 @@ def test_the_newest_orders_are_read_from_an_index_in_their_order(
     assert "TEMP B-TREE" not in way
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 @pytest.mark.parametrize(
     ("text", "index"),
     [
@@ -623,11 +626,13 @@ def test_rare_orders_are_looked_up(world: World, text: str, index: str) -> None:
     assert "SCAN t1 |" not in way
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 def test_of_many_people_the_orders_are_walked_newest_first(world: World) -> None:
     with patch.object(filter_sql, "FEW_PEOPLE", 1):
         assert plan(world, "user:*").startswith("SCAN t1 USING INDEX orders_created | CORRELATED SCALAR SUBQUERY")
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 @pytest.mark.parametrize("text", ["", "123"])
 @pytest.mark.parametrize("read", [queries.count_facets, queries.search_orders])
 def test_a_part_of_a_number_is_sought_and_counted_in_an_index_alone(
@@ -641,6 +646,7 @@ def test_a_part_of_a_number_is_sought_and_counted_in_an_index_alone(
     assert "USING COVERING INDEX orders_" in way[0]
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 def test_users_who_expire_are_read_from_an_index(world: World) -> None:
     condition = user_condition(parse_users("expires:<30d"), world.moment, ["UTC"])
     query = User.select(User.id).join(Subscription).switch(User).join(Office).switch(User).join(Department)

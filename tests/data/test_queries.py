@@ -109,6 +109,7 @@ def test_facets_count_the_list(text: str) -> None:
     assert facets.types == {kind: count for kind in OrderType if (count := sum(row.type is kind for row in rows))}
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 @pytest.mark.parametrize("key", ["created", "number", "type", "status"])
 @pytest.mark.parametrize("descending", [False, True])
 def test_what_the_screen_sorts_by_lies_in_an_index(database: Database, key: str, descending: bool) -> None:

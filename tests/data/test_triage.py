@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartsub_tui.data import models, triage
-from smartsub_tui.data.database import Database, open_database
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.filter_meaning import matches_order, matches_user
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.data.models import Order, Payment
@@ -40,6 +40,7 @@ from tests.support import (
     add_payment,
     add_people,
     add_person,
+    memory_database,
 )
 
 MOMENT: Final = Moment(NOW, "UTC")
@@ -49,7 +50,7 @@ WORLDS: Final = {"Oak": THREE_DATES, "Ash": CLOCKS_CHANGE, "Elm": THREE_DATES, "
 @pytest.fixture(scope="module", params=WORLDS)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     made = make_world(f"queue {request.param}", WORLDS[request.param])
-    database = open_database("sqlite:///:memory:", create=True)
+    database = memory_database()
     with database.writing():
         insert(made)
     yield made
@@ -211,6 +212,7 @@ def test_the_first_of_a_rank_are_read_and_all_are_counted(database: Database) ->
         assert after.total == 20
 
 
+@pytest.mark.sqlite("the ways of its own planner")
 @pytest.mark.parametrize(
     ("rank", "index"),
     [

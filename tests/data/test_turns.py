@@ -22,6 +22,7 @@ from smartsub_tui.data.vocabulary import Role
 from smartsub_tui.errors import Unavailable
 from tests.support import NOW, file_database
 
+pytestmark = pytest.mark.sqlite("the line of those who write stands at a file")
 LOCKS = Path("/proc/locks")
 HOLD = """
 import sys

@@ -57,6 +57,7 @@ def test_every_line_of_the_block_is_explained() -> None:
         ({"folder": Path('/srv/"')}, "write its path from / on"),
         ({"folder": Path("/srv/%f")}, "write its path from / on"),
         ({"database": "sqlite:///relative"}, "the database is relative: write its path from / on"),
+        ({"database": "postgresql://h/d"}, "the database is on a server, which ssh-setup does not set up as yet"),
         ({"database": "sqlite:///:memory:"}, "the database is None: write its path from / on"),
         ({"config": "x;y"}, "the configuration is x;y: write its path from / on"),
         ({"sshd_config": Path("x\ny")}, "sshd's configuration is 'x\\ny': write its path from / on"),

@@ -5,5 +5,6 @@ from smartsub_tui.data import models
 
 def up(migrator, db):
     db.create_tables(models.TABLES)
+    db.without_gaps("audit_event")
     db.append_only("audit_event")
     db.append_only("invoice")
