@@ -249,7 +249,8 @@ class PostgresDatabase(Database, _Base):
             # With a savepoint what was told since then is taken back: it is told anew.
             self._told = _NOT_KNOWN
             return super()._execute_cursor(sql, params, **options)
-        if (unwanted := self.connection().unwanted) is not None and unwanted():
+        unwanted = None if self.is_closed() else self.connection().unwanted
+        if unwanted is not None and unwanted():
             with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
                 raise Unwanted("it is no longer wanted")
         before = []

@@ -796,10 +796,10 @@ def test_numbers_that_cannot_be(users: int, orders: int) -> None:
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_garbage_collector_is_left_as_it_was(enabled: bool) -> None:
+    before = gc.isenabled()  # not in a process that has imported the command line
     try:
-        if not enabled:
-            gc.disable()
+        (gc.enable if enabled else gc.disable)()
         made(2, 2).close()
         assert gc.isenabled() == enabled
     finally:
-        gc.enable()
+        (gc.enable if before else gc.disable)()
