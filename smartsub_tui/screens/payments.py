@@ -112,6 +112,7 @@ class PaymentsScreen(OrderActions):
         self.show_trail("Payments")
         self.query_one("#facets").styles.height = self._room_for_facets()
         self.set_focus(self.table)
+        self.watch(self.table, "cursor_coordinate", self._cursor_moved, init=False)
 
         if self._first is not None:
             self._show(self._first.page, base=0, first=True, last=self._first.all, offers=self._first.offers)
@@ -434,8 +435,11 @@ class PaymentsScreen(OrderActions):
         self.work("orders", bring)
 
     @on(DescendantFocus)
-    @on(DataTable.RowHighlighted)
-    def _highlighted(self) -> None:
+    def _focused(self) -> None:
+        self._offer()
+
+    def _cursor_moved(self) -> None:
+        """At once, not when the table has told it: the keys are painted with the rows, not behind them."""
         self._offer()
 
     @on(DataTable.HeaderSelected)

@@ -43,6 +43,25 @@ async def test_the_last_line_names_what_can_be_done_to_what_is_marked(path: Path
         assert "pay" not in app.screen.key_line.shown
 
 
+async def test_the_keys_of_an_order_are_painted_with_its_row(path: Path) -> None:
+    """In one frame: nothing comes between the cursor and what stands below."""
+    async with on_stage(path, start="payments") as (app, pilot):
+        assert isinstance(app.screen, PaymentsScreen)
+        table, keys = app.screen.table, app.screen.key_line
+        await press(pilot, "G", "g")
+        with app._context():
+            seen = [keys.shown]
+            for _ in range(len(table.window.rows) - 1):
+                table.action_cursor_down()
+                seen.append(keys.shown)
+        assert len(set(seen)) > 1
+        await press(pilot, "g")
+        for each in seen:
+            await settle(pilot)
+            assert keys.shown == each
+            await press(pilot, "j")
+
+
 @pytest.mark.parametrize("sort", ["-created", "number"])
 async def test_to_a_time_goes_where_its_orders_are_typed_at_once_too(path: Path, sort: str) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
