@@ -307,7 +307,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self._stop()
         else:
             self._held.append(event)
-        self.let_go_here()
+        if self._goes_to is not None:  # what would have let go may have gone with a screen that was never drawn
+            self.let_go()
         return True
 
     def let_go_here(self) -> None:
@@ -371,23 +372,25 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self.call_next(self._hand_on, self._held)
         else:
             self._goes_to = self.screen
-            self.call_after_refresh(self._hand_on, self._held)
+            self.call_after_refresh(self.call_next, self._hand_on, self._held)
 
     async def _hand_on(self, held: list[Key] | None) -> None:
-        if held is None or held is not self._held or self._handing:
+        if held is None or held is not self._held or self._handing or self._exit:
             return
         if not self.screen.is_mounted:  # what ran just before led there
             self.let_go()
             return
         self._handing, self._goes_to = True, None
-        while self._held is held and held and not self._exit:
-            shown = self.screen
-            await self._taken(held.pop(0))
-            if self._held is held and self.screen is not shown:
-                self._handing = False
-                self.let_go()
-                return
-        self._handing = False
+        try:
+            while self._held is held and held and not self._exit:
+                shown = self.screen
+                await self._taken(held.pop(0))
+                if self._held is held and self.screen is not shown:
+                    self._handing = False
+                    self.let_go()
+                    return
+        finally:
+            self._handing = False
         if self._held is held:
             self._held = None
 
@@ -455,7 +458,10 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self.run_worker(self._look_for_pin(), group="pin")
 
     def _cover(self) -> None:
-        self.drop()  # what was typed ahead was not for whoever comes next
+        for screen in self.screen_stack:  # what was typed ahead was not for whoever comes next
+            if isinstance(screen, BaseScreen):
+                screen.forget_waiting()
+        self.drop()
         self.capture_mouse(None)
         named = not self.backend.profile.allows.needs_pin
         lock = LockScreen(self.backend, self.who.partition(" · ")[0] if named else "", self._uncover)

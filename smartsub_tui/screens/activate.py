@@ -165,7 +165,7 @@ class ActivateScreen(OrderingScreen):
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self, event: DataTable.RowHighlighted) -> None:
-        if event.data_table is self.table and not self._people.is_shown:
+        if event.data_table is self.table and not (self._people.is_shown and self.settled()):
             self._people.begin()
         self._sum()
 

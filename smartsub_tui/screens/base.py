@@ -49,6 +49,7 @@ class BaseScreen(Sized[None]):
         self._listed: object = None
         self._waiting: list[tuple[object, Callable[[], None]]] = []
         self._held: object = None  # what is typed behind them
+        self._failed = False  # what was to be listed did not come
         self._here: tuple[str, ...] = ()
         self._asked = False
         self.close_line: Callable[[], None] | None = None  # the one behind `:`, while it is open
@@ -120,6 +121,7 @@ class BaseScreen(Sized[None]):
                 if self.smartsub.shows(self):
                     raise
             except SmartsubError as error:
+                self._failed = self._failed or not self.settled()
                 self.forget_waiting()  # what it was to be about does not come
                 self.smartsub.tell(error.message, wrong=True)
 
@@ -187,7 +189,7 @@ class BaseScreen(Sized[None]):
 
     def listed(self, asked: object) -> None:
         """The list is of this now."""
-        self._listed = asked
+        self._listed, self._failed = asked, False
         self._act()
 
     def when_listed(self, act: Callable[[], None]) -> None:
@@ -196,8 +198,11 @@ class BaseScreen(Sized[None]):
         """
         self._waiting.append((self.asked(), act))
         self._act()
-        if self._waiting and not self.smartsub.still_holds(self._held):
-            self._held = self.smartsub.hold(self.forget_waiting)
+        if self._waiting:
+            if not self.smartsub.still_holds(self._held):
+                self._held = self.smartsub.hold(self.forget_waiting)
+            if self._failed:  # nothing is on its way
+                self.load()
 
     def forget_waiting(self) -> None:
         """Never do what waits for an answer, nor what is typed behind it."""
@@ -214,7 +219,9 @@ class BaseScreen(Sized[None]):
                 self.forget_waiting()
                 return
             if not self._waiting and self.smartsub.still_holds(self._held):
-                self.smartsub.let_go(at_once=True)  # behind `act`, which may hold it for a question of its own
+                # Behind `act`, which may hold it for a question of its own; from here on it is no longer ours.
+                self.smartsub.let_go(at_once=True)
+                self._held = None
             act()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -257,6 +264,7 @@ class BaseScreen(Sized[None]):
         self.smartsub.open_triage()
 
     def on_screen_suspend(self) -> None:
+        self.forget_waiting()
         if self.close_line is not None:
             self.close_line()
 

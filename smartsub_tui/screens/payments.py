@@ -27,7 +27,7 @@ from smartsub_tui.data.money import Money
 from smartsub_tui.data.queries import Facets, OrderPage, Sort, Stretch
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
-from smartsub_tui.errors import SmartsubError
+from smartsub_tui.errors import Refused, SmartsubError
 from smartsub_tui.screens.order_actions import OrderActions, offered_of
 from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.filter_bar import FilterBar
@@ -91,6 +91,7 @@ class PaymentsScreen(OrderActions):
         self._facets: Facets | None = None
         self._offers: dict[tuple[str, int], tuple[Trigger, ...]] = {}  # by number and version
         self._marks: dict[str, Money] = {}
+        self._marking = False
         self._anchor: str | None = None  # the row that was marked last: a range goes from it
 
     def compose(self) -> ComposeResult:
@@ -154,6 +155,9 @@ class PaymentsScreen(OrderActions):
         """Whether a jump is on its way: what is read again then must not cut it short."""
         return isinstance(self._listed, tuple) and self._listed[-1] != self._jumps
 
+    def settled(self) -> bool:
+        return super().settled() and not self._marking
+
     def listed_as(self) -> tuple[str, str]:
         return self.filter.describe(), self.sort.describe()
 
@@ -173,7 +177,7 @@ class PaymentsScreen(OrderActions):
             self._missed = True
             return
         asked = self.filter, self.sort
-        if self._jumping:
+        if self._jumping and not self._failed:
             self._stale = True  # the rows there are read again once they are shown
         elif self._shown != asked or not self.table.window.rows or self._searching:
             self._begin()
@@ -695,15 +699,20 @@ class PaymentsScreen(OrderActions):
     def _mark_all(self, *, invert: bool) -> None:
         """All that the filter lets through, wherever it stands; inverted: of these, the ones that were not."""
         chosen, sort = self.filter, self.sort
+        self._marking = True
 
         async def mark() -> None:
+            try:
+                await mark_found()
+            finally:
+                self._marking = False
+                self._act()
+
+        async def mark_found() -> None:
             found = await self.backend.patient("marks", _totals, chosen, self.moment(), sort, MOST_MARKED + 1)
             if len(found) > MOST_MARKED:
                 most = display.count(MOST_MARKED)
-                self.smartsub.tell(
-                    f"more than {most} orders match, so many cannot be marked: narrow the filter", wrong=True
-                )
-                return
+                raise Refused(f"more than {most} orders match, so many cannot be marked: narrow the filter")
             if invert:
                 others = {number: total for number, total in self._marks.items() if number not in found}
                 self._mark_many({**others, **{number: found[number] for number in found if number not in self._marks}})

@@ -74,6 +74,7 @@ class Words:
         self._names: Mapping[str, Sequence[str]] = {}  # by the word that they stand behind
         self._of_filters: Names = {}
         self.is_open = True
+        self._held: object = None  # what is typed behind the line
         screen.close_line = self._close
 
     def line_with(self, text: str, *, listing: bool) -> CommandLine:
@@ -165,7 +166,7 @@ class Words:
             if self.is_open:
                 self.line.resume()
 
-        self._host.hold(stop)
+        self._held = self._host.hold(stop)
 
     async def _obey(self, line: str) -> None:
         try:
@@ -184,7 +185,8 @@ class Words:
                 if done is not None:
                     await done
             finally:
-                self._host.let_go()
+                if self._host.still_holds(self._held):  # else it waits for a question, or a list, of what was done
+                    self._host.let_go()
 
     def _refuse(self, message: str, start: int, end: int) -> None:
         """The line stays; what was typed behind it was meant for what did not come."""

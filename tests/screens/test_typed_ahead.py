@@ -223,23 +223,120 @@ async def test_a_question_that_waits_for_its_list_gets_what_is_typed_behind_it(p
     assert look(path, "SELECT reason FROM audit_event WHERE action = 'cancel'") == "late dt"
 
 
-async def test_what_is_typed_behind_a_key_whose_list_does_not_come_is_not_done(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*args: object, **options: object) -> object:
-        raise Unavailable("the database cannot be used: it is gone")
+@pytest.mark.parametrize("line", [("x",), (":", *"cancel", "enter")])
+@pytest.mark.parametrize("way", [(), ("s",), ("G",)])
+async def test_a_reason_is_never_a_command(path: Path, way: tuple[str, ...], line: tuple[str, ...]) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, *way, *line, *"late dt", "enter", "y")
+        await until(pilot, lambda: "cancelled" in "".join(toasts(app)))
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.filter.describe() == ""
+    assert look(path, "SELECT reason FROM audit_event WHERE action = 'cancel'") == "late dt"
 
+
+def fail(*args: object, **options: object) -> object:
+    raise Unavailable("the database cannot be used: it is gone")
+
+
+@pytest.mark.parametrize("way", ["s", "Gs"])
+async def test_what_is_typed_behind_a_key_whose_list_does_not_come_is_not_done(
+    path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await settle(pilot)
         with monkeypatch.context() as broken:
             broken.setattr(queries, "search_orders", fail)
-            at_once(app, "s", "x", *"tt")
+            at_once(app, *way, "x", *"tt")
             await until(pilot, lambda: "it is gone" in drawn(app))
             await settle(pilot)
+            assert isinstance(app.screen, PaymentsScreen)
+            assert app.screen.filter.describe() == ""
+            at_once(app, "x", *"tt")  # asks for it once more
+            await settle(pilot)
+            assert app._held is None
+            assert app.screen.filter.describe() == ""
+        at_once(app, "x", *"tt")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await settle(pilot)
+        assert app.screen.query_one(Field).value == "tt"
+
+
+async def test_keys_behind_a_list_that_is_left_by_the_mouse_are_forgotten(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "j", "n")
+        assert isinstance(app.screen, RenewScreen)
+        go_on = threading.Event()
+        app.backend.later(lambda session: go_on.wait(60))
+        try:
+            at_once(app, "v", "A", "x")
+            while app._held is None:  # noqa: ASYNC110 - the database answers nobody
+                await asyncio.sleep(0)
+            app.go_up(1)
+            while app._held is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        finally:
+            go_on.set()
+        await settle(pilot)
+        await press(pilot, "3")
         assert isinstance(app.screen, PaymentsScreen)
-        assert app.screen.filter.describe() == ""
-        await press(pilot, "f5", "j")
-        assert app.screen.table.cursor_row == 1
+
+
+async def test_keys_behind_one_that_waited_are_all_done(path: Path) -> None:
+    """F5 forgets what waits on its screen, not what is being handed on."""
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, "s", "space", "f5", "2")
+        await until(pilot, lambda: app.current_mode == "subscriptions")
+
+
+async def test_what_is_typed_behind_a_way_out_of_a_long_list_goes_there(tmp_path: Path) -> None:
+    """Rows that are read ahead arrive meanwhile, for a list that is no longer shown."""
+
+    def many() -> None:
+        oak = add_office("Oak House")
+        for place in range(400):
+            held = add_people(oak, f"h{place}", expires_on=TODAY)
+            created = NOW - timedelta(minutes=place + 1)
+            add_order(oak, held, OrderStatus.PROCESSING, number=f"2026110100000000{place:04}", created_at=created)
+
+    async with on_stage(make_database(tmp_path, many), start="payments") as (app, pilot):
+        await settle(pilot)
+        for _ in range(4):
+            at_once(app, "s", "enter", "p")
+            await until(pilot, lambda: isinstance(app.screen, PayScreen))
+            await press(pilot, "escape", "escape")
+            assert isinstance(app.screen, PaymentsScreen)
+
+
+async def test_what_is_typed_behind_the_key_that_marks_all_is_about_them(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        at_once(app, "+", "x")
+        await until(pilot, lambda: len(app.screen_stack) > 1)
+        await settle(pilot)
+        assert "2 orders" in drawn(app)
+
+
+async def test_what_waited_before_the_lock_is_not_done_behind_it(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        go_on = threading.Event()
+        app.backend.later(lambda session: go_on.wait(60))
+        try:
+            at_once(app, "s", "x")
+            while app._held is None:  # noqa: ASYNC110 - the database answers nobody
+                await asyncio.sleep(0)
+            app._cover()
+            for _ in range(200):
+                await asyncio.sleep(0)
+            app._uncover()
+        finally:
+            go_on.set()
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert len(app.screen_stack) == 1
 
 
 async def test_esc_stops_what_waits_for_a_list_and_the_keys_behind_it(path: Path) -> None:

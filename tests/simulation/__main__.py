@@ -138,7 +138,11 @@ def main(arguments: list[str] | None = None) -> int:
         "disks", help="each flow on a disk that is full, fails or loses its power, everywhere"
     )
     failing.add_argument(
-        "--every", type=int, default=1, metavar="N", help="operation alone, from one on that the commit draws"
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="only at every N-th operation, from one on that the commit draws",
     )
     meeting = commands.add_parser("twins", help="each flow given twice at once, the second at every point of the first")
     for each in (killing, failing, meeting):
