@@ -250,7 +250,8 @@ def test_a_key_of_another_form_is_not_repeated(home: Home, remote: Remote) -> No
 
 
 URLS: Final = (
-    "postgresql://smartsub:{}@db.example/smartsub",
+    "postgresql://smartsub:{}@db.example/",
+    "postgresql://smartsub:{}@db@example/smartsub",
     "postgresql+psycopg://smartsub:{}@db.example/smartsub",
     "POSTGRES://smartsub:{}@db.example/smartsub",
     "mysql://smartsub:{}@db.example/smartsub",
@@ -264,11 +265,26 @@ def test_the_password_of_a_database_is_not_repeated(tmp_path: Path, url: str) ->
     home, secret = Home(tmp_path), planted()
     home.env["SMARTSUB_DATABASE"] = url.format(secret)
     for words in (("doctor",), ("--json", "doctor"), ("init",), ("migrate",), ("orders",), ("recover", "x"), ()):
-        assert b"use sqlite:///FILE" in (done := home.run(*words, code=2).stderr) or b"no database URL" in done
+        assert b"URL" in (said := home.run(*words, code=2).stderr) or b"a database on a server" in said
     del home.env["SMARTSUB_DATABASE"]
     home.run("doctor", "--database", url.format(secret), code=2)
     with home.terminal("--database", url.format(secret)) as terminal:
         assert terminal.wait_for_exit() == 2
+    assert home.places_of(secret) == []
+
+
+@pytest.mark.parametrize("extra", ["", "?sslmode=require"])
+def test_the_password_of_a_server_that_does_not_answer_is_not_repeated(tmp_path: Path, extra: str) -> None:
+    home, secret = Home(tmp_path), planted()
+    url = f"postgresql://smartsub:{secret}@127.0.0.1:1/smartsub{extra}"
+    home.env["SMARTSUB_DATABASE"] = url
+    for words in (("doctor",), ("--json", "doctor"), ("init",), ("migrate",), ("orders",), ("backup", "x"), ()):
+        assert b"nothing answers at 127.0.0.1:1" in home.run(*words, code=5).stderr
+    home.run("recover", "x", code=None)
+    with home.terminal() as terminal:
+        assert terminal.wait_for_exit() == 5
+    del home.env["SMARTSUB_DATABASE"]
+    home.run("--database", url, "doctor", code=5)
     assert home.places_of(secret) == []
 
 
