@@ -236,6 +236,26 @@ async def test_a_reason_is_never_a_command(path: Path, way: tuple[str, ...], lin
     assert look(path, "SELECT reason FROM audit_event WHERE action = 'cancel'") == "late dt"
 
 
+async def test_what_is_typed_behind_a_line_waits_for_the_question_of_what_it_does(path: Path) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, ":", *"cancel")
+        go_on, drawn_anew = threading.Event(), list[int]()
+        app.backend.later(lambda session: go_on.wait(60))
+        try:
+            at_once(app, "enter", *"tt")
+            for place in range(6):
+                app.call_after_refresh(drawn_anew.append, place)
+                while place not in drawn_anew:  # noqa: ASYNC110 - the database answers nobody
+                    await asyncio.sleep(0)
+            assert isinstance(app.screen, PaymentsScreen)
+            assert app.screen.filter.describe() == ""
+            assert app._held is not None
+            assert [each.key for each in app._held] == ["t", "t"]
+        finally:
+            go_on.set()
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+
+
 def fail(*args: object, **options: object) -> object:
     raise Unavailable("the database cannot be used: it is gone")
 
