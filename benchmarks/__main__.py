@@ -20,24 +20,32 @@ _QUICK_SIZES: Final = (2_000, 4_000)
 _PEOPLE: Final = 10_000
 _QUICK_PEOPLE: Final = 200
 _IDLE_SECONDS: Final = 30.0
-_QUICK: Final = Walk(rows=2, pages=1, ends=1, digits=4, idle=0.3)
 _OWN: Final = ("SMARTSUB", "XDG_", "TEXTUAL", "PYTHON", "COLUMNS", "LINES", "HOME")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; 0 where all was measured, 1 where something was expected on a screen and never came."""
     options = _options().parse_args(arguments)
+    if options.only == "race":
+        options.postgres = True
     machine = results.machine()
     with tempfile.TemporaryDirectory(prefix="smartsub-bench-") as name:
         folder = Path(name)
         sizes = _QUICK_SIZES if options.quick else (*_SIZES, *([_LARGE] if options.ten_million else []))
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
+        environment["HOME"] = name
+        rounds = options.rounds or (1 if options.quick else 5)
+        if options.postgres:
+            from benchmarks import on_postgres
+
+            store = folder if options.quick else data.cache_folder()
+            return on_postgres.main(
+                folder, store, sizes[1], environment, rounds, machine, only=options.only, quick=options.quick
+            )
         kept = []
         for size in sizes:
             tell(f"bench: the database of {size:,} orders ...")
             kept.append(data.database(size, folder if options.quick else data.cache_folder()))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
-        environment["HOME"] = name
-        rounds = options.rounds or (1 if options.quick else 5)
         programs: dict[str, Figures] = {}
         costs: dict[str, list[Cost]] = {}
         misses: list[str] = []
@@ -57,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.quick or options.only:
         tell("bench: a part, or a small one: RESULTS.md stays as it is")
     else:
-        results.FILE.write_text(results.as_document(measured, machine, rounds), "utf-8")
+        results.keep(results.as_document(measured, machine, rounds))
         tell(f"bench: wrote {results.FILE.parent.name}/{results.FILE.name}")
     return 1 if misses else 0
 
@@ -67,7 +75,10 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each program runs (5)")
     parser.add_argument("--quick", action="store_true", help="a look in seconds, on a few thousand orders")
     parser.add_argument("--ten-million", action="store_true", help="10,000,000 orders too")
-    parser.add_argument("--only", choices=("interface", "statements"), help="a part")
+    parser.add_argument("--postgres", action="store_true", help="smartsub on PostgreSQL, beside itself on a file")
+    parser.add_argument(
+        "--only", choices=("interface", "statements", "race"), help="a part; the race is on PostgreSQL alone"
+    )
     return parser
 
 
@@ -93,13 +104,13 @@ def _interface(
     quick: bool,
 ) -> None:
     for target in () if quick else targets:  # so that no round compiles modules or reads them from the disk
-        interface.measure(target, Walk(0, 0, 0, 0), environment)
+        interface.warm(target, environment)
     for place in range(rounds):
         for number, target in enumerate(targets):
             # Who idles the same way each time is watched once.
             watched = _IDLE_SECONDS if place == 0 and number == 0 else 0
             tell(f"bench: round {place + 1}, {target.name}")
-            figures, missed = interface.measure(target, _QUICK if quick else Walk(idle=watched), environment)
+            figures, missed = interface.measure(target, interface.QUICK if quick else Walk(idle=watched), environment)
             misses += missed
             for name, values in figures.items():
                 programs.setdefault(target.name, {}).setdefault(name, []).extend(values)

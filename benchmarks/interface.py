@@ -44,10 +44,14 @@ class Walk:
     idle: float = 0
 
 
-def smartsub(kept: Kept) -> Target:
-    named = ("--database", url_of(kept.path), "--admin", ADMIN, "--screen", "payments", "--filter", "")
+QUICK: Final = Walk(rows=2, pages=1, ends=1, digits=4, idle=0.3)
+
+
+def smartsub(kept: Kept, url: str | None = None) -> Target:
+    """smartsub on that file, or on the server's database `url` with the same in it."""
+    named = ("--database", url or url_of(kept.path), "--admin", ADMIN, "--screen", "payments", "--filter", "")
     command = (*_PYTHON, "smartsub_tui", *named)
-    return Target(f"smartsub {kept.orders}", command, kept, searches=True)
+    return Target(f"smartsub {kept.orders}{' PostgreSQL' if url else ''}", command, kept, searches=True)
 
 
 def hello() -> Target:
@@ -60,6 +64,11 @@ def windowed(kept: Kept) -> Target:
 
 def ansi(kept: Kept) -> Target:
     return Target(f"ansi {kept.orders}", (*_PYTHON, "benchmarks.ansi", str(kept.path)), kept)
+
+
+def warm(target: Target, environment: Mapping[str, str]) -> None:
+    """Run a program once, so that no round compiles its modules or reads them from the disk."""
+    measure(target, Walk(0, 0, 0, 0), environment)
 
 
 def measure(target: Target, walk: Walk, environment: Mapping[str, str]) -> tuple[Figures, list[str]]:

@@ -19,6 +19,7 @@ from benchmarks.statements import Cost
 from smartsub_tui.data.sqlite import sqlite_version
 
 FILE: Final = Path(__file__).with_name("RESULTS.md")
+_ON_POSTGRES: Final = "\n# On PostgreSQL\n"
 
 
 class Ratio(NamedTuple):
@@ -169,13 +170,18 @@ def as_text(measured: Measured) -> str:
     return table(HEADS, [each.cells for each in ratios(measured)])
 
 
+def figures(programs: Mapping[str, Figures]) -> str:
+    """What was measured of each program."""
+    rows = [
+        (program, name, f"{median(values):.1f}", f"{min(values):.1f}", f"{max(values):.1f}", str(len(values)))
+        for program, measured in programs.items()
+        for name, values in measured.items()
+    ]
+    return table(("program", "figure", "median", "least", "most", "values"), rows)
+
+
 def as_document(measured: Measured, of: Sequence[tuple[str, str]], rounds: int) -> str:
     """RESULTS.md: the ratios, what they were measured on, and the figures behind them."""
-    programs = [
-        (program, name, f"{median(values):.1f}", f"{min(values):.1f}", f"{max(values):.1f}", str(len(values)))
-        for program, figures in measured.programs.items()
-        for name, values in figures.items()
-    ]
     costs = [
         (name, *(f"{median(each[place] for each in costs):.2f}" for place in range(3)))
         for name, costs in measured.statements.items()
@@ -196,12 +202,24 @@ any machine, the figures below them do not. [README.md](README.md) says what eac
 Times in milliseconds, memory in megabytes, sizes in bytes; `shown` is the time until what was expected stood on the
 screen, the time itself is until nothing changed any more, `compressed` the bytes as ssh sends them with compression.
 
-{table(("program", "figure", "median", "least", "most", "values"), programs)}
+{figures(measured.programs)}
 
 Whole processes: seconds of the clock, seconds of a core, megabytes at most.
 
 {table(("process", "time", "core", "memory"), costs)}
 """
+
+
+def keep(document: str) -> None:
+    """Write RESULTS.md anew, but for its section of PostgreSQL, which is measured by itself."""
+    written = FILE.read_text("utf-8") if FILE.exists() else ""
+    FILE.write_text(document + written[written.find(_ON_POSTGRES) :] if _ON_POSTGRES in written else document, "utf-8")
+
+
+def keep_postgres(section: str) -> None:
+    """Write that section of RESULTS.md anew, and nothing else of it."""
+    written = FILE.read_text("utf-8") if FILE.exists() else ""
+    FILE.write_text(f"{written.partition(_ON_POSTGRES)[0]}{_ON_POSTGRES}\n{section}", "utf-8")
 
 
 def tell(text: str) -> None:

@@ -35,7 +35,7 @@ COLUMNS: Final = 120
 ROWS: Final = 40
 QUIET_SECONDS: Final = 0.15
 LONGEST_SECONDS: Final = 10.0
-_QUIET_START_SECONDS: Final = 0.5
+_QUIET_START_SECONDS: Final = 1.5  # a server counts for as long as that, while nothing is drawn
 _LONGEST_ESCAPE: Final = 24
 _END_SECONDS: Final = 2.0
 
