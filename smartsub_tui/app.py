@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -15,7 +16,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual._context import active_message_pump
 from textual.actions import ActionParseResult
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.css.query import NoMatches
@@ -24,9 +25,9 @@ from textual.events import AppBlur, Event, Key, MouseDown, MouseEvent, Paste, Sc
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
-from textual.widget import AwaitMount, Widget
+from textual.widget import AwaitMount, MountError, Widget
 from textual.widgets import Input
-from textual.worker import Worker, WorkerFailed
+from textual.worker import Worker, WorkerFailed, active_worker
 
 from smartsub_tui import display, paths, themes
 from smartsub_tui.backend import Backend, Superseded
@@ -56,12 +57,15 @@ MOST_MESSAGES: Final = 200
 # What was typed ahead, or is held down, does not take away what it could not yet answer.
 _READ_AFTER: Final = timedelta(seconds=1)
 _WRAPPED: Final = 256
+_LOOKS_APART: Final = 1.0  # at least so many seconds, where the database tells of changes
 _LOOK_EVERY: Final = 1.0  # seconds between two looks for changes that others made, and at how long no key was pressed
 # Textual's own actions that would leave smartsub, or show what is not its own: reached by no key, and done by none.
 _NOT_OURS: Final = frozenset(
     {"screenshot", "suspend_process", "command_palette", "change_theme", "help_quit", "show_help_panel"}
 )
 _FORGOTTEN_AFTER: Final = timedelta(minutes=1)  # half of a PIN
+_LEFT: Final = "smartsub: left before all was stored: look at what was done last before it is done again"
+_WRITE: Final = "write"  # the group of the workers that change something
 
 
 # A screen is imported when it is first gone to: the first one must be there at once.
@@ -93,11 +97,18 @@ class SmartSubApp(App[None], inherit_bindings=False):
     CSS_PATH = STYLESHEET
     # The palette of Textual offers to write screenshots of customers' data to files.
     ENABLE_COMMAND_PALETTE = False
+    # What a mouse marks would be for nothing (`y` copies), and Textual stumbles where it began on what is just gone.
+    ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard", "subscriptions", "payments", "lock")
     MODES = {"dashboard": _dashboard, "subscriptions": _subscriptions}  # noqa: RUF012 - Textual's own declaration
     # Payments is added with the filter and the sort that it begins with.
 
+    left_over: list[str]  # what was said Yes to and not done at the end, and why
+    left_code: int = 0  # the exit code of that
+
     # Asked for before __init__ is done.
+    is_ending: bool = False
+    _deciding: int = 0
     _lock: LockScreen | None = None
     _told_size: Size | None = None
 
@@ -133,6 +144,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
         self.backend = backend
         self.who = f"{opened.admin.name} · {opened.admin.role.label}"
         self.told: Told | None = None
+        self.is_away = False
+        self.left_over = []
         self.later: list[ItemKey] = []
         self.undoables = UndoStack()
         self._messages: deque[Told] = deque(maxlen=MOST_MESSAGES)
@@ -141,6 +154,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
         self._held: list[Key] | None = None  # what is typed while a line is looked at
         self._handing = False  # what was held is just being handed on
         self._stop: Callable[[], None] | None = None
+        self._takes_text = False
         self._goes_to: Screen[Any] | None = None  # the one whose first picture they wait for
         self._kept = opened.last
         self._waiting: list[Callable[[], None]] | None = [self._collect]  # for the first frame
@@ -157,8 +171,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
         asyncio.get_running_loop().set_task_factory(None)
 
     def on_mount(self) -> None:
+        self.backend.tell_away = lambda away: self.call_later(self._show_away, away)
         self.set_keymap(keymap())
-        self.set_interval(_LOOK_EVERY, self._look_for_changes)
+        if self.backend.hears:
+            self.run_worker(self._hear_of_changes(), group="changes")
+        else:
+            self.set_interval(_LOOK_EVERY, self._look_for_changes)
         self.set_interval(_LOOK_EVERY, self._look_at_idleness)
         if self._covered:
             self._cover()
@@ -185,6 +203,13 @@ class SmartSubApp(App[None], inherit_bindings=False):
     def on_unmount(self) -> None:
         self.backend.close()
 
+    async def _hear_of_changes(self) -> None:
+        """Look as soon as another has changed something; where many do, now and then."""
+        while not self.is_ending:
+            if await self.backend.hear():
+                await self._look_for_changes()
+                await asyncio.sleep(_LOOKS_APART)
+
     async def _look_for_changes(self) -> None:
         """Read again what is shown when another process has changed something; asking costs next to nothing."""
         try:
@@ -195,9 +220,49 @@ class SmartSubApp(App[None], inherit_bindings=False):
         if before != seen and isinstance(self.screen, BaseScreen):
             self.screen.load()
 
+    def _show_away(self, away: bool) -> None:
+        """Say on every screen that the database is away and waited for, or that it is back."""
+        self.is_away = away
+        for screen in [each for stack in self._screen_stacks.values() for each in stack]:
+            if isinstance(screen, BaseScreen):
+                screen.show_away()
+        if self._lock is not None:
+            self._lock.show_away(away)
+
     def exit(self, *args: Any, **options: Any) -> None:
-        self._keep_state()
-        super().exit(*args, **options)
+        """Leave. What was said Yes to is done first; what of it could not be done is `left_over`."""
+        if not self.is_ending:
+            self.is_ending = True
+            self._keep_state()
+            self.backend.end()
+        leave, here = partial(super().exit, *args, **options), active_worker.get(None)
+        if not self._deciding and all(each is here for each in self._writing):  # `:q` is the last of them
+            leave()
+            return
+        self.tell("finishing what was begun: Ctrl+C leaves without it")
+        self._let_the_end_say(_LEFT)
+
+        async def finish() -> None:
+            while self._deciding or self._writing:
+                await asyncio.gather(*(each.wait() for each in self._writing), return_exceptions=True)
+                await asyncio.sleep(0)  # who asked has its turn, with the answer that is on its way
+            self._let_the_end_say("")
+            leave()
+
+        self.run_worker(finish(), group="end")
+
+    @property
+    def _writing(self) -> list[Worker[Any]]:
+        """The changes that are under way, or wait for their turn."""
+        return [each for each in self.workers if each.group == _WRITE and not each.is_finished]
+
+    def decides(self, more: int) -> None:
+        """One answer more, or less, is on its way to who asked: a Yes is begun with it."""
+        self._deciding += more
+
+    def _let_the_end_say(self, said: str) -> None:
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.said = said
 
     def _keep_state(self) -> None:
         """Keep how things are for the next start, where they are not as they were kept; nobody waits for it."""
@@ -205,8 +270,10 @@ class SmartSubApp(App[None], inherit_bindings=False):
             return
         from smartsub_tui.screens.payments import PaymentsScreen
 
-        payments = self._screen_stacks.get("payments", [])
-        listed = payments[0].listed_as() if payments and isinstance(payments[0], PaymentsScreen) else None
+        payments = next(iter(self._screen_stacks.get("payments", ())), None)
+        listed = None
+        if isinstance(payments, PaymentsScreen) and payments.is_mounted:  # else one led on before it was made
+            listed = payments.listed_as()
         before = self._kept or StateRecord(mode="", filter="", sort=views.NEWEST_FIRST)
         filter_text, sort = listed or (before.filter, before.sort)
         state = StateRecord(mode=self.current_mode or before.mode, filter=filter_text, sort=sort)
@@ -248,6 +315,9 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def tell(self, text: str, *, wrong: bool = False) -> None:
         """A sentence on the screen, until the next key; the messages keep it."""
+        here = active_worker.get(None)
+        if wrong and self.is_ending and here is not None and here.group == _WRITE:
+            self.left_over.append(text)
         self.told = Told(self.backend.clock.now(), text, wrong)
         self._messages.append(self.told)
         self._show_told()
@@ -274,10 +344,17 @@ class SmartSubApp(App[None], inherit_bindings=False):
         While it is locked they are the lock's, and so are the mouse and what is pasted. Behind the key that leaves they
         are nobody's.
         """
+        captured = self.mouse_captured
+        if captured is not None and (captured._pruning or not captured.is_attached):
+            self.capture_mouse(None)  # it will not let go of it any more
         if isinstance(event, Key | MouseEvent | Paste):
             # Beside the screen there is nothing: Textual would take the focus from whatever has it.
             beside = isinstance(event, MouseEvent) and not self.size.region.contains(event.screen_x, event.screen_y)
-            if self._exit or beside:
+            under_way = self.is_ending and (self._deciding or self._writing)
+            leaves = under_way and isinstance(event, Key) and event.key == "ctrl+c"
+            if leaves and isinstance(self._driver, TerminalDriver):
+                self._driver.leave_at_once()
+            if self.is_ending or beside:
                 return
             # A mouse that drifts is nobody; on the lock a click is nobody either.
             if not event.is_forwarded and isinstance(event, Key if self._lock is not None else Key | MouseDown):
@@ -298,13 +375,20 @@ class SmartSubApp(App[None], inherit_bindings=False):
         await self._taken(event)
 
     def _keeps(self, event: Key) -> bool:
-        """Whether a key waits; also one that a field had and gave back, unless it is just being handed on."""
+        """Whether a key waits; also one that a field had and gave back, unless it is just being handed on.
+
+        Where the database is away a key stops what it would wait for, as Esc does, and is taken; but for a letter that
+        may be one of a text that is meant for that.
+        """
         if self._held is None or (event.is_forwarded and self._handing):
             return False
         if event.is_forwarded:
             self._held.append(Key(event.key, event.character))
         elif event.key == "escape" and self._stop is not None:
             self._stop()
+        elif self.is_away and self._stop is not None and not (self._takes_text and event.is_printable):
+            self._stop()  # what they wait for may be long in coming
+            return False
         else:
             self._held.append(event)
         if self._goes_to is not None:  # what would have let go may have gone with a screen that was never drawn
@@ -328,7 +412,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
         shown = self.screen
         if not await self._ran(event.key):
             await super().on_event(event)
-        if self.screen is not shown and self._held is None and not self._exit:
+        if self.screen is not shown and self._held is None and not self.is_ending:
             # What is typed behind a key that leads to another screen is meant for that one: it waits until it is there.
             self.hold()
             self.let_go()
@@ -341,11 +425,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
             return False
         return await self._check_bindings(key, priority=True) or await self._check_bindings(key)
 
-    def hold(self, stop: Callable[[], None] | None = None) -> object:
+    def hold(self, stop: Callable[[], None] | None = None, *, takes_text: bool = False) -> object:
         """Keep what is typed from now on, and what is held already, until `let_go` or `drop`.
 
-        Esc calls `stop`, and drops it; without `stop` it is kept as any other key. Whoever holds takes over what
-        was held: what is returned says to `still_holds` whether somebody did.
+        Esc calls `stop`, and drops it; without `stop` it is kept as any other key. `takes_text`: what is typed may be a
+        reason or an answer. Whoever holds takes over what was held: what is returned says to `still_holds` whether
+        somebody did.
         """
 
         def end() -> None:
@@ -355,7 +440,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
         self._held = list(self._held or ())
         self._handing, self._goes_to = False, None
-        self._stop = None if stop is None else end
+        self._stop, self._takes_text = None if stop is None else end, takes_text
         return self._held
 
     def still_holds(self, held: object) -> bool:
@@ -375,14 +460,14 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self.call_after_refresh(self.call_next, self._hand_on, self._held)
 
     async def _hand_on(self, held: list[Key] | None) -> None:
-        if held is None or held is not self._held or self._handing or self._exit:
+        if held is None or held is not self._held or self._handing or self.is_ending:
             return
         if not self.screen.is_mounted:  # what ran just before led there
             self.let_go()
             return
         self._handing, self._goes_to = True, None
         try:
-            while self._held is held and held and not self._exit:
+            while self._held is held and held and not self.is_ending:
                 shown = self.screen
                 await self._taken(held.pop(0))
                 if self._held is held and self.screen is not shown:
@@ -405,9 +490,11 @@ class SmartSubApp(App[None], inherit_bindings=False):
             try:
                 await work()
             except SmartsubError as error:
+                if self.is_ending:
+                    self.left_code = self.left_code or error.exit_code
                 self.tell(error.message, wrong=True)
 
-        return self.run_worker(run(), group="write", exclusive=False)
+        return self.run_worker(run(), group=_WRITE, exclusive=False)
 
     async def run_action(
         self,
@@ -453,7 +540,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def action_lock(self) -> None:
         """Cover everything; where there is no PIN that could open it again, it is told, or is the end."""
-        if self._lock is None and not self._exit:
+        if self._lock is None and not self.is_ending:
             self._cover()
             self.run_worker(self._look_for_pin(), group="pin")
 
@@ -515,7 +602,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def _end(self, why: str) -> None:
         """Leave nothing on the terminal but why: where it has no second screen, what was painted last stays."""
-        if self._exit:
+        if self.is_ending:
             return
         if self._lock is None:
             self._cover()
@@ -541,7 +628,17 @@ class SmartSubApp(App[None], inherit_bindings=False):
         elif not isinstance(self.screen, BaseScreen) or self.screen.may_leave():
             self._to_first(mode)
 
+    def push_screen(self, *args: Any, **options: Any) -> Any:
+        """Nothing at the end: it would be made while all are taken down. A question is not answered then."""
+        if not self.is_ending:
+            return super().push_screen(*args, **options)
+        if options.get("wait_for_dismiss"):
+            return asyncio.get_running_loop().create_future()
+        return AwaitMount(self.screen, [])
+
     def switch_mode(self, mode: str) -> AwaitMount:
+        if self.is_ending:  # it would be made while all are taken down
+            return AwaitMount(self.screen, [])
         if self.current_mode == "payments" != mode:
             self._keep_state()
         return super().switch_mode(mode)
@@ -579,8 +676,12 @@ class SmartSubApp(App[None], inherit_bindings=False):
         from smartsub_tui.screens.payments import PaymentsScreen
 
         self._to_first("payments")
-        if isinstance(self.screen, PaymentsScreen):
-            self.screen.filter_bar.edit(afresh=True)
+
+        def edit() -> None:
+            if isinstance(self.screen, PaymentsScreen):
+                self.screen.filter_bar.edit(afresh=True)
+
+        self.call_after_refresh(edit)
 
     def _is_closed(self, command: str) -> bool:
         """Whether there is no way to what the command leads to; it is told."""
@@ -597,14 +698,15 @@ class SmartSubApp(App[None], inherit_bindings=False):
         self._to_first("subscriptions")
         self.call_after_refresh(self.push_screen, ActivateScreen(office))
 
-    def open_renew(self, office: OfficeRecord, filter_text: str = "") -> None:
-        """Renew, for one office."""
+    def open_renew(self, office: OfficeRecord, filter_text: str = "") -> bool:
+        """Renew, for one office; False where that is closed here."""
         if self._is_closed("renew"):
-            return
+            return False
         from smartsub_tui.screens.renew import RenewScreen
 
         self._to_first("subscriptions")
         self.call_after_refresh(self.push_screen, RenewScreen(office, filter_text))
+        return True
 
     def open_expiring(self, filter_text: str) -> None:
         """The people of this filter, of whichever offices: first the choice of one."""
@@ -660,14 +762,17 @@ class SmartSubApp(App[None], inherit_bindings=False):
     def _handle_exception(self, error: Exception) -> None:
         """Leave with an id on the terminal and the traceback in the log; Textual's own shows local variables."""
         cause = error.error if isinstance(error, WorkerFailed) else error
-        if isinstance(cause, NoMatches) and self._has_gone(active_message_pump.get(None)):
+        if isinstance(cause, NoMatches | ScreenStackError | MountError) and self._has_gone(
+            active_message_pump.get(None)
+        ):
             return
         self._return_code = 70
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
         if not self._exit_renderables:  # of several, the first is the cause
-            self.panic(Text(display.plain(unexpected(cause))))
+            said = [unexpected(cause), *([_LEFT] if self._writing else [])]
+            self.panic(Text("\n".join(map(display.plain, said))))
 
 
 def _data_version(session: Session) -> int:

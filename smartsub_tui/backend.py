@@ -8,22 +8,26 @@ statement that is still running for it stops. What may take long (a count, a sea
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from time import perf_counter
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from smartsub_tui.billing import access
 from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.profiles import Profile
-from smartsub_tui.billing.providers import Answer, Call, Ended, Talk, step
+from smartsub_tui.billing.providers import Abandoned, Answer, Call, Ended, Talk, abandon, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
-from smartsub_tui.data.database import available, was_interrupted
-from smartsub_tui.errors import Unavailable
+from smartsub_tui.data.database import Patience, available, was_interrupted
+from smartsub_tui.errors import SmartsubError, Unavailable
 
+_SILENT: Final = 0.5  # seconds that nobody is told of
+_AT_THE_END: Final = 1.0  # seconds for what nobody waits for
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -32,8 +36,31 @@ class Superseded(Exception):
     """The answer is no longer wanted: a newer question took its place, or the application closes."""
 
 
+class _Waiting(Patience):
+    """Waits for a database that is away for as long as its answer is wanted, and lets it be seen."""
+
+    def __init__(self, goes_on: Callable[[], bool], tell: Callable[[bool], object]) -> None:
+        self._goes_on, self._tell = goes_on, tell
+        self._away = False
+
+    def goes_on(self, away: float) -> bool:
+        if not self._away and away >= _SILENT:
+            self._away = True
+            self._tell(True)
+        return self._goes_on()
+
+    def is_over(self) -> None:
+        if self._away:
+            self._away = False
+            self._tell(False)
+
+
 class Backend:
-    """Owns the connection and the thread that it lives in."""
+    """Owns the connection and the thread that it lives in.
+
+    Where the database is away, whatever is asked waits in that thread until it is back, or until its answer is no
+    longer wanted; a question that is only told to have little time waits as well.
+    """
 
     def __init__(
         self,
@@ -55,6 +82,11 @@ class Backend:
         self._newest: dict[str, int] = {}
         self._waiting: set[object] = set()  # asked, not begun, and not patient
         self._closing = False
+        self._ends_at: float | None = None
+        self._wake: tuple[socket.socket, socket.socket] | None = None  # what ends hear(), where something is asked
+        self._wanted: Callable[[], bool] = lambda: True  # what the thread is at
+        self._ended = asyncio.Event()
+        self.tell_away: Callable[[bool], object] = lambda away: None  # in the thread: the database is away, or back
 
     def begin(self, function: Callable[[Session], T]) -> Future[T]:
         """Have `function(session)` run from now on, before there is a loop that could wait for it."""
@@ -76,11 +108,16 @@ class Backend:
 
         next_ = await self.call(go_on, None)
         while not isinstance(next_, Ended):
-            next_ = await self.call(go_on, await self._outside(next_))
+            try:
+                answer = await self._outside(next_)
+            except Abandoned as error:
+                await self.call(_abandon, talk, error)
+                raise
+            next_ = await self.call(go_on, answer)
         return next_.result
 
     async def _outside(self, call: Call) -> Answer:
-        """What a provider answers. The application ends without waiting for it."""
+        """What a provider answers; raises Abandoned where the application ends, which does not wait for it."""
         loop, heard = asyncio.get_running_loop(), Future[Answer]()
 
         def ask(session: Session) -> Callable[[], None]:
@@ -93,15 +130,26 @@ class Backend:
             return run
 
         run = await self.call(ask)
-        threading.Thread(target=run, name="provider", daemon=True).start()
-        return await asyncio.wrap_future(heard, loop=loop)
+        if not self._closing:
+            threading.Thread(target=run, name="provider", daemon=True).start()
+        answer = asyncio.ensure_future(asyncio.wrap_future(heard, loop=loop))
+        ends = asyncio.ensure_future(self._ended.wait())
+        try:
+            await asyncio.wait((answer, ends), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ends.cancel()
+        if not answer.done():
+            raise Abandoned(
+                f"{call.provider.label} had not answered when smartsub ended: what came of it is asked again by itself"
+            )
+        return answer.result()
 
     async def latest(
         self, question: str, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs
     ) -> T:
         """As call(), for reads of which only the newest by the same `question` is wanted; else raises Superseded."""
         unwanted = self._ask(question)
-        result = await self._urgent(lambda: self._read(unwanted, function, *args, **options))
+        result = await self._urgent(lambda: self._read(unwanted, unwanted, function, *args, **options))
         if unwanted():
             raise Superseded
         return result
@@ -120,7 +168,7 @@ class Backend:
         def read() -> T | None:
             end = perf_counter() + seconds
             try:
-                return self._read(lambda: unwanted() or perf_counter() > end, function, *args, **options)
+                return self._read(unwanted, lambda: unwanted() or perf_counter() > end, function, *args, **options)
             except Superseded:
                 if unwanted():
                     raise
@@ -141,7 +189,8 @@ class Backend:
             if self._waiting and not unwanted():
                 return None
             try:
-                return (self._read(lambda: unwanted() or bool(self._waiting), function, *args, **options),)
+                makes_way = lambda: unwanted() or bool(self._waiting)  # noqa: E731
+                return (self._read(unwanted, makes_way, function, *args, **options),)
             except Superseded:
                 if unwanted():
                     raise
@@ -149,7 +198,7 @@ class Backend:
 
         loop, result = asyncio.get_running_loop(), None
         while result is None:
-            result = await loop.run_in_executor(self._thread, read)
+            result = await asyncio.wrap_future(self._submit(read), loop=loop)
             if unwanted():
                 raise Superseded
         return result[0]
@@ -170,52 +219,103 @@ class Backend:
 
         self._waiting.add(here)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+            return await asyncio.wrap_future(self._submit(run))
         finally:
             self._waiting.discard(here)  # one that is cancelled before its turn is never run
 
     def _read(
         self,
         unwanted: Callable[[], bool],
+        stops: Callable[[], bool],
         function: Callable[Concatenate[Session, P], T],
         *args: P.args,
         **options: P.kwargs,
     ) -> T:
-        if unwanted():
+        """The result of a read, which `stops` ends; where it is `unwanted`, the database is not waited for either."""
+        if stops():
             raise Superseded
-        session = self._open()
-        session.database.watch(unwanted)
+        self._wanted = lambda: not unwanted()
         try:
-            return self._run(function, *args, **options)
+            session = self._open()
+            session.database.watch(stops)
+            try:
+                return self._run(function, *args, **options)
+            finally:
+                session.database.watch(None)
         except Unavailable as error:
-            if was_interrupted(error):
+            if was_interrupted(error) or unwanted():
                 raise Superseded from None
             raise
         finally:
-            session.database.watch(None)
+            self._wanted = lambda: True
+
+    @property
+    def hears(self) -> bool:
+        """Whether what others change is heard of; else it has to be asked for. Known with the first answer."""
+        return self._wake is not None
+
+    async def hear(self) -> bool:
+        """Wait until somebody else has changed something, where that `hears`; false where something else was asked.
+
+        The database is asked nothing meanwhile.
+        """
+
+        def run() -> bool:
+            session = self._open()
+            return self._wake is not None and session.database.hear(self._wake[0].fileno())
+
+        return await asyncio.wrap_future(self._thread.submit(run))
+
+    def _submit(self, run: Callable[[], T]) -> Future[T]:
+        submitted = self._thread.submit(run)
+        if self._wake is not None:
+            with suppress(BlockingIOError):  # so many are waiting to be read
+                self._wake[1].send(b".")
+        return submitted
 
     def finish(self, function: Callable[[], object]) -> None:
         """Have `function` run in the database thread, behind all that was asked before, whatever becomes of the asker.
 
         For what has to be cleared away: a call() that is cancelled while it waits for its turn is never run.
         """
-        self._thread.submit(function)
+        self._submit(function)
 
     def later(self, function: Callable[Concatenate[Session, P], object], *args: P.args, **options: P.kwargs) -> None:
-        """Have `function(session, ...)` run likewise; nobody waits for it, or learns what became of it."""
-        self._thread.submit(lambda: self._run(function, *args, **options))
+        """Have `function(session, ...)` run likewise; nobody waits for it, or learns what became of it. It is not worth
+        waiting for at the end either.
+        """
+
+        def run() -> None:
+            with suppress(Superseded, SmartsubError):
+                self._read(lambda: False, self._is_over, function, *args, **options)
+
+        self._submit(run)
+
+    def _is_over(self) -> bool:
+        return self._ends_at is not None and perf_counter() > self._ends_at
+
+    def end(self) -> None:
+        """From now on nothing is read any more, and neither a database that is away nor a provider is waited for; what
+        is to be written still is.
+        """
+        self._closing = True
+        self._ends_at = self._ends_at or perf_counter() + _AT_THE_END
+        self._ended.set()
 
     def close(self) -> None:
         """Stop what is being read, let what is being written finish, and close the connection."""
-        self._closing = True
+        self.end()
 
         def end() -> None:
             if self._session is not None:
                 self._session.database.close()
                 self._session = None
 
-        self._thread.submit(end)
+        self._submit(end)
         self._thread.shutdown(wait=True)
+        for end_ in self._wake or ():
+            end_.close()
+        self._wake = None
 
     def _run(self, function: Callable[Concatenate[Session, P], T], *args: P.args, **options: P.kwargs) -> T:
         session = self._open()
@@ -235,7 +335,7 @@ class Backend:
 
     def _open(self) -> Session:
         if self._session is None:
-            self._session = open_session(
+            session = open_session(
                 self._url,
                 self._admin,
                 "app",
@@ -244,5 +344,20 @@ class Backend:
                 create=self._create,
                 profile=self.profile,
                 read_only=self._read_only,
+                patience=_Waiting(lambda: not self._closing and self._wanted(), lambda away: self.tell_away(away)),
             )
+            try:
+                with available():
+                    hears = session.database.listen()
+            except BaseException:
+                session.database.close()
+                raise
+            self._session = session
+            if hears:
+                self._wake = socket.socketpair()
+                self._wake[1].setblocking(False)
         return self._session
+
+
+def _abandon(_: Session, talk: Talk[Any], error: Abandoned) -> None:
+    abandon(talk, error)

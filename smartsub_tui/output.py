@@ -25,6 +25,7 @@ from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
 if TYPE_CHECKING:
     from smartsub_tui.billing.audit_chain import Chain
     from smartsub_tui.billing.backups import Backup, Recovered
+    from smartsub_tui.billing.copies import Copied
     from smartsub_tui.billing.credits import Credited
     from smartsub_tui.billing.sweep import Swept
     from smartsub_tui.data.order_records import OrderDetails, Skipped
@@ -373,6 +374,18 @@ def recovered(made: Recovered, timezone: str) -> str:
     lines.append(f"{made.backup.orders:,} orders, {made.backup.users:,} users{newest}")
     if made.kept is not None:
         lines.append(f"the old file is {display.plain(made.kept)}")
+    return "\n".join(lines)
+
+
+def copied(made: Copied) -> str:
+    """What a copy holds, and what it has not."""
+    lines = [f"{display.plain(made.target)} is now what {display.plain(made.source)} is: each row was compared"]
+    there = f", {made.resumed:,} of which were there already" if made.resumed else ""
+    lines.append(f"{made.orders:,} orders, {made.users:,} users, {made.rows:,} rows in all{there}")
+    if made.head:
+        lines.append(f"head of the audit trail {made.head}")
+    if made.missed:
+        lines.append(f"meanwhile {made.missed:,} changes were made in {display.plain(made.source)} that it has not")
     return "\n".join(lines)
 
 

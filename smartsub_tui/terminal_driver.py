@@ -21,6 +21,7 @@ from typing import IO, Any, Final, cast
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from smartsub_tui.errors import Unavailable
 from smartsub_tui.failures import note
 from smartsub_tui.fence import Fence
 from smartsub_tui.terminal_input import TerminalInput, within
@@ -74,6 +75,7 @@ class TerminalDriver(LinuxDriver):
         self._size = within(*(self._size or super()._get_terminal_size()))
         self._taken = False  # the terminal is in use, and not yet as it was
         self._code = 0  # of the exit that was asked for
+        self.said = ""  # to standard error, where it is not waited for what is under way
         signal.signal(signal.SIGALRM, self._give_up)
         for number in _ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
@@ -170,6 +172,11 @@ class TerminalDriver(LinuxDriver):
         if not self._app._exit:
             self._app.exit(return_code=self._code)
 
+    def leave_at_once(self) -> None:
+        """Go without waiting for anything, with the exit code of what cannot be had."""
+        self._code = self._code or Unavailable.exit_code
+        self._give_up(signal.SIGALRM, None)
+
     def _give_up(self, _number: int, _frame: object) -> None:
         """Restore the terminal as far as it lets itself, and go. What is being written to the database rolls back."""
         if self._found is not None:
@@ -179,7 +186,7 @@ class TerminalDriver(LinuxDriver):
             out = self._outlet.fileno()
             # What is taken back twice may be taken from the one who had the terminal before.
             if self._taken and select.select([], [out], [], 0)[1]:
-                os.write(out, _RESTORING)
+                os.write(out, _RESTORING + f"{self.said}\n".encode() * bool(self.said))
         os._exit(self._code)
 
     # Ctrl+Z

@@ -57,6 +57,11 @@ class TerminalParser(XTermParser):
             keys = [Key(Keys.Ignore, sequence)]
         yield from keys
 
+    @property
+    def is_within(self) -> bool:
+        """Whether it waits for more of a sequence; when none comes, its next tick ends that."""
+        return self._timeout_time is not None
+
     def parse_mouse_code(self, code: str) -> Message | None:
         try:
             event = super().parse_mouse_code(code)
@@ -118,6 +123,8 @@ class TerminalInput:
     def tick(self) -> Iterator[Message]:
         """To be called again and again: Esc was a key of its own if nothing follows it soon."""
         yield from self._parser.tick()
+        if not self._parser.is_within:  # two that disagree on what a paste begins with would wait for its end for ever
+            self._tail = ""
 
     def silence(self) -> Iterator[Message]:
         """To be called when nothing came for a while. What a terminal sends comes in one piece, but for pastes."""
@@ -127,7 +134,7 @@ class TerminalInput:
             self._inside, self._escape = None, ""
             if len(self._tail) > len("\x1b["):
                 yield from self._parsed(_FINAL)
-            self._tail = ""
+                self._tail = ""
 
     def _keys(self, text: str) -> Generator[Message, None, str]:
         """Takes what is typed, and returns what is left behind the beginning of something else."""

@@ -43,27 +43,48 @@ on_a_whole_terminal()
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "in brief: so many cases of each test, drawn by the commit, and none that are marked long"
     parser.addoption("--cases", type=int, metavar="N", help=told)
-    parser.addoption("--postgres", action="store_true", help="the tests of data and billing, on PostgreSQL")
+    told = "with --cases: those that are marked long too, and all cases of those marked whole"
+    parser.addoption("--long", action="store_true", help=told)
+    told = "one part of N of the tests that are not marked once, drawn by the commit: what other Pythons are asked"
+    parser.addoption("--part", metavar="I/N", help=told)
+    parser.addoption(
+        "--postgres",
+        action="store_true",
+        help="the tests of data and billing, and those marked postgres, on PostgreSQL",
+    )
 
 
 @pytest.hookimpl(trylast=True)  # of what -k and -m leave
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     _leave_out(config, items)
+    if (part := config.getoption("--part")) is not None:
+        _divide(config, items, *map(int, part.split("/")))
     if (most := config.getoption("--cases")) is not None:
-        _shorten(config, items, most)
+        _shorten(config, items, most, long=config.getoption("--long"))
 
 
-def _shorten(config: pytest.Config, items: list[pytest.Item], most: int) -> None:
-    """In brief: what one waits for between two changes. ./run check and continuous integration ask everything."""
+def _divide(config: pytest.Config, items: list[pytest.Item], part: int, parts: int) -> None:
+    """Whole tests, all of their cases: each is in one part."""
+    names = sorted({item.nodeid.partition("[")[0] for item in items if item.get_closest_marker("once") is None})
+    Random(commit()).shuffle(names)
+    asked = {*names[part - 1 :: parts]}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid.partition("[")[0] not in asked])
+    items[:] = [item for item in items if item.nodeid.partition("[")[0] in asked]
+
+
+def _shorten(config: pytest.Config, items: list[pytest.Item], most: int, *, long: bool) -> None:
+    """In brief: what one waits for between two changes, and, with those that are `long`, for a commit. ./run check asks
+    everything.
+    """
     cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    asked = set()
     for item in items:
-        if item.get_closest_marker("long") is None:
+        if long and item.get_closest_marker("whole") is not None:
+            asked.add(item.nodeid)
+        elif long or item.get_closest_marker("long") is None:
             cases[item.nodeid.partition("[")[0]].append(item)
-    asked = {
-        item.nodeid
-        for name, some in cases.items()
-        for item in Random(f"{commit()} {name}").sample(some, min(most, len(some)))
-    }
+    for name, some in cases.items():
+        asked |= {item.nodeid for item in Random(f"{commit()} {name}").sample(some, min(most, len(some)))}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in asked])
     items[:] = [item for item in items if item.nodeid in asked]
 
@@ -81,6 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    postgres.leave()
     if (cluster := config.stash.get(_cluster, None)) is not None:
         cluster.stop()
 
@@ -92,7 +114,11 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="PostgreSQL alone: ./run test --postgres"))
         return
     here = Path(__file__).parent
-    others = [item for item in items if item.path.relative_to(here).parts[0] not in ON_POSTGRES]
+    others = [
+        item
+        for item in items
+        if item.path.relative_to(here).parts[0] not in ON_POSTGRES and item.get_closest_marker("postgres") is None
+    ]
     config.hook.pytest_deselected(items=others)
     left_out = set(others)
     items[:] = [item for item in items if item not in left_out]

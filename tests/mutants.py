@@ -18,6 +18,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from tests.support import a_count
+
 ROOT: Final = Path(__file__).parents[1]
 MUTMUT: Final = "mutmut==3.8.1"
 # Tests of many processes see only the program that they start, which has no mutants.
@@ -31,6 +33,7 @@ pytest_add_cli_args_test_selection = ["tests/billing"]
 pytest_add_cli_args = [
     "-p", "no:cacheprovider", "-p", "no:xdist",
     "--deselect", "tests/billing/test_link_races.py", "--deselect", "tests/billing/test_races.py",
+    "--deselect", "tests/billing/test_credits.py::test_of_many_that_take_back_at_once_each_line_is_taken_once",
 ]
 """
 # What `mutmut run` does first; there is no command for it alone.
@@ -44,6 +47,7 @@ mutmut.create_mutants(2)
 """
 # Exit codes of pytest in a mutant, as mutmut keeps them.
 _SURVIVED, _NO_TEST = 0, 33
+_TIMED_OUT: Final = {24, -24, 36, 152, 255}
 
 
 def _prepare(folder: Path) -> tuple[Path, Path]:
@@ -82,10 +86,10 @@ def _show(clone: Path, programs: Path, name: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./run mutants", description=__doc__)
-    parser.add_argument("--sample", type=int, default=500, metavar="N", help="so many of them (500)")
+    parser.add_argument("--sample", type=a_count, default=500, metavar="N", help="so many of them (500)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample (1)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only those whose name has this: payments, x_settle")
-    parser.add_argument("-j", type=int, default=2, metavar="N", help="processes")
+    parser.add_argument("-j", type=a_count, default=2, metavar="N", help="processes")
     asked = parser.parse_args()
     by_module: defaultdict[str, list[bool]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="smartsub-mutants-") as folder:
@@ -105,7 +109,8 @@ def main() -> int:
     for module, found in sorted(by_module.items()):
         print(f"{module:24} {sum(found):>4} of {len(found):>4}")
     total = sum(sum(found) for found in by_module.values())
-    print(f"{total} of {len(drawn)} noticed, {100 * total / max(1, len(drawn)):.1f} %")
+    late = sum(results[name] in _TIMED_OUT for name in drawn)
+    print(f"{total} of {len(drawn)} noticed, {100 * total / max(1, len(drawn)):.1f} %; {late} of them by not ending")
     return 0
 
 

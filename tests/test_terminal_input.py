@@ -95,13 +95,18 @@ def test_what_comes_in_pieces_is_what_was_sent(parts: list[str], data: st.DataOb
         st.one_of(
             st.binary(max_size=40),
             st.sampled_from(
-                [each.encode("utf-8", "surrogatepass") for each in (*REPORTS, *KNOWN, BEGIN, END, "\x1b[")]
+                [
+                    each.encode("utf-8", "surrogatepass")
+                    for each in (*REPORTS, *KNOWN, BEGIN, END, "\x1b[", "\x1b", "200~", "[200~")
+                ]
             ),
             st.text("\x1b[]<>?;:0123456789~uMmtRy$OPc\x07\\", max_size=50).map(str.encode),
             st.none(),
         )
     )
 )
+@example(parts=[b"\x1b[", None, b"200~"])  # the beginning of a paste, with a rest in it
+@example(parts=[b"\x1b", None, b"[200~", b"x"])
 @example(parts=[BEGIN.encode(), b"\xc2"])  # half a character before the Esc that ends the paste
 @properties
 def test_whatever_comes_keys_are_answered_after_it(parts: list[bytes | None]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
+from peewee import SQL, fn
 
 from smartsub_tui.data.database import Database, rows
 from smartsub_tui.data.models import Admin, AdminLimit, AdminOffice, Office
@@ -94,10 +95,10 @@ def may(role: Role, permission: Permission | Trigger) -> bool:
 
 def check(name: str, permission: Permission | Trigger) -> AdminRecord:
     """The admin of that name; raises NotAllowed where there is none, it is disabled, or its role may not."""
-    row = Admin.get_or_none(Admin.name == name)
+    row = _named(name)
     if row is None:
         raise NotAllowed(f"{name} is no admin of this database: ask one of its managers")
-    admin = record(row)
+    admin = record(row, for_some=bool(row.for_some))
     if admin.disabled_at is not None:
         raise NotAllowed(f"{name} is disabled: ask a manager of this database")
     if not may(admin.role, permission):
@@ -116,23 +117,33 @@ def who_offers(database: Database, name: str) -> AdminRecord:
 
 def see_as(database: Database, name: str) -> None:
     """Let there be only what the admin may see, from now on; where there is no such admin, nothing is changed."""
-    row = Admin.get_or_none(Admin.name == name)
+    row = _named(name)
     if row is not None:
-        database.see_only(row.id if _works_for_some(row) else None)
+        database.see_only(row.id if row.for_some else None)
+
+
+def _named(name: str) -> Any:
+    """The row of an admin, and `for_some`: whether they do not work for all offices. All in one question: each write
+    asks it while it keeps the others from writing.
+    """
+    some = fn.EXISTS(AdminOffice.select(SQL("1")).where(AdminOffice.admin == Admin.id))
+    return Admin.select(Admin, some.alias("for_some")).where(Admin.name == name).first()
 
 
 def _works_for_some(row: Admin) -> bool:
     return bool(AdminOffice.select().where(AdminOffice.admin == row).exists())
 
 
-def record(row: Admin) -> AdminRecord:
-    """An admin with the limits that hold for the role, and the offices."""
+def record(row: Admin, *, for_some: bool | None = None) -> AdminRecord:
+    """An admin with the limits that hold for the role, and the offices; `for_some`, where it is known whether these are
+    not all.
+    """
     limits: tuple[Money, ...] = ()
     if row.role is Role.OPERATOR:
         found = AdminLimit.select().where(AdminLimit.admin == row).order_by(AdminLimit.currency)
         limits = tuple(Money(each.amount, each.currency) for each in found)
     offices: tuple[str, ...] | None = None
-    if _works_for_some(row):
+    if _works_for_some(row) if for_some is None else for_some:
         named = Office.select(Office.name).join(AdminOffice).where(AdminOffice.admin == row)
         offices = tuple(name for (name,) in rows(named.order_by(Office.name_folded, Office.id)))
     return AdminRecord(

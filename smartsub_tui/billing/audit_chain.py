@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from msgspec import Struct
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.session import Session
-from smartsub_tui.data.database import available
+from smartsub_tui.data.database import BLOCK, Database, available
 from smartsub_tui.data.fields import from_microseconds
 from smartsub_tui.data.models import AuditEvent
 from smartsub_tui.errors import Refused, WrongUsage
@@ -59,29 +59,45 @@ def verify(session: Session, known: str | None = None) -> Chain:
     """
     if known is not None and not _HEAD.fullmatch(known):
         raise WrongUsage(f"{known!r} is no head: it has 64 characters, 0 to 9 and a to f")
-    event, before, count, newest, seen = AuditEvent, NOTHING, 0, None, known is None
-    with available(), session.database.reading():
+    with available():
+        found, seen = session.database.whole(lambda: _verified(session, known), repeatable=True)
+    if not seen:
+        raise Refused(f"the audit trail was changed: none of its {found.events:,} events has the head that was noted")
+    return found
+
+
+def _verified(session: Session, known: str | None) -> tuple[Chain, bool]:
+    """The trail as it is, and whether `known` stands in it."""
+    before, count, newest, seen = NOTHING, 0, None, known is None
+    with session.database.reading():
         access.check(session.admin, Permission.READ)
-        # As it is stored, which is what the hash is over: an edit may leave an instant that is none, and broken text.
-        stored = session.database.execute(
-            event.select(
-                *(event.id, event.hash, event.at, event.admin, event.source, event.action, event.order),
-                *(event.subject, event.before, event.after, event.reason, event.request_id),
-            ).order_by(event.id)
-        )
         try:
-            for id, hash, at, *rest in stored:
+            for id, hash, at, *rest in _stored(session.database):
                 before = linked(before, (at, *rest))
                 # Ids have no gaps: none is ever removed, and one that was rolled back is given again.
                 if (id, hash) != (count + 1, before):
                     raise Refused(f"{_changed(id)}, by {rest[0]} at {from_microseconds(at):%Y-%m-%d %H:%M:%S} UTC")
                 count, newest, seen = id, at, seen or hash == known
-            found = Chain(count, before, None if newest is None else from_microseconds(newest))
+            return Chain(count, before, None if newest is None else from_microseconds(newest)), seen
         except (UnicodeDecodeError, TypeError, OverflowError) as error:  # no text, bytes, no instant
             raise Refused(_changed(count + 1)) from error
-    if not seen:
-        raise Refused(f"the audit trail was changed: none of its {count:,} events has the head that was noted")
-    return found
+
+
+def _stored(database: Database) -> Iterator[Any]:
+    """All events in their order, as they are stored, which is what the hash is over: an edit may leave an instant that
+    is none, and broken text. Block by block: a server sends all that is asked for at once.
+    """
+    event, last, found = AuditEvent, None, BLOCK
+    while found == BLOCK:
+        stored = event.select(
+            *(event.id, event.hash, event.at, event.admin, event.source, event.action, event.order),
+            *(event.subject, event.before, event.after, event.reason, event.request_id),
+        ).order_by(event.id)
+        found = 0
+        # One by one: what is before an event that cannot be read was read.
+        for row in database.execute((stored if last is None else stored.where(event.id > last)).limit(BLOCK)):
+            yield row
+            last, found = row[0], found + 1
 
 
 def _changed(id: int) -> str:

@@ -21,7 +21,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.config import Settings
 from smartsub_tui.data.database import available
 from smartsub_tui.data.fields import to_microseconds
-from smartsub_tui.data.models import AuditEvent, Claim, Order, Payment, Request
+from smartsub_tui.data.models import AuditEvent, Claim, Order, Payment, Request, proxy
 from smartsub_tui.data.records import AdminRecord, from_json, to_json
 from smartsub_tui.data.text import forbidden_character
 from smartsub_tui.data.vocabulary import LIVE_PAYMENT_STATES, OrderStatus, Trigger
@@ -55,7 +55,8 @@ class Change(Struct, frozen=True):
         """Append one audit event; `before` and `after` are what changed, as records or plain values."""
         said = (_json(before), _json(after), reason, self.request_id)
         values = (to_microseconds(self.now), self.admin.name, self.source, str(action), order, subject, *said)
-        AuditEvent.insert(
+        digest = audit_chain.linked(audit_chain.head(), values)
+        event = AuditEvent.insert(
             at=self.now,
             admin=self.admin.name,
             source=self.source,
@@ -66,8 +67,9 @@ class Change(Struct, frozen=True):
             after=said[1],
             reason=reason,
             request_id=self.request_id,
-            hash=audit_chain.linked(audit_chain.head(), values),
+            hash=digest,
         ).execute()
+        proxy.obj.is_known_by(event, digest)
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
@@ -95,8 +97,9 @@ def perform(
     """Do `work` as one write and return its result.
 
     `arguments` are what makes this request this request: the same `request_id` with the same arguments returns the
-    stored result without doing the work again, with others it is refused. Raises NotAllowed, Refused, Unavailable; on
-    each of them, and on a dry run, nothing is stored.
+    stored result without doing the work again, with others it is refused. `work` may be run more than once, each time
+    on a state in which nothing of it is stored: what it leaves behind must be in the database alone. Raises NotAllowed,
+    Refused, Unavailable; on each of them, and on a dry run, nothing is stored.
     """
     profiles.check(session.profile, permission)
     if request_id is not None:
@@ -104,34 +107,40 @@ def perform(
     digest = hashlib.sha256(
         json.dumps(to_json(dict(arguments)), sort_keys=True, ensure_ascii=False).encode()
     ).hexdigest()
+
+    def once() -> T:
+        with session.database.writing():
+            admin = access.check(session.admin, permission)
+            change = Change(session.clock.now(), admin, session.source, session.settings, request_id, dry_run)
+            if request_id is not None and (earlier := Request.get_or_none(Request.id == request_id)):
+                if (earlier.admin, earlier.command, earlier.arguments) != (admin.name, permission.value, digest):
+                    raise Refused(f"request id {request_id} was used for something else: take a new one")
+                session.database.rely_on_what_was_read()  # for it is answered as if it were done now
+                return from_json(result_type, json.loads(earlier.result))
+            if (admin.offices is None) is not session.database.sees_all:
+                raise Refused(f"the offices of {admin.name} were changed in this moment: try it again")
+            if dry_run and permission is not Permission.SWEEP:
+                _time_out(change)
+            result = work(change)
+            if dry_run:
+                raise _Undo(result)
+            if request_id is not None:
+                Request.insert(
+                    id=request_id,
+                    admin=admin.name,
+                    command=permission.value,
+                    arguments=digest,
+                    result=json.dumps(to_json(result, whole=True), ensure_ascii=False),
+                    created_at=change.now,
+                ).execute()
+            return result
+
     with available():
         if not dry_run and permission is not Permission.SWEEP:
             time_out_due(session, wait=True)
         try:
-            with session.database.writing():
-                admin = access.check(session.admin, permission)
-                change = Change(session.clock.now(), admin, session.source, session.settings, request_id, dry_run)
-                if request_id is not None and (earlier := Request.get_or_none(Request.id == request_id)):
-                    if (earlier.admin, earlier.command, earlier.arguments) != (admin.name, permission.value, digest):
-                        raise Refused(f"request id {request_id} was used for something else: take a new one")
-                    return from_json(result_type, json.loads(earlier.result))
-                if (admin.offices is None) is not session.database.sees_all:
-                    raise Refused(f"the offices of {admin.name} were changed in this moment: try it again")
-                if dry_run and permission is not Permission.SWEEP:
-                    _time_out(change)
-                result = work(change)
-                if dry_run:
-                    raise _Undo(result)
-                if request_id is not None:
-                    Request.insert(
-                        id=request_id,
-                        admin=admin.name,
-                        command=permission.value,
-                        arguments=digest,
-                        result=json.dumps(to_json(result, whole=True), ensure_ascii=False),
-                        created_at=change.now,
-                    ).execute()
-                return result
+            # With a request id it asks first whether it was done: it may be done again where that is not known.
+            return session.database.whole(once, repeatable=request_id is not None)
         except _Undo as undone:
             return undone.result  # type: ignore[no-any-return]
 
@@ -160,12 +169,17 @@ def time_out_due(session: Session, *, wait: bool = False) -> int:
         return 0
     if not access.may(access.check(session.admin, Permission.READ).role, Trigger.TIME_OUT):
         return 0  # for which nobody is to be waited for
-    try:
-        with available(), session.database.writing() if wait else session.database.writing_at_once():
+
+    def once() -> int:
+        with session.database.writing() if wait else session.database.writing_at_once():
             admin = access.check(session.admin, Permission.READ)
             if not access.may(admin.role, Trigger.TIME_OUT):
                 return 0  # from this moment on
             return _time_out(Change(session.clock.now(), admin, session.source, session.settings, None))
+
+    try:
+        with available():
+            return session.database.whole(once, repeatable=True)  # what was timed out is due no more
     except Unavailable:
         if wait:
             raise

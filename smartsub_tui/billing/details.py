@@ -44,7 +44,11 @@ def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
 
     In an order that can still be paid the lines show the dates as if it were paid today.
     """
-    order = queries.find_order(number)
+    return details(queries.find_order(number), now, settings)
+
+
+def details(order: Order, now: datetime, settings: Settings) -> OrderDetails:
+    """As read_order(), of an order that was read in the same transaction, and is as it is stored."""
     payment_rows = list(Payment.select().where(Payment.order == order).order_by(Payment.id))
     return OrderDetails(
         **queries.order_summary(order.id, now),

@@ -42,7 +42,7 @@ def examine(session: Session, url: str) -> tuple[Check, ...]:
         ("audit trail", lambda: _audit_trail(session)),
         ("clock", lambda: _clock(session)),
     )
-    return tuple(_looked(name, look) for name, look in looks)
+    return tuple(_looked(name, look) for name, look in (*looks, *session.database.set_up().items()))
 
 
 def _looked(name: str, look: Callable[[], str]) -> Check:

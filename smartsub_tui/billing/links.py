@@ -35,6 +35,7 @@ from smartsub_tui.billing.payments import (
 from smartsub_tui.billing.pricing import PPM, totals
 from smartsub_tui.billing.providers import (
     DEADLINE,
+    Abandoned,
     Checkout,
     Create,
     Expire,
@@ -232,6 +233,11 @@ def send(session: Session, payment: int) -> Talk[None]:
         create = Create(found.provider, checkout_of(found))
     answer: LinkAnswer = yield create
     hear(session, payment, answer)
+    with available():
+        shown = Payment.get_by_id(payment).reference
+    if isinstance(answer, Link) and answer.state is LinkState.OPEN and answer.reference != shown:
+        # Another process was answered first, and the provider had forgotten the key: nobody is shown a second link.
+        yield Expire(create.provider, create.checkout, answer.reference)
     match answer:
         case No(why):
             raise Refused(f"no payment link for order {create.checkout.order}: {why}")
@@ -392,7 +398,13 @@ def act_without_link(
             raise Unavailable(f"no answer about the payment link of order {number}: it is asked for again by itself")
         return act(session, None)
 
-    return (yield from without_link(session, trigger, number, free))
+    try:
+        return (yield from without_link(session, trigger, number, free))
+    except Abandoned as error:
+        raise Unavailable(
+            f"the payment link of order {number} was not known to be ended when smartsub was left: nothing else was"
+            " done, do it again"
+        ) from error
 
 
 # Hearing
@@ -416,6 +428,12 @@ def hear(session: Session, payment: int, answer: LinkAnswer, *, ended: bool = Fa
                 return _ask_again(change, found, scheduled=scheduled)
             case No(why):
                 return _ended(change, order, found, PaymentState.NOT_SENT, why)
+            case Link(state=LinkState.OPEN | LinkState.EXPIRED | LinkState.DECLINED) if found.reference not in (
+                None,
+                answer.reference,
+            ):
+                # Of a second link under the same key, which is never shown, and says nothing of the one that is.
+                return _ask_again(change, found, scheduled=scheduled)
             case Link(state=LinkState.OPEN):
                 return _is_open(change, order, found, answer, scheduled=scheduled)
             case Link(state=LinkState.UNDER_WAY):
@@ -487,7 +505,9 @@ def _next_look(change: Change, ends_at: datetime, asked: int) -> datetime:
 
 
 def _is_open(change: Change, order: Order, payment: Payment, link: Link, *, scheduled: bool) -> bool:
-    if payment.state is PaymentState.SENT:
+    if payment.state in (PaymentState.SENT, PaymentState.PENDING):
+        # Of a link that is shown this is known; and money that is under way does not go back into it: that was said
+        # before.
         return _ask_again(change, payment, scheduled=scheduled)
     if not payment.state.is_live:
         return False  # it is ended next

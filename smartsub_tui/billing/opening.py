@@ -14,7 +14,7 @@ from smartsub_tui.billing.providers import of_settings
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
-from smartsub_tui.data.database import available, open_database
+from smartsub_tui.data.database import Patience, available, open_database
 from smartsub_tui.data.filters import Moment, parse_orders
 from smartsub_tui.data.queries import OrderPage, Sort, parse_sort, search_orders
 from smartsub_tui.data.records import AdminRecord, StateRecord
@@ -35,13 +35,15 @@ def open_session(
     create: bool = False,
     profile: Profile = Profile.OPEN,
     read_only: bool = False,
+    patience: Patience | None = None,
 ) -> Session:
     """The database open in this thread. With `create` a missing one is made, and whoever makes it is its manager.
 
-    `read_only`: whatever is asked, the connection itself changes nothing.
+    `read_only`: whatever is asked, the connection itself changes nothing. `patience`: how long a server that is away is
+    waited for.
     """
     create = create and not read_only
-    database = open_database(url, create=create, read_only=read_only)
+    database = open_database(url, create=create, read_only=read_only, patience=patience)
     try:
         if create and not access.has_admins():  # else nothing is to be written, and nobody waited for who writes
             with available(), database.writing():

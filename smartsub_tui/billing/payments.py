@@ -18,7 +18,7 @@ from peewee import fn
 from smartsub_tui.billing import invoices, terms
 from smartsub_tui.billing.access import Permission, above_limit, check, may, with_article
 from smartsub_tui.billing.changes import Change, check_text, perform
-from smartsub_tui.billing.details import known_by, read_order, term_of
+from smartsub_tui.billing.details import details, known_by, read_order, term_of
 from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
 from smartsub_tui.billing.lifecycle import Decision, Effect, OrderFacts, Transition, decide, why_never, why_not_settled
 from smartsub_tui.billing.pricing import totals
@@ -87,10 +87,15 @@ class Line(Struct, frozen=True, gc=False):
     service: Service
     dates: Dates
     removed_on: date | None
+    credited: bool = False
 
 
 def _lines_of(orders: Iterable[int]) -> dict[int, list[Line]]:
     """The lines of orders, which are given and found by their row ids."""
+    keys = list(orders)
+    found: dict[int, list[Line]] = defaultdict(list)
+    if not keys:
+        return found
     stored = (
         OrderLine.select(
             OrderLine.order,
@@ -107,17 +112,17 @@ def _lines_of(orders: Iterable[int]) -> dict[int, list[Line]]:
             Subscription.expires_on,
             Subscription.anchor_day,
             User.removed_on,
+            OrderLine.credit_note.is_null(False),
         )
         .join(Subscription, on=(OrderLine.subscription == Subscription.id))
         .join(User, on=(Subscription.user == User.id))
         .join(Department, on=(User.department == Department.id))
-        .where(OrderLine.order.in_(list(orders)))
+        .where(OrderLine.order.in_(keys))
         .order_by(OrderLine.order, OrderLine.id)
     )
-    found: dict[int, list[Line]] = defaultdict(list)
     dates_of = cache(Dates)  # the people of an office share few dates
-    for order, *line, activated_on, expires_on, anchor_day, removed_on in rows(stored):
-        values: Any = (*line, dates_of(activated_on, expires_on, anchor_day), removed_on)
+    for order, *line, activated_on, expires_on, anchor_day, removed_on, credited in rows(stored):
+        values: Any = (*line, dates_of(activated_on, expires_on, anchor_day), removed_on, bool(credited))
         found[order].append(Line(*values))
     return found
 
@@ -131,15 +136,17 @@ def facts_of(orders: Iterable[Order], now: datetime) -> dict[int, OrderFacts]:
 def _facts_with(
     lines: Mapping[int, Sequence[Line]], known: Mapping[int, Order], now: datetime
 ) -> dict[int, OrderFacts]:
-    """The facts of orders whose lines were read; imported history needs none."""
-    counted: dict[int, tuple[int, int]] = {
-        key: (lines, credited)
-        for key, lines, credited in rows(
-            OrderLine.select(OrderLine.order, fn.COUNT(OrderLine.id), fn.COUNT(OrderLine.credit_note))
-            .where(OrderLine.order.in_(list(known)))
-            .group_by(OrderLine.order)
-        )
-    }
+    """The facts of orders whose lines were read; of imported history they are only counted."""
+    counted = {key: (len(some), sum(line.credited for line in some)) for key, some in lines.items()}
+    if history := [key for key, order in known.items() if order.history]:
+        counted |= {
+            key: (lines, credited)
+            for key, lines, credited in rows(
+                OrderLine.select(OrderLine.order, fn.COUNT(OrderLine.id), fn.COUNT(OrderLine.credit_note))
+                .where(OrderLine.order.in_(history))
+                .group_by(OrderLine.order)
+            )
+        }
     holder = (
         OrderLine.select(OrderLine.order, Order.number, fn.COUNT(OrderLine.id) - fn.COUNT(OrderLine.credit_note))
         .join(Claim, on=(Claim.subscription == OrderLine.subscription))
@@ -161,16 +168,23 @@ def _facts_with(
     ):
         paid[key].append(payment)
     back: dict[int, list[Any]] = defaultdict(list)
-    for key, *refund in rows(
-        Refund.select(Payment.order, Refund.credit_note, Refund.state, Refund.amount, Refund.currency)
-        .join(Payment)
-        .where(Payment.order.in_(list(known)))
-        .order_by(Refund.id)
-    ):
-        back[key].append(refund)
+    if paid:  # a refund is of a payment
+        for key, *refund in rows(
+            Refund.select(Payment.order, Refund.credit_note, Refund.state, Refund.amount, Refund.currency)
+            .join(Payment)
+            .where(Payment.order.in_(list(paid)))
+            .order_by(Refund.id)
+        ):
+            back[key].append(refund)
     return {
         key: _facts(
-            order, now, lines.get(key, []), counted.get(key, (0, 0)), held_by[key], paid[key], _refunds(back[key])
+            order,
+            now,
+            lines.get(key, []),
+            counted.get(key, (0, 0)),
+            held_by[key],
+            paid.get(key, []),
+            _refunds(back[key]),
         )
         for key, order in known.items()
     }
@@ -267,6 +281,9 @@ def decided(
     `lines` are those of an order that was made in the same transaction. `money` is what came, in minor units of
     `currency`, or else of the order's.
     """
+    # Whoever came too late for the order hears it at once: others wait meanwhile.
+    if (reason := why_never(trigger, order.status)) is not None:
+        raise refusal(trigger, order.number, reason)
     if lines is None:
         lines = [] if order.history else _lines_of([order.id])[order.id]
     known = _facts_with({order.id: lines}, {order.id: order}, change.now)[order.id]
@@ -312,15 +329,14 @@ def _refuse_at_once(session: Session, trigger: Trigger, number: str, request_id:
     What else may be against it is asked where it is decided, in the transaction of the change.
     """
     with available():
-        if not may(check(session.admin, Permission.READ).role, trigger):
-            return  # which is said first
-        order = Order.get_or_none(Order.number == number)
-        reason = None if order is None else why_never(trigger, order.status)
+        stored = Order.select(Order.status).where(Order.number == number)
+        reason = next((why_never(trigger, status) for (status,) in rows(stored)), None)
+        if reason is None or not may(check(session.admin, Permission.READ).role, trigger):
+            return  # that they may not is said first
         # Asked last: where the same request moved the order just now, it is there.
-        if reason is not None and request_id is not None and Request.get_or_none(Request.id == request_id) is not None:
+        if request_id is not None and Request.get_or_none(Request.id == request_id) is not None:
             return  # it was done, and is answered as it was then
-    if reason is not None:
-        raise refusal(trigger, number, reason)
+    raise refusal(trigger, number, reason)
 
 
 def move(order: Order, change: Change, **columns: Any) -> None:
@@ -477,18 +493,22 @@ def _take(
     waiting = None if found.transition.effect is not Effect.RECORD else why_not_settled(trigger, found.facts)
     if waiting is not None and amount == 0:
         raise Refused(f"order {order.number} cannot {_VERBS[trigger]}: {waiting}; and no money came that could wait")
-    twin = Payment.select().where(
-        (Payment.order == order)
-        & ((Payment.reference == reference) | (Payment.confirmation == reference))
-        & (Payment.amount == amount)
-        & Payment.state.in_([PaymentState.SUCCEEDED.value, PaymentState.REFUNDED.value])
+    attempts = list(Payment.select().where(Payment.order == order))
+    twins = (
+        each
+        for each in attempts
+        if reference in (each.reference, each.confirmation)
+        and each.amount == amount
+        and each.state in (PaymentState.SUCCEEDED, PaymentState.REFUNDED)
     )
-    if reference and twin.exists():
+    if reference and any(twins):
         raise Refused(
             f"{Money(amount, order.currency)} with reference {reference} is already recorded for order {order.number}:"
             " if more came, give its own reference"
         )
-    payment = _received(change, order, reference, amount) if reference else None
+    payment = None
+    if reference:
+        payment = _received(change, order, reference, amount, attempts, applied=waiting is None)
     if waiting is None:
         settle(change, order, found, payment)
     else:
@@ -509,31 +529,32 @@ def _take(
     return waiting
 
 
-def _received(change: Change, order: Order, reference: str, amount: int) -> Payment:
-    """The row of money that is here.
+def _received(
+    change: Change, order: Order, reference: str, amount: int, attempts: Sequence[Payment], *, applied: bool
+) -> Payment:
+    """The row of money that is here, beside all earlier `attempts` of the order.
 
     A payment under way is that money: it is settled, not doubled. An open link is not: it can still take other money.
     """
-    under_way = Payment.state.in_(list(LIVE_PAYMENT_STATES))
-    live = Payment.get_or_none((Payment.order == order) & under_way)
+    live = next((each for each in attempts if each.state in LIVE_PAYMENT_STATES), None)
     if live is not None and live.amount == amount and order.status is OrderStatus.SYSTEM_PROCESSING:
         # The provider is asked on, from the start: what it says later is of the same money.
         live.state, live.confirmation, live.changed_at = PaymentState.SUCCEEDED, reference, change.now
         live.ask_at, live.asked = change.now, 0
         live.save()
         return live
-    attempt = Payment.select(fn.COUNT(Payment.id)).where(Payment.order == order).scalar() + 1
     return Payment.create(
         order=order,
         provider=ProviderName.BANK if order.bank_chosen_at is not None else ProviderName.MANUAL,
         state=PaymentState.SUCCEEDED,
-        idempotency_key=f"smartsub-{order.number}-{attempt}",
+        idempotency_key=f"smartsub-{order.number}-{len(attempts) + 1}",
         reference=reference,
         amount=amount,
         currency=order.currency,
         created_at=change.now,
         changed_at=change.now,
         created_by=change.admin.name,
+        applied=applied,
     )
 
 
@@ -543,7 +564,7 @@ def settle(change: Change, order: Order, found: Decided, payment: Payment | None
     lapsed = change.settings.orders.lapsed
     today = local_date(change.now, order.office.timezone)
     move(order, change, status=OrderStatus.SUCCEED, paid_at=change.now, late=late)
-    if payment is not None:
+    if payment is not None and not payment.applied:
         payment.applied, payment.changed_at = True, change.now
         payment.save()
 
@@ -627,7 +648,7 @@ def expected_order(number: str, version: int | None) -> Order:
 
 
 def _paid(change: Change, order: Order, waiting: str | None) -> Paid:
-    return Paid(order=read_order(order.number, change.now, change.settings), waiting=waiting)
+    return Paid(order=details(order, change.now, change.settings), waiting=waiting)
 
 
 # Moves without money

@@ -114,8 +114,13 @@ def _is_over(payment: Payment, now: datetime) -> bool:
 
 def _take(session: Session, kind: Any, key: int, ask_at: datetime) -> bool:
     """Take up a row that is to be asked about; whether nobody else has. Who dies with it leaves it for later."""
-    with available(), session.database.writing():
-        access.check(session.admin, Permission.SWEEP)
-        later = session.clock.now() + _TAKEN
-        taken = kind.update(ask_at=later).where((kind.id == key) & (kind.ask_at == ask_at)).execute()
-    return bool(taken == 1)
+
+    def once() -> bool:
+        with session.database.writing():
+            access.check(session.admin, Permission.SWEEP)
+            later = session.clock.now() + _TAKEN
+            return bool(kind.update(ask_at=later).where((kind.id == key) & (kind.ask_at == ask_at)).execute() == 1)
+
+    with available():
+        # Where it is not known whether it was stored, and it was, it looks as if another had taken it: it is left.
+        return session.database.whole(once, repeatable=True)

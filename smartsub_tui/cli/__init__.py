@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "billing": "settings",
     "cancel": "paying",
     "confirm": "paying",
+    "copy": "care",
     "credit": "paying",
     "delete": "paying",
     "demo": "application",
@@ -69,7 +70,7 @@ COMMANDS: Final = {
 }
 
 # What makes a database, or puts another into its place.
-_MAKES: Final = frozenset({"demo", "init", "migrate", "recover"})
+_MAKES: Final = frozenset({"copy", "demo", "init", "migrate", "recover"})
 
 
 # Those whose name is none in Python, or another one there.

@@ -25,6 +25,9 @@ from smartsub_tui.errors import Refused, WrongUsage
 
 # Frames in a second at most: Textual, left alone, lets what has changed wait for up to a sixtieth.
 _FRAMES = "200"
+# Seconds after which a thread gives way to another. With Python's own, ten times as long, each answer of the database
+# would wait for the import of Textual, and a server is asked a dozen things before the first frame.
+_TURN = 0.0005
 
 
 def open_application(run: Invocation, screen: str | None, filter_text: str | None) -> None:
@@ -59,7 +62,10 @@ def open_application(run: Invocation, screen: str | None, filter_text: str | Non
         profile=profile,
         read_only=run.globals.read_only,
     )
+    backend.tell_away = lambda away: say("smartsub: waiting for the database") if away else None
     rows = get_terminal_size().lines
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
     looked = backend.begin(lambda session: opening.look(session, screen, filter_text, rows=rows))
     # While Textual is imported, which takes longer.
     try:
@@ -69,10 +75,14 @@ def open_application(run: Invocation, screen: str | None, filter_text: str | Non
     except BaseException:
         backend.close()
         raise
+    finally:
+        sys.setswitchinterval(usual)
     app = SmartSubApp(backend, opened, config_file=run.config_file)
     app.run()
-    if app.return_code:
-        raise SystemExit(app.return_code)
+    for each in app.left_over:
+        say(f"smartsub: {each}")
+    if app.return_code or app.left_over:
+        raise SystemExit(app.return_code or app.left_code or 1)
 
 
 def _ask_for_pin(run: Invocation) -> None:

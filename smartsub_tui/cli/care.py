@@ -4,41 +4,68 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from smartsub_tui import __version__, config, output
 from smartsub_tui.billing import access
 from smartsub_tui.billing.access import Permission
-from smartsub_tui.cli.invocation import Invocation, command, progress, with_invocation
+from smartsub_tui.billing.session import Session
+from smartsub_tui.cli.invocation import Invocation, command, progress, with_invocation, without_password
 from smartsub_tui.clock import SystemClock
 from smartsub_tui.data.database import available, is_server, path_of, shown_url
 from smartsub_tui.errors import SmartsubError, Unavailable, WrongUsage
 
+_grants: Final = click.option(
+    "--grant", metavar="ROLE", help="On a server: let this role work with the tables, and not change them or the trail."
+)
+
 
 @command()
+@_grants
 @with_invocation
-def init(run: Invocation) -> None:
+def init(run: Invocation, grant: str | None) -> None:
     """Make the database; who makes it is its manager."""
     path = path_of(run.url)
     existed = path is not None and path.exists() and path.stat().st_size > 0
     with run.session(create=True) as session, available():
         admin = access.check(session.admin, Permission.READ)
+        _complete(session, grant)
         where = "memory" if path is None and not is_server(run.url) else session.database.name
         existed = existed or (path is None and not session.database.made)
     told = f"{where} is there already" if existed else f"made {where}"
+    made = {"database": shown_url(run.url), "created": not existed, "admin": admin.name, "role": admin.role}
     run.print(
-        {"database": shown_url(run.url), "created": not existed, "admin": admin.name, "role": admin.role},
-        lambda: f"{told}; {admin.name} is {admin.role.label} of it",
+        made | _granted(grant), lambda: f"{told}; {admin.name} is {admin.role.label} of it{_granted_words(grant)}"
     )
 
 
 @command()
+@_grants
 @with_invocation
-def migrate(run: Invocation) -> None:
+def migrate(run: Invocation, grant: str | None) -> None:
     """Bring the database's schema up to date (every command does, where it is behind)."""
-    with run.session() as session:
-        run.print({"database": shown_url(run.url), "current": True}, lambda: f"{session.database.name} is up to date")
+    with run.session() as session, available():
+        _complete(session, grant)
+        run.print(
+            {"database": shown_url(run.url), "current": True} | _granted(grant),
+            lambda: f"{session.database.name} is up to date{_granted_words(grant)}",
+        )
+
+
+def _complete(session: Session, grant: str | None) -> None:
+    session.database.complete()
+    if grant is not None:
+        session.database.grant(grant)
+
+
+def _granted(role: str | None) -> dict[str, str]:
+    return {} if role is None else {"granted": role}
+
+
+def _granted_words(role: str | None) -> str:
+    return "" if role is None else f"; {role} may work with it"
 
 
 @command()
@@ -113,6 +140,39 @@ def recover(run: Invocation, file: Path, go_back: bool) -> None:
         raise click.UsageError("a database in memory has no file: name one with --database")
     made = backups.recover(path, run.url, file, run.admin, SystemClock(), run.settings, go_back=go_back)
     run.print(made, lambda: output.recovered(made, run.settings.ui.timezone))
+
+
+@command()
+@click.option(
+    "--from",
+    "source",
+    metavar="URL",
+    callback=without_password,
+    help="The database that is copied; else the one in use.",
+)
+@click.option(
+    "--to",
+    "target",
+    metavar="URL",
+    required=True,
+    callback=without_password,
+    help="The empty one that becomes the copy.",
+)
+@click.option("--anew", is_flag=True, help="Throw an unfinished copy away that is there, and begin again.")
+@with_invocation
+def copy(run: Invocation, source: str | None, target: str, anew: bool) -> None:
+    """Copy the whole database into an empty one, from a file to a server or back; the same again goes on with it.
+
+    It is of one moment, and is no database before every row of it was compared.
+    """
+    from smartsub_tui.billing import copies
+
+    for url in (source or run.url, target):
+        if path_of(url) is None and not is_server(url):
+            raise click.UsageError("a database in memory is nobody else's, and gone with its command: name a file")
+    with run.session(url=source, read_only=True) as session, progress("copying") as told_of:
+        made = copies.copy(session, target, told_of, anew=anew)
+    run.print(made, lambda: output.copied(made))
 
 
 @command()

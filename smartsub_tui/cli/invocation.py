@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,13 +21,14 @@ from smartsub_tui.billing.opening import open_session
 from smartsub_tui.billing.profiles import Profile
 from smartsub_tui.billing.session import Session
 from smartsub_tui.clock import SystemClock
-from smartsub_tui.data.database import available, url_of
+from smartsub_tui.data.database import Patience, available, url_of
 from smartsub_tui.data.filters import Moment
 from smartsub_tui.errors import NotAllowed, WrongUsage
 
 if TYPE_CHECKING:
     from smartsub_tui.billing.providers import Talk
 
+_SILENT: Final = 0.5  # seconds that nobody is told of
 ROWS: Final = 50  # of a list, where nothing else is said
 T = TypeVar("T")
 
@@ -61,13 +63,37 @@ class Globals(Struct, frozen=True):
         )
 
 
+# Also where it is no URL at all, for it was meant as one. A name of a file may have both signs.
+_PASSWORD: Final = re.compile(r"(?!sqlite:)[a-z0-9+.-]+:.*:.*@|.*(?:passw(?:or)?d|\bpwd)\s*=", re.IGNORECASE)
+
+
+def holds_password(url: str) -> bool:
+    """Whether a password stands in it, however it is written."""
+    from urllib.parse import unquote
+
+    return _PASSWORD.match(unquote(url)) is not None
+
+
+def without_password(_context: click.Context, _parameter: click.Parameter, url: str | None) -> str | None:
+    """The URL of a database that an option names; raises WrongUsage where a password stands in it."""
+    if url is not None and holds_password(url):
+        raise WrongUsage(
+            "a password in an argument is seen by everyone on this machine: take another one, and write it into"
+            " ~/.pgpass, or into the URL in SMARTSUB_DATABASE"
+        )
+    return url
+
+
 def with_globals(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--json", "json_", is_flag=True, help="Print JSON."),
         click.option("--admin", metavar="NAME", help="Who works; else the name of the process's user."),
         click.option("--config", "config_", metavar="FILE", help="Read this config.toml."),
         click.option(
-            "--database", metavar="URL", help="sqlite:///FILE, sqlite:////ABSOLUTE/FILE or postgresql://USER@HOST/NAME."
+            "--database",
+            metavar="URL",
+            callback=without_password,
+            help="sqlite:///FILE, sqlite:////ABSOLUTE/FILE or postgresql://USER@HOST/NAME.",
         ),
     ):
         command = option(command)
@@ -143,17 +169,18 @@ class Invocation(Struct, frozen=True):
         return self.globals.admin or access.process_admin()
 
     @contextmanager
-    def session(self, *, create: bool = False) -> Iterator[Session]:
-        """The database open in this thread; whoever makes one is its manager."""
+    def session(self, *, create: bool = False, url: str | None = None, read_only: bool = False) -> Iterator[Session]:
+        """The database, or the one of another `url`, open in this thread; whoever makes one is its manager."""
         session = open_session(
-            self.url,
+            url or self.url,
             self.admin,
             "cli",
             SystemClock(),
             self.settings,
             create=create,
             profile=self.globals.profile,
-            read_only=self.globals.read_only,
+            read_only=read_only or self.globals.read_only,
+            patience=Waiting(),
         )
         try:
             yield session
@@ -177,6 +204,19 @@ def say(text: str) -> None:
     from smartsub_tui.display import block
 
     click.echo(block(text), err=True)
+
+
+class Waiting(Patience):
+    """Waits for half a minute, and says once that it does."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def goes_on(self, away: float) -> bool:
+        if away >= _SILENT and not self._said:
+            self._said = True
+            say("smartsub: waiting for the database")
+        return super().goes_on(away)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from smartsub_tui import ssh_login, ssh_setup
-from smartsub_tui.cli.invocation import Invocation, command, read_small, say, with_invocation
+from smartsub_tui.cli.invocation import Invocation, command, holds_password, read_small, say, with_invocation
 from smartsub_tui.data.database import available, open_database
+from smartsub_tui.errors import NotAllowed
 
 _PATH = click.Path(path_type=Path)
 
@@ -88,4 +89,6 @@ def ssh_keys(run: Invocation, fingerprint: str | None, wrapper: Path) -> None:
 @with_invocation
 def ssh_login_(run: Invocation) -> None:
     """What sshd starts for whoever logs in: not for people."""
+    if holds_password(run.url):
+        raise NotAllowed("the database's URL holds a password, and arguments are seen: write it into ~/.pgpass")
     ssh_login.log_in(run.url, run.globals.config, run.globals.admin, os.environ)

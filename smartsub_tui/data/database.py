@@ -13,14 +13,18 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import peewee
 
-from smartsub_tui.errors import NotAllowed, NotFound, Unavailable, WrongUsage
+from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
 
+T = TypeVar("T")
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 BLOCK: Final = 1000  # rows that are held and converted together
+# So begins, among the names of the migrations that were run, the one that says that a database is a copy which was not
+# finished; behind it stands of what. It sorts behind the numbers of the scripts, so an older version refuses it too.
+UNFINISHED: Final = "unfinished_copy_of_"
 
 # What belongs to an office, and how it is found out of which one a row is. The tables themselves stand in the schema
 # `at`, and `mine` are the ids of an admin's offices.
@@ -49,8 +53,25 @@ class LostTransaction(peewee.OperationalError):
     """The engine itself rolled the transaction back: nothing of it is stored."""
 
 
+class NotStored(LostTransaction):
+    """The connection was lost while a transaction was being committed, and its server says that it was not."""
+
+
 class UncertainCommit(peewee.OperationalError):
     """What went wrong did so while a transaction was being committed: it is stored, or it is not."""
+
+
+class Patience:
+    """How long a database that was lost is waited for; this one waits for half a minute, and says nothing."""
+
+    seconds: Final = 30.0
+
+    def goes_on(self, away: float) -> bool:
+        """Whether to wait on, so many seconds after it was lost. It is asked again and again, many times a second."""
+        return away < self.seconds
+
+    def is_over(self) -> None:
+        """The database answers again."""
 
 
 class _Context(peewee.Context):
@@ -82,6 +103,7 @@ class Database(_Base, ABC):
     committed: int = 0  # transactions
     reads_only: bool = False
     made: bool = False  # there was none when it was opened
+    patience: Patience = Patience()
     _sees: int | None = None  # the row id of the admin for whose offices alone there is anything; None: all
 
     @property
@@ -102,9 +124,27 @@ class Database(_Base, ABC):
     def writing_at_once(self) -> AbstractContextManager[None]:
         """As writing(), for what is not worth waiting for: where another process writes, it raises at once."""
 
+    def is_known_by(self, event: int, digest: str) -> None:
+        """Let the transaction under way be known again by an audit event that it wrote, by its row id and hash."""
+
+    def rely_on_what_was_read(self) -> None:
+        """Let the transaction under way, which writes nothing itself, end no sooner than one that does: what it read is
+        then wherever what is stored has to be. A server that came up again shows what its standby may not have yet.
+        """
+
     @abstractmethod
     def reading(self) -> AbstractContextManager[None]:
         """One transaction in which everything that is read is of one moment, whatever others write meanwhile."""
+
+    @abstractmethod
+    def whole(self, work: Callable[[], T], *, repeatable: bool = False) -> T:
+        """The result of `work`, which is one transaction: where the connection is lost and nothing of it is stored, it
+        is done again, from its beginning, on a new one.
+
+        `repeatable`: what was stored may be done again, for it then finds itself done. Where it is not, and it is not
+        known whether it was stored, that is raised. This is the one place where anything is tried again; a statement
+        that reads outside of a transaction comes here by itself.
+        """
 
     @abstractmethod
     def migrating(self) -> AbstractContextManager[None]:
@@ -153,6 +193,16 @@ class Database(_Base, ABC):
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
 
+    def listen(self) -> bool:
+        """Hear of what others write, from now on; whether that can be: else data_version() has to be asked."""
+        return False
+
+    def hear(self, wake: int) -> bool:
+        """Wait, asking nothing, until another connection has committed a write or may have, or until the descriptor
+        `wake` can be read, which is then emptied; whether it was the former.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def watch(self, unwanted: Callable[[], bool] | None) -> None:
         """While set, statements stop soon after `unwanted()` is true; None takes it away."""
@@ -166,6 +216,10 @@ class Database(_Base, ABC):
     @abstractmethod
     def settled(self, *columns: peewee.Field) -> tuple[peewee.Field, ...]:
         """What a GROUP BY has to name beside its groups, which settle these columns already."""
+
+    @abstractmethod
+    def listed(self, column: peewee.Field, query: Any) -> Any:
+        """Whether the column is among the few that a query lists: these are found first, and looked up by an index."""
 
     # Many rows
 
@@ -197,6 +251,25 @@ class Database(_Base, ABC):
     @abstractmethod
     def without_gaps(self, table: str) -> None:
         """Let the row ids of `table` count on from the last one that is stored, so that a gap is a row that is gone."""
+
+    @abstractmethod
+    def count_together(self, table: str, *columns: str) -> None:
+        """Let the engine count how often values of these columns occur together, where it weighs its ways by that."""
+
+    def complete(self) -> None:
+        """Make what the engine may have or not, and has now: it can come later than the tables."""
+
+    def grant(self, role: str) -> None:
+        """Let another role of the server work with the tables, but not change what is append-only, nor the tables.
+
+        What was granted is granted again by later migrations. Raises NotFound where there is no such role, Refused
+        where it owns the tables, where somebody else does, and where the engine has no roles.
+        """
+        raise Refused(f"{self.name} is a file, and files have no roles: let the accounts of the machine guard it")
+
+    def set_up(self) -> dict[str, Callable[[], str]]:
+        """Of what the engine may have or not, each by a name: what tells how it is here, and what could be better."""
+        return {}
 
     @abstractmethod
     def engine(self) -> str:
@@ -254,20 +327,24 @@ def shown_url(url: str) -> str:
     return shown(url)
 
 
-def open_database(url: str, *, create: bool = False, read_only: bool = False) -> Database:
+def open_database(
+    url: str, *, create: bool = False, read_only: bool = False, bare: bool = False, patience: Patience | None = None
+) -> Database:
     """Connect this thread to the database, bind the models to it, and bring its schema up to date.
 
     With `create` a missing one is made: a file readable by its owner only, on a server the tables. `read_only`: nothing
-    is made, brought up to date or changed. Raises Unavailable where there is none, where it is none of ours, or where
-    it was made by a newer version.
+    is made, brought up to date or changed. `bare`: no tables are made, asked for or looked at, for who sees to them.
+    `patience`: how long a server is waited for. Raises Unavailable where there is none, where it is none of ours, where
+    it was made by a newer version, or is a copy that was not finished.
     """
     if is_server(url):
         from smartsub_tui.data import postgres
 
-        return postgres.open_url(url, create=create, read_only=read_only)
+        waits = patience or Patience()
+        return postgres.open_url(url, create=create, read_only=read_only, bare=bare, patience=waits)
     from smartsub_tui.data import sqlite
 
-    return sqlite.open_file(path_of(url), create=create, read_only=read_only)
+    return sqlite.open_file(path_of(url), create=create, read_only=read_only, bare=bare)
 
 
 def migrate(database: Database, *, create: bool = True) -> list[str]:
@@ -280,11 +357,18 @@ def migrate(database: Database, *, create: bool = True) -> list[str]:
         raise Unavailable(f"{database.name} is not a database of smartsub: name another with --database")
     if done == refuse_newer(database.name, done or set()):
         return []
+    with database.migrating():
+        refuse_newer(database.name, applied(database) or set())  # again: others may have had the lock before
+        run = run_scripts(database)
+    database.made = done is None and bool(run)
+    return run
+
+
+def run_scripts(database: Database) -> list[str]:
+    """Run what is not yet applied of `migrations/`, within the transaction that is under way."""
     from playhouse.migrations import Runner
 
-    with database.migrating():
-        run: list[str] = Runner(database, directory=str(MIGRATIONS)).up()
-    database.made = done is None and bool(run)
+    run: list[str] = Runner(database, directory=str(MIGRATIONS)).up()
     return run
 
 
@@ -296,11 +380,22 @@ def refuse_older(database: Database) -> None:
 
 
 def refuse_newer(what: str, done: set[str]) -> set[str]:
-    """The names of the migrations that this version knows; raises Unavailable where others were applied too."""
-    known = {name.removesuffix(".py") for name in os.listdir(MIGRATIONS) if name[0].isdigit()}
+    """The names of the migrations that this version knows; raises Unavailable where others were applied too, and for a
+    copy that was not finished.
+    """
+    known = scripts()
+    if any(name.startswith(UNFINISHED) for name in done):
+        raise Unavailable(
+            f"{what} is a copy that was not finished: give smartsub copy again, which goes on with it, or name another"
+        )
     if newer := sorted(done - known):
         raise Unavailable(f"{what} was made by a newer smartsub (it has {newer[-1]}): update smartsub")
     return known
+
+
+def scripts() -> set[str]:
+    """The names of the migrations that this version knows."""
+    return {name.removesuffix(".py") for name in os.listdir(MIGRATIONS) if name[0].isdigit()}
 
 
 def applied(database: Database) -> set[str] | None:
@@ -310,7 +405,7 @@ def applied(database: Database) -> set[str] | None:
     if "schema_migration" in tables:
         return {name for (name,) in database.execute_sql("SELECT name FROM schema_migration").fetchall()}
     if tables:
-        raise Unavailable(f"{database.name} is a database of something else: name another with --database")
+        raise Unavailable(f"{database.name} is a database of something else: name another database")
     return None
 
 
@@ -342,8 +437,14 @@ def was_interrupted(error: BaseException) -> bool:
     return engine is not None and bool(engine.was_interrupted(error))
 
 
+def is_of_a_value(error: BaseException) -> bool:
+    """Whether the engine refused what was to be stored, and is well itself."""
+    engine = _engine_of(error)
+    return engine is not None and bool(engine.is_of_a_value(error))
+
+
 def _engine_of(error: BaseException) -> ModuleType | None:
-    """The module of the engine that said so, behind the error that Peewee made of it."""
+    """The module that knows the errors of the engine that said so, behind the error that Peewee made of it."""
     for cause in causes(error):
         module = type(cause).__module__
         if module == "apsw":
@@ -351,9 +452,9 @@ def _engine_of(error: BaseException) -> ModuleType | None:
 
             return sqlite
         if module.startswith(("psycopg", "smartsub_tui.data.postgres")):
-            from smartsub_tui.data import postgres
+            from smartsub_tui.data import postgres_errors
 
-            return postgres
+            return postgres_errors
     return None
 
 
@@ -361,7 +462,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     """An error and those behind it, each the cause of the one before."""
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 # Rows

@@ -46,6 +46,7 @@ from smartsub_tui.data.text import folded
 from smartsub_tui.data.vocabulary import (
     EXPIRING_DAYS,
     LIVE_PAYMENT_STATES,
+    LIVE_REFUND_STATES,
     OrderStatus,
     OrderType,
     PaymentState,
@@ -55,6 +56,7 @@ from smartsub_tui.data.vocabulary import (
 )
 
 Condition: TypeAlias = ColumnBase
+_Listed: TypeAlias = Callable[[Field, Any], Condition]  # how it is asked whether a column is among what a query lists
 
 # The orders of so many people are found from the people's side. Where there are more, the orders are walked instead,
 # newest first, and each is asked: a page is full soon. Each way is a thousand times slower in the other's place.
@@ -156,30 +158,32 @@ def _order_has(term: Term, moment: Moment) -> Condition:
             return _text(Order.created_by_folded, _patterns(term))
         case "is":
             shown = Order.deleted_at.is_null() if shows_deleted(term) else _ALWAYS
-            return _any([_marked(mark, moment, shown) for mark in _choices(term)])
+            # Whoever is on the list is looked up; of whoever is not, each is asked.
+            listed = _in if term.negated else Order._meta.database.listed
+            return _any([_marked(mark, moment, shown, listed) for mark in _choices(term)])
         case _:
             return _any([_number(pattern) for pattern in _patterns(term)])
 
 
-def _marked(mark: Word, moment: Moment, shown: Condition) -> Condition:
+def _marked(mark: Word, moment: Moment, shown: Condition, listed: _Listed) -> Condition:
     """Whether `is:mark` holds; `shown` is asked too, unless the mark lets hidden orders in."""
     if mark is OrderMark.PROBLEM:
-        return _any([_marked(each, moment, Order.deleted_at.is_null()) for each in PROBLEMS])
-    condition = _mark(mark, to_microseconds(moment.now))
+        return _any([_marked(each, moment, Order.deleted_at.is_null(), listed) for each in PROBLEMS])
+    condition = _mark(mark, to_microseconds(moment.now), listed)
     return condition if mark in SHOWS_DELETED else _all([condition, shown])
 
 
-def _mark(mark: Word, now: int) -> Condition:
+def _mark(mark: Word, now: int, listed: _Listed) -> Condition:
     match mark:
         case OrderMark.UNKNOWN:
             missing = _has_payment(_among(Payment.state, (PaymentState.UNKNOWN, PaymentState.CREATED)))
             here = _all([_is(Order.status, OrderStatus.SYSTEM_PROCESSING), _any([missing, ~_has_payment()])])
             # As a list of its own it leaves `is:problem` an index for each of its parts.
-            return _in(Order.id, Order.select(Order.id).where(here))
+            return listed(Order.id, Order.select(Order.id).where(here))
         case OrderMark.UNAPPLIED:
             # Asked from the side of the payments: these few have an index of their own.
             waiting = _all([_is(Payment.state, PaymentState.SUCCEEDED), ~Payment.applied])
-            return _any([_in(Order.id, Payment.select(Payment.order).where(waiting)), _in(Order.id, _owed())])
+            return _any([listed(Order.id, Payment.select(Payment.order).where(waiting)), listed(Order.id, _owed())])
         case OrderMark.LATE:
             return _all([Order.late])
         case OrderMark.STUCK:
@@ -187,9 +191,10 @@ def _mark(mark: Word, now: int) -> Condition:
             contested = Payment.select(Payment.order).where(_all([Payment.contested]))
             given_up = _all([_is(Refund.state, RefundState.PENDING), Refund.ask_at.is_null()])
             asked = _any([_is(Refund.state, RefundState.UNKNOWN), given_up])
-            unsure = Refund.select(Payment.order).join(Payment).where(asked)
+            live = _among(Refund.state, LIVE_REFUND_STATES)  # which it is then anyway: in the words of their index
+            unsure = Refund.select(Payment.order).join(Payment).where(_all([live, asked]))
             under_way = _all([_is(Order.status, OrderStatus.SYSTEM_PROCESSING), since])
-            return _any([under_way, _in(Order.id, contested), _in(Order.id, unsure)])
+            return _any([under_way, listed(Order.id, contested), listed(Order.id, unsure)])
         case OrderMark.DUE:
             live = _has_payment(_among(Payment.state, LIVE_PAYMENT_STATES))
             passed = _all([Order.pay_by.is_null(False), Order.pay_by <= now])
@@ -199,7 +204,7 @@ def _mark(mark: Word, now: int) -> Condition:
             replaced = _exists(_Successor.select(SQL("1")).where(_Successor.made_from == Order.id))
             here = _all([_is(Order.status, OrderStatus.FAILED), fresh, ~Order.history, ~replaced])
             # As a list of its own it is read from the index of what failed of late, not from all that ever failed.
-            return _in(Order.id, Order.select(Order.id).where(here))
+            return listed(Order.id, Order.select(Order.id).where(here))
         case OrderMark.DAILY:
             return Order.until.is_null(False)
         case _:

@@ -88,7 +88,7 @@ class User(Table):
     office = ForeignKeyField(Office, backref="users", on_delete="RESTRICT", index=False)
     department = ForeignKeyField(Department, backref="users", on_delete="RESTRICT")
     name = TextField()
-    name_folded = TextField()
+    name_folded = TextField(index=True)
     email = TextField(default="")
     kind = WordField(UserKind)
     apartment = TextField(null=True)
@@ -554,6 +554,12 @@ class Request(Model):
         database = proxy
         legacy_table_names = False
 
+
+# Rows of these are neither changed nor removed, by triggers, and on a server by the rights of who works there.
+APPEND_ONLY = ("audit_event", "invoice")
+
+# Columns of which a part is sought. Where the engine has an index for that, no script makes it: it may come later.
+SEARCHED = {"orders": ("number",), "users": ("name_folded", "key_folded")}
 
 TABLES = (
     Office,

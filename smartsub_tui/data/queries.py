@@ -671,8 +671,8 @@ def count_facets(chosen: Filter, moment: Moment) -> Facets:
 
 
 def find_order(number: str) -> Order:
-    """The order of that number; raises NotFound, with the nearest by beginning."""
-    order = Order.get_or_none(Order.number == number)
+    """The order of that number, with its office; raises NotFound, with the nearest by beginning."""
+    order: Order | None = Order.select(Order, Office).join(Office).where(Order.number == number).first()
     if order is None:
         raise NotFound(f"no order has the number {number}: smartsub orders finds one by a part of it")
     return order

@@ -7,10 +7,12 @@ taken for a host otherwise, and shown.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from smartsub_tui.errors import WrongUsage
 
@@ -27,7 +29,7 @@ _URL: Final = re.compile(
     rf"(?P<hosts>{_HOST}(?::[0-9]+)?(?:,{_HOST}(?::[0-9]+)?)*)(?:/(?P<name>[^/?#]*))?(?:\?(?P<query>[^#]*))?"
 )
 _PORT: Final = re.compile(r"(.*):([0-9]+)")
-_SHAPE: Final = "postgresql://USER:PASSWORD@HOST:PORT/NAME, with %40 for @ and %2F for / in a password"
+_SHAPE: Final = "postgresql://USER@HOST:PORT/NAME, and a password into ~/.pgpass"
 
 
 class ServerUrl(Struct, frozen=True):
@@ -44,12 +46,33 @@ class ServerUrl(Struct, frozen=True):
     def shown(self) -> str:
         """The URL without its password."""
         user = f"{self.user}@" if self.user else ""
-        hosts = ",".join(
-            f"{host}{f':{port}' if port else ''}" for host, port in zip(self.hosts, self.ports, strict=True)
-        )
         if self.hosts[0].startswith("/"):
-            return f"postgresql://{user}/{self.name}?host={hosts}"
-        return f"postgresql://{user}{hosts}/{self.name}"
+            ports = f"&port={','.join(self.ports)}" if any(self.ports) else ""
+            return f"postgresql://{user}/{self.name}?host={','.join(self.hosts)}{ports}"
+        return f"postgresql://{user}{','.join(self.addresses)}/{self.name}"
+
+    @property
+    def addresses(self) -> list[str]:
+        """Each host with its port, as one of a network is written."""
+        return [f"{host}{f':{port}' if port else ''}" for host, port in zip(self.hosts, self.ports, strict=True)]
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether there is more than one host."""
+        return len(self.hosts) > 1
+
+    def only(self, places: Sequence[int]) -> ServerUrl:
+        """The URL of some of the hosts alone."""
+        return replace(
+            self,
+            hosts=tuple(self.hosts[place] for place in places),
+            ports=tuple(self.ports[place] for place in places),
+        )
+
+    @property
+    def each(self) -> list[ServerUrl]:
+        """The URL of each host alone."""
+        return [self.only([place]) for place in range(len(self.hosts))]
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -80,7 +103,7 @@ def parse(url: str) -> ServerUrl:
     hosts, ports = _places(found["hosts"])
     if "host" in options:  # the folder of a socket, which fits in no other place
         hosts = tuple(options.pop("host").split(","))
-        ports = (options.pop("port", ""),) * len(hosts)
+        ports = _ports(options.pop("port", ""), len(hosts))
     if wrong := sorted(options.keys() - OPTIONS):
         raise WrongUsage(f"{wrong[0]!r} is no option of a database's URL: there are {', '.join(sorted(OPTIONS))}")
     name = unquote(found["name"] or "")
@@ -102,11 +125,25 @@ def _places(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     hosts, ports = [], []
     for each in text.split(","):
         host, port = (found[1], found[2]) if (found := _PORT.fullmatch(each)) else (each, "")
-        if port and not 0 < int(port) < 65_536:
-            raise WrongUsage("the port in the database's URL is none: write a number from 1 to 65535")
         hosts.append(unquote(host).strip("[]"))
-        ports.append(port)
+        ports.append(_checked(port))
     return tuple(hosts), tuple(ports)
+
+
+def _ports(text: str, hosts: int) -> tuple[str, ...]:
+    """The port of each of so many hosts; one alone is that of all."""
+    ports = tuple(map(_checked, text.split(",")))
+    if len(ports) not in (1, hosts):
+        raise WrongUsage(
+            "the database's URL has not as many ports as hosts: write one of each, or one port that all have"
+        )
+    return ports * hosts if len(ports) == 1 else ports
+
+
+def _checked(port: str) -> str:
+    if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65_536):
+        raise WrongUsage("the port in the database's URL is none: write a number from 1 to 65535")
+    return port
 
 
 def shown(url: str) -> str:

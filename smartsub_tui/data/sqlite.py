@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, datetime
 from glob import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import apsw
 import peewee
@@ -40,6 +40,7 @@ from smartsub_tui.data.database import (
 from smartsub_tui.data.fields import from_microseconds
 from smartsub_tui.errors import Refused, Unavailable
 
+T = TypeVar("T")
 BUSY_SECONDS: Final = 10.0
 # How much of it one stands in line before one tries without a turn, as SQLite has it: the line may stand still while
 # the database is free. Where it moves one stays in it: the last of fifty waited two to four seconds on a slow machine.
@@ -226,6 +227,9 @@ class SqliteDatabase(Database, APSWDatabase):
         finally:
             self._wait(connection)
 
+    def whole(self, work: Callable[[], T], *, repeatable: bool = False) -> T:
+        return work()  # a file has no connection that could be lost
+
     def only_read(self, only: bool = True) -> None:
         self.execute_sql(f"PRAGMA query_only = {only:d}")
         self.reads_only = only
@@ -324,6 +328,9 @@ class SqliteDatabase(Database, APSWDatabase):
     def without_gaps(self, table: str) -> None:
         """They always do."""
 
+    def count_together(self, table: str, *columns: str) -> None:
+        """It goes by the indexes there are."""
+
     def append_only(self, table: str) -> None:
         for event in ("UPDATE", "DELETE"):
             self.execute_sql(
@@ -336,6 +343,10 @@ class SqliteDatabase(Database, APSWDatabase):
 
     def settled(self, *columns: peewee.Field) -> tuple[peewee.Field, ...]:
         return ()
+
+    def listed(self, column: peewee.Field, query: Any) -> Any:
+        # Peewee's own IN writes out a query twice, to see whether it is empty.
+        return peewee.NodeList((column, peewee.SQL("IN"), query), parens=True)
 
     def insert_rows(self, fields: Sequence[peewee.Field], rows: Iterable[Sequence[Any]]) -> None:
         self.insert_stored(fields, stored(fields, rows))
@@ -417,13 +428,15 @@ def sqlite_version() -> str:
     return str(apsw.sqlite_lib_version())
 
 
-def open_file(path: Path | None, *, create: bool = False, read_only: bool = False) -> SqliteDatabase:
+def open_file(
+    path: Path | None, *, create: bool = False, read_only: bool = False, bare: bool = False
+) -> SqliteDatabase:
     """A database file, or None for one in memory, as `database.open_database` has it."""
     if path is not None:
         _look_for(path, create=create)
     with suppress(_Exchanged):
-        return _opened(path, create=create, read_only=read_only)
-    return _opened(path, create=create, read_only=read_only)
+        return _opened(path, create=create, read_only=read_only, bare=bare)
+    return _opened(path, create=create, read_only=read_only, bare=bare)
 
 
 def _look_for(path: Path, *, create: bool) -> None:
@@ -454,7 +467,7 @@ def _look_for(path: Path, *, create: bool) -> None:
         raise Unavailable(f"no database at {path}: smartsub init")
 
 
-def _opened(path: Path | None, *, create: bool, read_only: bool) -> SqliteDatabase:
+def _opened(path: Path | None, *, create: bool, read_only: bool, bare: bool) -> SqliteDatabase:
     """Raises _Exchanged as well."""
     name = ":memory:" if path is None else str(path)
     database = SqliteDatabase(
@@ -478,7 +491,7 @@ def _opened(path: Path | None, *, create: bool, read_only: bool) -> SqliteDataba
             models.proxy.initialize(database)
             if read_only:
                 refuse_older(database)
-            else:
+            elif not bare:
                 migrate(database, create=create)
             database.stay()
     except BaseException:
@@ -547,6 +560,11 @@ def sentence(what: str, error: BaseException) -> str:
         if isinstance(cause, kind):
             return words.format(what=what)
     return f"{what} cannot be used: {error}"
+
+
+def is_of_a_value(error: BaseException) -> bool:
+    """Whether SQLite refused what was to be stored, and is well itself."""
+    return isinstance(_reason(error), apsw.ConstraintError | apsw.MismatchError | apsw.TooBigError)
 
 
 def was_interrupted(error: BaseException) -> bool:

@@ -236,7 +236,7 @@ class ActivateScreen(OrderingScreen):
             if not estimate.people:
                 self.smartsub.tell("nobody in what is marked can be activated", wrong=True)
                 return
-            self.ask(
+            await self.ask(
                 f"Order the activation of {display.people(estimate.people)}?",
                 estimate,
                 lambda expected: self.backend.call(
@@ -244,4 +244,4 @@ class ActivateScreen(OrderingScreen):
                 ),
             )
 
-        self.work("look", look)
+        self.question(look)

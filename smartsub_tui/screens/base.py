@@ -51,7 +51,7 @@ class BaseScreen(Sized[None]):
         self._held: object = None  # what is typed behind them
         self._failed = False  # what was to be listed did not come
         self._here: tuple[str, ...] = ()
-        self._asked = False
+        self._behind: object = None  # what is typed behind an answer
         self.close_line: Callable[[], None] | None = None  # the one behind `:`, while it is open
 
     @property
@@ -140,42 +140,74 @@ class BaseScreen(Sized[None]):
     # What is typed behind the key that asks is meant for the question
 
     def question(self, ask: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `ask`, which comes to show a question with `answer`; what is typed until then goes to it.
+        """Run `ask`, which comes to show a question with `answer`, or leads on and says that it `arrived`; what is
+        typed until then goes there.
 
-        Where none comes, it is dropped: what was a reason must not become commands. Esc stops the asking.
+        Where it does neither, that is dropped: what was a reason must not become commands. Esc stops the asking.
         """
-        self._asked = False
 
         async def run() -> None:
             try:
                 await ask()
             finally:
-                if not self._asked:
+                if self.smartsub.still_holds(held):  # else a question has it, or the next one that is asked for
                     self.smartsub.drop()
 
         def stop() -> None:
             self.workers.cancel_group(self, "action")
 
-        self.smartsub.hold(stop)
+        held = self.smartsub.hold(stop, takes_text=True)
         self.work("action", run)
+
+    def arrived(self) -> None:
+        """What `question` asked leads to another screen, which gets what was typed."""
+        self.smartsub.hold()
+        self.smartsub.let_go()
 
     async def answer(self, question: Question[T], *, keep: bool = False) -> T | None:
         """Show a question, and what is said to it. What is typed behind the answer waits until it has been taken.
 
-        With `keep`, what is typed behind a Yes waits on: whoever asks lets it go, or drops it, when it is done.
+        With `keep`, what is typed behind a Yes waits on: until that is `carried_out`.
         """
-        question.answering = self._hold_behind_the_answer
+        on_its_way = False
+
+        def answering() -> None:
+            nonlocal on_its_way
+            on_its_way = True
+            self.smartsub.decides(1)
+            self._behind = self.smartsub.hold(lambda: None)
+
+        question.answering, self._behind = answering, None
         shown = self.app.push_screen(question, wait_for_dismiss=True)
-        self._asked = True
         self.smartsub.hold()  # from here on Esc is an answer, and stops nobody who waits for one
         self.smartsub.let_go()
-        said = await shown
+        try:
+            said = await shown
+        finally:
+            if on_its_way:
+                self.smartsub.decides(-1)
         if said is None or not keep:
             self.smartsub.let_go(at_once=True)
         return said
 
-    def _hold_behind_the_answer(self) -> None:
-        self.smartsub.hold(lambda: None)
+    def carry_out(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what an `answer` that is kept said Yes to, to its end. What was typed behind it goes to what comes of it,
+        and is dropped where it is refused.
+        """
+        behind = self._behind
+
+        async def run() -> None:
+            try:
+                await work()
+            except BaseException:
+                if self.smartsub.still_holds(behind):
+                    self.smartsub.drop()
+                raise
+            if self.smartsub.still_holds(behind):  # else something else was asked for meanwhile, by the mouse
+                self.smartsub.let_go(at_once=self.is_on_top)
+
+        # Not in the worker that asked: it ends with its screen, and with the next key that asks.
+        self.smartsub.write(run)
 
     # What is typed behind a list that is not there yet is meant for it
 
@@ -200,7 +232,7 @@ class BaseScreen(Sized[None]):
         self._act()
         if self._waiting:
             if not self.smartsub.still_holds(self._held):
-                self._held = self.smartsub.hold(self.forget_waiting)
+                self._held = self.smartsub.hold(self.forget_waiting, takes_text=True)
             if self._failed:  # nothing is on its way
                 self.load()
 
@@ -242,6 +274,12 @@ class BaseScreen(Sized[None]):
 
     def on_mount(self) -> None:
         self.mount(MessageLine(self.smartsub.told))
+        self.show_away()
+
+    def show_away(self) -> None:
+        """Say whether what is asked of the database waits until it is back."""
+        for masthead in self.query(Masthead):
+            masthead.show_away(self.smartsub.is_away)
 
     def show_told(self, told: Told | None) -> None:
         """Show what was told; None: it was read."""

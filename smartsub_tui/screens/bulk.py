@@ -414,7 +414,7 @@ class BulkScreen(Question[str]):
         self._to(_Step.WORKING)
         self._progress()
         self._show(iter(()))
-        self.run_worker(self._do(run), group="bulk")
+        self.smartsub.write(lambda: self._do(run))
 
     async def _do(self, run: Run) -> None:
         backend, items, trouble = self.smartsub.backend, self._seen.items, ""
@@ -425,7 +425,7 @@ class BulkScreen(Question[str]):
                 self._again(error.message)
                 return
             for item in items:
-                if self._stopping:
+                if self._stopping or self.smartsub.is_ending:
                     break
                 self._outcomes.append(await backend.talk(run.talk, item))
                 if not self.is_running:  # the application was left, and there is nothing to show it in
@@ -443,6 +443,9 @@ class BulkScreen(Question[str]):
 
     def _again(self, why: str) -> None:
         """It cannot begin so: what was typed is asked for again."""
+        if self.smartsub.is_ending:
+            self.smartsub.tell(why, wrong=True)
+            return
         self._show(self._preview())
         self._ask()
         self._wrong(self.query(Field).first(), why)
@@ -457,7 +460,8 @@ class BulkScreen(Question[str]):
 
     def _end(self, ended: Ended, trouble: str) -> None:
         told = self._sentence(ended, trouble)
-        self.smartsub.tell(told, wrong=bool(trouble or ended.refused))
+        cut_short = self.smartsub.is_ending and ended.unreached
+        self.smartsub.tell(told, wrong=bool(trouble or ended.refused or cut_short))
         self._ended(ended)
         if self._begin is not None and not ended.refused and not ended.unreached:
             self.answer(None)

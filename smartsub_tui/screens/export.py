@@ -157,20 +157,23 @@ class ExportScreen(ModalScreen[None], Sized[None]):
             return
         self._to(_Step.WORKING, "looking for the rows ...")
         export = FileExport(self._wanted, format_of(path), path, replace=replace)
-        self.run_worker(self._write(export), group="export")
+        self.smartsub.write(lambda: self._write(export))
 
     async def _write(self, export: FileExport) -> None:
         backend, finished = self.smartsub.backend, False
         try:
             await backend.latest("export", _begin, export)
-            while not self._stopping and not finished:
+            while not finished and not (self._stopping or self.smartsub.is_ending):
                 finished = await backend.call(export.go_on)
                 self._to(_Step.WORKING, f"{display.count(export.done)} of {display.count(export.count)} rows")
         except Superseded:
-            pass
+            if self.smartsub.is_ending:
+                self.smartsub.tell("stopped: no file was written", wrong=True)
         except FileExists:
             self._to(_Step.EXISTS, f"{export.path.name} exists.", "danger")
         except SmartsubError as error:
+            if self.smartsub.is_ending:
+                raise
             self._to(_Step.ASKING, error.message, "danger")
         else:
             self._end(export, finished=finished)
@@ -182,7 +185,7 @@ class ExportScreen(ModalScreen[None], Sized[None]):
             self._title(export.count)
             self._to(_Step.DONE, f"wrote {export.count:,} {self._wanted.kind.label} to {export.path.absolute()}")
         else:
-            self.smartsub.tell("stopped: no file was written")
+            self.smartsub.tell("stopped: no file was written", wrong=self.smartsub.is_ending)
             self._to(_Step.DONE, "stopped: no file was written")  # which stays where another mode is shown just now
             self._close()
 

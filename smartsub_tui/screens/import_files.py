@@ -169,6 +169,8 @@ class ImportScreen(BaseScreen):
             try:
                 report = await self.backend.call(imports.import_read, files)
             except SmartsubError as error:
+                if self.smartsub.is_ending:
+                    raise
                 self.smartsub.tell(_refused(error), wrong=True)
                 said, summary, style = _refusal(error), _refused(error), "danger"
             else:

@@ -15,7 +15,7 @@ from smartsub_tui.backend import Backend
 from smartsub_tui.billing import pins
 from smartsub_tui.errors import NotAllowed, SmartsubError
 from smartsub_tui.screens.sized import Sized
-from smartsub_tui.widgets.frame import Line
+from smartsub_tui.widgets.frame import AWAY, Line
 
 MOST_DIGITS: Final = 12
 
@@ -59,6 +59,13 @@ class LockScreen(Sized[None]):
         """Say why it does not open."""
         self._told = text
         self._show("told", display.content(text, "warning"))
+
+    def show_away(self, away: bool) -> None:
+        """Say that what was typed waits for the database, or no more."""
+        if away and self._trying:
+            self.tell(AWAY)
+        elif self._told == AWAY:
+            self.tell("")
 
     def forget(self) -> None:
         """Nobody goes on with what was begun: it is no half of a PIN for whoever comes next."""

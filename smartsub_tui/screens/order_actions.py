@@ -228,8 +228,7 @@ class OrderActions(BaseScreen):
                 )
             if said is not None:
                 self.answered()
-                # Not in this worker: it ends with its screen, and with the next key that asks.
-                self.smartsub.write(lambda: self._do_or_drop(trigger, found, said))
+                self.carry_out(lambda: self._do_or_look(trigger, found, said))
 
         self.question(ask)
 
@@ -243,24 +242,25 @@ class OrderActions(BaseScreen):
         said = await self.answer(CreditScreen(proposal, self.smartsub.who), keep=True)
         if said is not None:
             self.answered()
-            self.smartsub.write(lambda: self._do_or_drop(Trigger.CREDIT, proposal.order, said))
+            self.carry_out(lambda: self._do_or_look(Trigger.CREDIT, proposal.order, said))
 
     def _watch(self, found: OrderDetails, opens: BuyerReferences | None = None) -> None:
         """Show the payment link of an order, or have one opened, and what becomes of it."""
         from smartsub_tui.screens.pay_link import PayLinkScreen
 
-        self.app.push_screen(PayLinkScreen(found, opens=opens))
+        screen = PayLinkScreen(found, opening=opens is not None)
+        if opens is not None:
+            self.smartsub.write(partial(screen.open, opens))
+        self.app.push_screen(screen)
 
-    async def _do_or_drop(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer | CreditAnswer) -> None:
-        """Do it; what was typed behind the Yes was meant for what comes of it, and goes where it is refused."""
+    async def _do_or_look(self, trigger: Trigger, found: OrderDetails, said: str | PayAnswer | CreditAnswer) -> None:
+        """Do it; where it is refused, the order is looked at again."""
         try:
             await self._do(trigger, found, said)
         except BaseException:
-            self.smartsub.drop()
             if has_open_link(found) and self.is_on_top:  # what its provider said may have moved the order
                 self.load()
             raise
-        self.smartsub.let_go(at_once=True)
 
     def answered(self) -> None:
         """Yes was said; it is done from now on."""
@@ -434,6 +434,8 @@ def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> 
 
     if len(items) == 1:
         screen.smartsub.write(one)
+    elif screen.smartsub.is_ending:
+        screen.smartsub.tell(f"not undone: {len(items):,} orders, for smartsub was left", wrong=True)
     elif screen.is_on_top:
         from smartsub_tui.screens.bulk import WORDINGS, BulkScreen
 
@@ -442,6 +444,7 @@ def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> 
         )
     else:  # it was left meanwhile: nothing comes over another screen
         again(items)
+        screen.smartsub.tell(f"{len(items):,} orders not undone yet: {COMMANDS['undo'].shown} undoes", wrong=True)
 
 
 def has_open_link(found: OrderDetails) -> bool:

@@ -137,7 +137,7 @@ class OrderingScreen(BaseScreen):
     def action_make_order(self) -> None:
         """Ask, and make the order of what is marked."""
 
-    def ask(self, question: str, estimate: Estimate, make: Making) -> None:
+    async def ask(self, question: str, estimate: Estimate, make: Making) -> None:
         """The last look at `estimate`, with No under the cursor; then `make`, told the total that was on the screen."""
         total, currency, left_out = estimate.totals, self.office.currency, estimate.left_out
         first = [
@@ -158,13 +158,6 @@ class OrderingScreen(BaseScreen):
             *left,
         ]
 
-        async def order() -> None:
-            if not self.is_on_top:  # it was left meanwhile: nothing asks over another screen
-                return
-            said = await self.answer(ConfirmScreen(question, lines, "Yes, make the order (paying comes next)"))
-            if said is not None:
-                self.smartsub.write(write)
-
         async def write() -> None:
             made = await make(total.total)
             self.marked.clear()
@@ -173,7 +166,11 @@ class OrderingScreen(BaseScreen):
             if self.is_on_top:
                 self.smartsub.open_order(made.order.number)
 
-        self.question(order)
+        if not self.is_on_top:  # it was left meanwhile: nothing asks over another screen
+            return
+        yes = "Yes, make the order (paying comes next)"
+        if await self.answer(ConfirmScreen(question, lines, yes), keep=True) is not None:
+            self.carry_out(write)
 
     # What is shown
 

@@ -76,7 +76,7 @@ _WAITS_TO_BE_APPLIED: Final = (
 
 
 class PayLinkScreen(BaseScreen):
-    """The link that is open for an order, or becomes so: with `opens`, the buyer's references, one is asked for.
+    """The link that is open for an order, or is just being opened, by `open`.
 
     While it is shown, or its code is on the whole screen, its provider is asked how it is, less and less often. An
     answer that says nothing new paints the time when it was asked, and nothing else.
@@ -88,9 +88,9 @@ class PayLinkScreen(BaseScreen):
     # Seconds before it is asked the first time, the second ...; the last stays.
     ASK_AFTER: ClassVar[tuple[float, ...]] = (2, 3, 5, 8, 13, 20, 30)
 
-    def __init__(self, found: OrderDetails, *, opens: BuyerReferences | None = None) -> None:
+    def __init__(self, found: OrderDetails, *, opening: bool = False) -> None:
         super().__init__()
-        self._found, self._opens, self._opening = found, opens, opens is not None
+        self._found, self._opening = found, opening
         self._offers: tuple[Offered, ...] = ()
         self._problem = ""
         self._told = ""  # when it was asked, or that there was no answer
@@ -119,9 +119,6 @@ class PayLinkScreen(BaseScreen):
         self.show_trail(self._found.number, "Payment link")
         self.set_focus(self.query_one("#link-text"))
         self._paint()
-        if self._opens is not None:
-            # Not of this screen, which may be left: what Stripe answers is recorded all the same.
-            self.smartsub.write(partial(self._open, self._opens))
 
     # What it is
 
@@ -243,12 +240,13 @@ class PayLinkScreen(BaseScreen):
 
     # Opening
 
-    async def _open(self, references: BuyerReferences) -> None:
+    async def open(self, references: BuyerReferences) -> None:
+        """Have a link opened, whether this is shown, left, or not there yet; what its provider says is recorded."""
         found = self._found
         try:
             await self.backend.talk(links.open_link, found.number, references=references, version=found.version)
         except SmartsubError as error:
-            if not self.smartsub.shows(self):
+            if not self.smartsub.shows(self) or self.smartsub.is_ending:
                 raise
             self._problem = error.message
         finally:
@@ -350,10 +348,11 @@ class PayLinkScreen(BaseScreen):
                     verb="Pay",
                     happens=f"{ends}The order stays unpaid until the money is there; the dates then become:",
                     ways=(Way.BANK,),
-                )
+                ),
+                keep=True,
             )
             if said is not None:
-                self.smartsub.write(partial(self._choose_bank, found))
+                self.carry_out(partial(self._choose_bank, found))
 
         self.question(ask)
 

@@ -194,8 +194,7 @@ class PaymentsScreen(OrderActions):
             page, end = await self._find(chosen, sort, limit=self.table.page + _BELOW, tell=True)
             self._show(page, base=0, first=True, last=end, on=on)
             self._shown, self._stale = (chosen, sort), False
-            if self._facets is not None:  # counted before it was found, or under another sort
-                self._tell_counts()
+            self._tell_counts()  # what was counted before it was found, or under another sort
             self.listed((chosen, sort, jumps))
 
         self.work("orders", begin)
@@ -259,7 +258,7 @@ class PaymentsScreen(OrderActions):
         if chosen.includes_deleted:  # no index walks hidden orders too; few are hidden, or in trouble
             page = await self.backend.patient("orders", _page, chosen, moment, sort, start, backward, limit)
             return page, len(page.rows) < limit
-        self._searching = True
+        self._searching = tell  # else the list is shown, and only more of it is looked for
         try:
             return await self._search(chosen, moment, sort, start, backward, limit, tell)
         finally:
@@ -281,7 +280,7 @@ class PaymentsScreen(OrderActions):
                 "orders", _look, chosen, moment, sort, start, backward, looked_at, limit - len(found.rows)
             )
             took, seen = perf_counter() - began, seen + looked_at
-            found = _joined(part.page, found) if backward else _joined(found, part.page)
+            found = _joined(_in_list_order(part.page), found) if backward else _joined(found, part.page)
             if part.onward is None or len(found.rows) >= limit:
                 return found, part.onward is None
             start = part.onward
@@ -787,6 +786,11 @@ def _beginning(session: Session, chosen: Filter, moment: Moment, limit: int) -> 
 
 def _joined(one: OrderPage, other: OrderPage) -> OrderPage:
     return OrderPage((*one.rows, *other.rows), (*one.cursors, *other.cursors))
+
+
+def _in_list_order(page: OrderPage) -> OrderPage:
+    """What was found nearest first, as it stands in the list."""
+    return OrderPage(page.rows[::-1], page.cursors[::-1])
 
 
 def _before(session: Session, chosen: Filter, moment: Moment, sort: Sort, cursor: Cursor) -> int:

@@ -379,7 +379,7 @@ class RenewScreen(OrderingScreen):
                 self.smartsub.tell("none of the marked people can be renewed", wrong=True)
                 return
             how = display.months(term.months) if isinstance(term, Months) else f"until {term.day.isoformat()}"
-            self.ask(
+            await self.ask(
                 f"Order the renewal of {display.people(estimate.people)}, {how}?",
                 estimate,
                 lambda expected: self.backend.call(
@@ -387,7 +387,7 @@ class RenewScreen(OrderingScreen):
                 ),
             )
 
-        self.work("look", look)
+        self.question(look)
 
 
 def _count(session: Session, source: People, moment: Moment) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What every screen does when the terminal has another size, and whether it is the one that is shown."""
+"""What every screen does when the terminal has another size, what it gives the keys to, and whether it is shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.widget import Widget
 
 T = TypeVar("T")
 
@@ -21,6 +22,11 @@ class Sized(Screen[T], Generic[T]):
     def is_on_top(self) -> bool:
         """Whether it is what is shown and asked. Textual's is_current is so of what is seen beneath a question too."""
         return self.app.screen is self
+
+    def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
+        """Not to what is gone, or going: a click finds it until all is laid out anew, and it would keep every key."""
+        if widget is None or (widget.is_attached and not widget._pruning):
+            super().set_focus(widget, scroll_visible, from_app_focus)
 
     def _screen_resized(self, size: Size) -> None:
         super()._screen_resized(self.app.size)

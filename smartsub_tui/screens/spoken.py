@@ -174,6 +174,8 @@ class Words:
         except WrongWord as error:
             self._refuse(error.message, error.start, error.end)
         except SmartsubError as error:
+            if self._host.is_ending:
+                raise
             start = len(line) - len(line.partition(" ")[2].lstrip())
             self._refuse(error.message, start, len(line))
         except Superseded:
@@ -220,7 +222,12 @@ class Words:
                 return lambda: host.open_payments(quoted(rest))
             case "office":
                 office = await self._screen.backend.latest("spoken", _find_office, rest)
-                return lambda: host.open_renew(office) if self._screen.may_leave() else None
+
+                def renew() -> None:
+                    if self._screen.may_leave():
+                        host.open_renew(office)
+
+                return renew
             case "view":
                 view = await self._screen.backend.latest("spoken", views.find_view, rest)
                 return lambda: host.open_payments(view.filter, view.sort)

@@ -251,10 +251,10 @@ class TriageScreen(OrderActions):
 
         async def renew() -> None:
             office = await self.backend.latest("office", _office, here.pk)
-            if office is not None and self.is_on_top:
-                self.smartsub.open_renew(office, FILTERS[here.rank])
+            if office is not None and self.is_on_top and self.smartsub.open_renew(office, FILTERS[here.rank]):
+                self.arrived()
 
-        self.work("office", renew)
+        self.question(renew)
 
     def action_later(self) -> None:
         self.when_listed(self._put_off)

@@ -81,10 +81,11 @@ class ViewsScreen(BaseScreen):
         async def ask() -> None:
             whose = ["It is everyone's."] if view.shared else []
             said = await self.answer(
-                ConfirmScreen(f"Remove the view {view.name}?", [view.filter or "all orders", *whose], "Yes, remove")
+                ConfirmScreen(f"Remove the view {view.name}?", [view.filter or "all orders", *whose], "Yes, remove"),
+                keep=True,
             )
             if said is not None:
-                self.smartsub.write(remove)
+                self.carry_out(remove)
 
         async def remove() -> None:
             await self.backend.call(views.remove_view, view.name, shared=view.shared)

@@ -71,9 +71,11 @@ class WindowedList(Generic[Row]):
         self._source, self._show, self._listed = source, show, listed
         self._shown: Hashable = None  # which list the table is of
         self._stale = False  # the rows are to be read again
+        self._jumped = 0  # as far as the table is of its jumps
+        self._counted: tuple[Hashable, int] | None = None  # the list that was counted last, shown or not
 
     @property
-    def asked(self) -> object:
+    def asked(self) -> tuple[Source[Row] | None, int]:
         """What the table should be of: the list, in its last state, and the jumps in it."""
         return self._source(), self._table.jumps
 
@@ -84,8 +86,12 @@ class WindowedList(Generic[Row]):
         return source is not None and source.which == self._shown
 
     def load(self) -> None:
-        """Read the rows again where they stand; of another list, from its first row on."""
-        if self.is_shown and self._table.window.rows:
+        """Read the rows again where they stand; of another list, from its first row on. A jump that is on its way is
+        not cut short: then where it leads.
+        """
+        if self.is_shown and self._table.jumps != self._jumped:
+            self._stale = True
+        elif self.is_shown and self._table.window.rows:
             self._read_again()
         else:
             self.begin()
@@ -95,19 +101,25 @@ class WindowedList(Generic[Row]):
         source, asked = self._source(), self.asked
         if source is None:
             self._screen.workers.cancel_group(self._screen, self._group)
-            self._put(Page((), ()), asked, None)
+            self._put(Page((), ()), None)
+            self._stale = False
+            self._go_on(asked)
             return
         current = self._table.current
         on = self._around() if self.is_shown else () if current is None else (self._table.key_of(current),)
 
         async def begin() -> None:
             page, end = await self.find(source, limit=_FIRST)
-            self._put(page, asked, source.which, last=end, on=on)
+            self._put(page, source.which, last=end, on=on)
+            self._stale = False
+            self._go_on(asked)
 
         self._screen.work(self._group, begin)
 
     def counted(self, total: int, source: Source[Row] | None = None) -> None:
-        """The list that is shown has so many rows; or that of the source, if it is the one."""
+        """The list that is shown has so many rows; or that of the source, and is told so when it is shown."""
+        if source is not None:
+            self._counted = source.which, total
         if source is None or source.which == self._shown:
             self._table.counted(total)
 
@@ -124,19 +136,18 @@ class WindowedList(Generic[Row]):
                 case "after":
                     page, end = await self.find(source, limit=limit, start=window.cursors[-1])
                     self._table.put_after(page.rows, page.cursors, last=end)
-                    self._go_on(asked)
                 case "before":
                     page, end = await self.find(source, limit=limit, start=window.cursors[0], backward=True)
                     self._table.put_before(page.rows, page.cursors, first=end)
-                    self._go_on(asked)
                 case "last":
                     page, end = await self.find(source, limit=limit, backward=True)
                     base = max(0, window.total - len(page.rows))
                     on = [self._table.key_of(row) for row in page.rows[-1:]]
-                    self._put(page, asked, source.which, base=base, first=end, on=on)
+                    self._put(page, source.which, base=base, first=end, on=on)
                 case _:
                     page, end = await self.find(source, limit=limit)
-                    self._put(page, asked, source.which, last=end)
+                    self._put(page, source.which, last=end)
+            self._go_on(asked)
 
         async def bring() -> None:
             try:
@@ -167,7 +178,9 @@ class WindowedList(Generic[Row]):
             page, first_now, last = await self._screen.backend.patient(
                 self._group, _again, source, self._screen.moment(), start, count, first
             )
-            self._put(page, asked, source.which, base=base, first=first_now, last=last, on=self._around())
+            self._put(page, source.which, base=base, first=first_now, last=last, on=self._around())
+            self._stale = False
+            self._go_on(asked)
             if page.rows and not first_now:
                 self._place(source)
 
@@ -188,7 +201,6 @@ class WindowedList(Generic[Row]):
     def _put(
         self,
         page: Page[Row],
-        asked: object,
         which: Hashable,
         *,
         base: int = 0,
@@ -196,7 +208,7 @@ class WindowedList(Generic[Row]):
         last: bool = True,
         on: Collection[Hashable] = (),
     ) -> None:
-        anew, self._shown, self._stale = which != self._shown, which, False
+        anew, self._shown = which != self._shown, which
         if len(page.rows) > KEPT:  # others have put rows among those that are kept
             places = {self._table.key_of(row): place for place, row in enumerate(page.rows)}
             here = next((places[key] for key in on if key in places), 0)
@@ -204,10 +216,13 @@ class WindowedList(Generic[Row]):
             first, last, base = first and not start, last and start + KEPT == len(page.rows), base + start
             page = Page(page.rows[start : start + KEPT], page.cursors[start : start + KEPT])
         self._show(page, base=base, first=first, last=last, on=on, anew=anew)
-        self._listed(asked)
+        if anew and self._counted is not None and self._counted[0] == which:
+            self._table.counted(self._counted[1])
 
-    def _go_on(self, asked: object) -> None:
-        if self._stale:  # the others were being read again, and that made way for these
+    def _go_on(self, asked: tuple[Source[Row] | None, int]) -> None:
+        """The table is of what was asked. What was to be read again meanwhile, and made way for that, is read now."""
+        self._jumped = asked[1]
+        if self._stale and self._table.window.rows:
             self._read_again()
         else:
             self._listed(asked)

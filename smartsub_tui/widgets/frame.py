@@ -19,6 +19,7 @@ from textual.widgets import Static
 from smartsub_tui import display
 from smartsub_tui.commands import CLOSED, COMMANDS
 
+AWAY: Final = "waiting for the database"
 MODES = ("Dashboard", "Subscriptions", "Payments")
 _BETWEEN: Final = " > "
 _OWN: Final[Mapping[str, str]] = {}  # labels of commands
@@ -65,6 +66,7 @@ class Masthead(_Clickable):
         self._ups: tuple[int, ...] = ()
         self._note = ""
         self._who = who
+        self._away = False
 
     def show(self, *trail: str, note: str = "", ups: Iterable[int] = ()) -> None:
         """The trail from the mode to here; `note` stands before the admin ("2 of 1,204").
@@ -74,11 +76,19 @@ class Masthead(_Clickable):
         self._trail, self._note, self._ups = trail, note, tuple(ups)
         self.refresh()
 
+    def show_away(self, away: bool) -> None:
+        """Say that the database is away in place of who works here, or no more."""
+        if away is not self._away:
+            self._away = away
+            self.refresh()
+
     def render(self) -> Text:
         width = self.size.width
         parts = self._parts()
         needed = 1 + sum(display.cell_width(text) for text, _, _ in parts)
         right = next((each for each in self._rights() if needed + display.cell_width(each) + 2 <= width), "")
+        if self._away:
+            right = AWAY
         if small := self._too_small():
             right = small
         room = max(0, width - 1 - (display.cell_width(right) + 2 if right else 0))
@@ -91,7 +101,7 @@ class Masthead(_Clickable):
             if command:
                 self._spots.append(_Spot(start, line.cell_len, command))
         line.truncate(room + 1, pad=True)
-        line.append_text(display.cell(f" {right} " if right else ""))
+        line.append_text(display.cell(f" {right} " if right else "", "warning" if right == AWAY else ""))
         return line
 
     def _parts(self) -> list[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -92,6 +93,9 @@ def check(session: Session, server: StripeServer) -> None:
     told = set(session.database.execute_sql("SELECT DISTINCT action, order_id IS NOT NULL FROM audit_event"))
     assert {action for action, of_order in told if of_order} <= set(audit._SAID), told
     assert {action for action, of_order in told if not of_order} <= _OF_NO_ORDER, told
+    # A status stands before only where another stands behind.
+    for event in AuditEvent.select().where(AuditEvent.before.contains('"status"')):
+        assert json.loads(event.before or "")["status"] != json.loads(event.after or "")["status"], event.action
     begun = AuditEvent.select().where(AuditEvent.action == "begin_refund")
     assert all(
         '"provider":"' in (event.after or "") and '"amount":{"amount":' in (event.after or "") for event in begun

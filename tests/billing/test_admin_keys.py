@@ -136,7 +136,9 @@ def test_rsa_keys_of_other_sizes_are_refused(bits: int) -> None:
         (line(NISTP256, b"nistp256", b""), f"this {NISTP256} key is damaged"),
         (line(SK_ECDSA, b"nistp256", POINT), f"this {SK_ECDSA} key is damaged"),
         (rsa(2048, b""), "this ssh-rsa key is damaged"),
+        (rsa(2048, b"\x00"), "this ssh-rsa key is damaged"),
         (rsa(2048, b"\x01"), "this ssh-rsa key is damaged"),
+        (line("ssh-rsa", b"\x03", b"\x00"), "this ssh-rsa key is damaged"),
         (rsa(2048, b"\x04"), "this ssh-rsa key is damaged"),
         (rsa(2048, b"\x00\x03"), "this ssh-rsa key is damaged"),
         (rsa(2048, b"\x83"), "this ssh-rsa key is damaged"),
@@ -200,6 +202,14 @@ def test_a_key_is_one_admin_s(both: Session) -> None:
     admin_keys.remove_key(both, "ann", ANN_PRINT)
     admin_keys.add_key(both, "bob", ANN)
     assert admin_keys.holder(ANN_PRINT) == Holder("bob", parse_key(ANN))
+
+
+def test_of_several_keys_each_has_its_own_holder(both: Session) -> None:
+    other = admin_keys.add_key(both, "bob", BOB).fingerprint
+    admin_keys.add_key(both, "ann", ANN)
+    assert admin_keys.holder(ANN_PRINT) == Holder("ann", parse_key(ANN))
+    assert admin_keys.holder(other) == Holder("bob", parse_key(BOB))
+    assert admin_keys.holder("SHA256:") is None
 
 
 def test_an_admin_has_several_keys(both: Session) -> None:

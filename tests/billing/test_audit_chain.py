@@ -72,6 +72,16 @@ def test_a_trail_as_it_was_written_is_whole(path: Path) -> None:
     assert verified(path, trail(path)[3][-1]) == found
 
 
+@pytest.mark.parametrize("block", [1, 3, 7, 13, 14, 15])
+def test_a_trail_is_the_same_in_blocks_of_any_length(path: Path, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_chain, "BLOCK", block)
+    assert (verified(path).events, verified(path).head) == (14, trail(path)[-1][-1])
+    with closing(aside(path)) as connection:
+        connection.execute("DELETE FROM audit_event WHERE id = 8")
+    with pytest.raises(Refused, match="event 9, or one before it"):
+        verified(path)
+
+
 def test_an_empty_trail_is_whole(session: Session) -> None:
     assert audit_chain.verify(session) == audit_chain.Chain(0, "", None)
     with pytest.raises(Refused, match="none of its 0 events"):

@@ -41,6 +41,18 @@ def test_the_code_is_that_of_the_standard() -> None:
     assert scan(of_text(lines(text, "m"))) == [text]
 
 
+def test_a_name_is_cut_by_what_is_too_much_and_no_more() -> None:
+    """331 bytes are what the standard allows."""
+    without = len((bank_transfer.code(NUMBER, TOTAL, replace(SELLER, name="x")) or "").encode()) - 1
+    wide, narrow = divmod(331 - without, 4)
+    name = "\U0001f3e2" * wide + "x" * narrow
+    assert len(name) <= 70
+    for said, stands in ((name, name), (f"{name}x", name)):
+        text = bank_transfer.code(NUMBER, TOTAL, replace(SELLER, name=said))
+        assert text is not None
+        assert (text.split("\n")[5], len(text.encode())) == (stands, 331)
+
+
 @pytest.mark.long
 @example("\U0001f3e2" * 80, 99_999_999_999, "A" * 140)  # the name gives way
 @given(

@@ -198,14 +198,6 @@ def test_many_are_timed_out_at_once(
     assert {status(number) for number in numbers} == {TIME_OUT}
 
 
-@pytest.mark.sqlite("the ways of its own planner")
-def test_what_is_due_is_found_by_its_index(session: Session) -> None:
-    """Every write asks for it: it must not walk a million orders."""
-    sql, parameters = Order.select(Order.id).where(changes._is_due(NOW)).sql()
-    plan = session.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
-    assert "INDEX orders_pay_by (pay_by<?)" in plan[0][-1]
-
-
 def test_a_dry_run_acts_as_if_it_were_timed_out_and_does_not(session: Session, due: str) -> None:
     before = dump(session.database)
     shown = orders.renew(session, "Oak House", ["u1"], Months(1), dry_run=True)
@@ -319,7 +311,7 @@ def test_the_database_refuses_to_change_or_remove_an_event(session: Session, off
         "UPDATE invoice SET total = 0, net = 0, tax = 0",
         "DELETE FROM invoice",
     ):
-        with pytest.raises(peewee.IntegrityError, match="is append-only"):
+        with pytest.raises(peewee.DatabaseError, match=r"is append-only|permission denied"):
             session.database.execute_sql(statement)
     assert dump(session.database) == before
 

@@ -53,6 +53,7 @@ from smartsub_tui.data.vocabulary import (
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, SmartsubError, WrongUsage
 from tests.support import (
     MONTH_PRICE,
+    NOW,
     SETTINGS,
     FixedClock,
     add_community,
@@ -354,6 +355,8 @@ def test_money_that_came_through_a_provider_is_asked_back_from_it_after_the_tran
         (RefundState.CREATED, None),
         (RefundState.SUCCEEDED, "by hand"),
     ]
+    shown = read_order(other, session.clock.now(), session.settings).refunds
+    assert [(each.state, each.reference) for each in shown] == [(RefundState.SUCCEEDED, "by hand")]
 
 
 def test_it_is_no_longer_contested_once_all_of_it_is_taken_back(session: Session, renewed: Callable[..., str]) -> None:
@@ -361,8 +364,9 @@ def test_it_is_no_longer_contested_once_all_of_it_is_taken_back(session: Session
     Payment.update(contested=True).execute()
     credit(session, number, "u1")
     assert Payment.get().contested
+    Payment.update(changed_at=NOW - timedelta(days=1)).execute()
     credit(session, number)
-    assert not Payment.get().contested
+    assert (Payment.get().contested, Payment.get().changed_at) == (False, NOW)
 
 
 # When there is none

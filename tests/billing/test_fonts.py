@@ -104,6 +104,14 @@ def test_upright_before_slanted_and_the_wanted_weight_before_others(tmp_path: Pa
     assert fonts_of(A, "", [tmp_path], bold=True) == ["ESans-Bold.ttf"]
 
 
+@pytest.mark.parametrize("other", ["Light", "Thin", "Black", "Medium", "SemiBold", "Condensed", "Mono", "Oblique"])
+def test_the_usual_shape_is_taken_before_others(tmp_path: Path, other: str) -> None:
+    for name in (f"Sans{other}", f"Sans{other}Bold", "LongNameOfSansRegular", "LongNameOfSansBold"):
+        make_font(tmp_path / f"{name}.ttf", A)
+    assert fonts_of(A, "", [tmp_path]) == ["LongNameOfSansRegular.ttf"]
+    assert fonts_of(A, "", [tmp_path], bold=True) == ["LongNameOfSansBold.ttf"]
+
+
 def test_every_font_of_a_collection_is_looked_at(tmp_path: Path) -> None:
     collection = TTCollection()
     collection.fonts = [TTFont(make_font(tmp_path / f"{number}", text)) for number, text in enumerate((A, B))]

@@ -60,6 +60,13 @@ def wrong(session: Session, path: Path) -> dict[str, str]:
     return {each.name: each.says for each in health.examine(session, url_of(path)) if not each.ok}
 
 
+def test_of_an_empty_trail_no_head_is_told(clock: FixedClock, tmp_path: Path) -> None:
+    path = tmp_path / "empty.sqlite3"
+    with closing(file_database(path)) as database:
+        found = health.examine(session_on(database, clock=clock), url_of(path))
+    assert {each.name: each.says for each in found}["audit trail"] == "0 events as they were written"
+
+
 def test_all_is_as_it_has_to_be(session: Session, path: Path) -> None:
     found = health.examine(session, url_of(path))
     assert [each.name for each in found] == NAMES
@@ -67,7 +74,7 @@ def test_all_is_as_it_has_to_be(session: Session, path: Path) -> None:
     says = {each.name: each.says for each in found}
     assert says["audit trail"].startswith("1 events as they were written, head ")
     assert says["clock"] == "2026-11-22 09:00:00 UTC"
-    assert says["schema"] == "0003_admin_offices_keys_pins"
+    assert says["schema"] == "0004_ways"
 
 
 def test_in_memory_there_is_no_disk(session: Session) -> None:

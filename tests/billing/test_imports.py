@@ -644,7 +644,7 @@ def test_an_order_that_moved_on_here_is_skipped_and_reported(
     whole = take(filled, [order("A")])
     (report,) = whole.files
     assert dump(filled.database) == before
-    assert (report.skipped, report.added, report.changed) == (1, 0, 0)
+    assert (report.skipped, report.added, report.changed, report.refused) == (1, 0, 0, 0)
     assert [(each.line, each.column) for each in report.notes] == [(2, "status")]
     assert f"it is {word}" in report.notes[0].reason
     assert "1 skipped" in whole.text()
@@ -665,6 +665,18 @@ def test_each_file_that_changes_something_has_one_event_with_its_digest(session:
     assert (after["kind"], after["rows"], after["added"], len(after["sha256"])) == ("users", 7, 7, 64)
     take(session, USERS, PRICES)
     assert [each.subject for each in AuditEvent.select()] == ["users.csv", "2.csv"]
+
+
+def test_who_is_changed_by_a_file_has_an_event_with_what_was_and_is(session: Session) -> None:
+    take(session, PRICES, [user("U1")])
+    take(session, [user("U1", "2027-02-28", activated_on="2026-02-28", name="Other")])
+    event = one(AuditEvent.select().where(AuditEvent.subject == "U1"))
+    assert json.loads(event.before) == {
+        "name": "Name of U1",
+        "activated_on": "2026-01-31",
+        "expires_on": "2027-01-31",
+    }
+    assert json.loads(event.after) == {"name": "Other", "activated_on": "2026-02-28", "expires_on": "2027-02-28"}
 
 
 def test_a_request_with_files_by_their_names_is_done_once(session: Session) -> None:

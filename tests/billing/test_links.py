@@ -18,7 +18,7 @@ from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.links import ASK_AFTER
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import Ended, No, PaidBack, PayBack, step
+from smartsub_tui.billing.providers import DEADLINE, Ended, No, PaidBack, PayBack, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
@@ -161,6 +161,78 @@ def test_of_two_who_open_a_link_at_once_the_second_gets_that_of_the_first(
     assert len(server.books.sessions) == 1
 
 
+@pytest.mark.parametrize("card", [None, "delayed"])
+def test_a_second_link_under_one_key_is_never_shown_and_is_ended(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock, card: str | None
+) -> None:
+    """Two processes ask for the link of one payment, and its provider has forgotten the key before the second."""
+    first = links.open_link(paying, number)
+    asked = step(paying.database, first, None)
+    second = links.send(paying, Payment.get().id)
+    asked_again = step(paying.database, second, None)
+    assert not isinstance(asked, Ended)
+    assert not isinstance(asked_again, Ended)
+    step(paying.database, first, asked.put_to(paying.providers(asked.provider)))
+    shown = link_of(now_is(paying, number))
+    if card is not None:
+        pay(shown, card=card)
+        held(paying, links.ask_order(paying, number))
+    server.books.keys.forget_all()
+    before = now_is(paying, number)
+
+    expire = step(paying.database, second, asked_again.put_to(paying.providers(asked_again.provider)))
+    assert not isinstance(expire, Ended)
+    step(paying.database, second, expire.put_to(paying.providers(expire.provider)))
+    assert now_is(paying, number) == before
+    assert [each.link for each in before.payments] == [shown]
+    assert [each.link for each in server.books.sessions.values() if each.status == "open"] == ([] if card else [shown])
+    if card is None:
+        pay(shown)
+    else:
+        server.books.settle(next(iter(server.books.intents)), succeeded=True)
+    settle_all(paying, clock)
+    check_settled(paying, server)
+    assert now_is(paying, number).status is SUCCEED
+
+
+def test_that_a_second_link_has_ended_says_nothing_of_the_one_that_is_shown(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    """A sweep looks by the key for what was made, before the first is known and behind the end of the second."""
+    first = links.open_link(paying, number)
+    asked = step(paying.database, first, None)
+    second = links.send(paying, Payment.get().id)
+    asked_again = step(paying.database, second, None)
+    swept = links.ask(paying, Payment.get().id)
+    look_up = step(paying.database, swept, None)
+    assert not isinstance(asked, Ended)
+    assert not isinstance(asked_again, Ended)
+    assert not isinstance(look_up, Ended)
+    step(paying.database, first, asked.put_to(paying.providers(asked.provider)))
+    before = now_is(paying, number)
+    server.books.keys.forget_all()
+    expire = step(paying.database, second, asked_again.put_to(paying.providers(asked_again.provider)))
+    assert not isinstance(expire, Ended)
+    step(paying.database, second, expire.put_to(paying.providers(expire.provider)))
+    step(paying.database, swept, look_up.put_to(paying.providers(look_up.provider)))
+    assert now_is(paying, number) == before
+    assert link_of(opened(paying, number)) == link_of(before)
+
+
+def test_an_older_answer_that_a_link_is_open_does_not_take_back_that_money_is_under_way(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    url = link_of(opened(paying, number))
+    payment = Payment.get()
+    older = paying.providers(payment.provider).look_up(links.checkout_of(payment), payment.reference)
+    pay(url, card="delayed")
+    held(paying, links.ask_order(paying, number))
+    before = now_is(paying, number)
+    links.hear(paying, payment.id, older)
+    assert now_is(paying, number) == before
+    assert (before.status, states(before)) == (SYSTEM, [PaymentState.PENDING])
+
+
 def test_two_databases_with_an_order_of_the_same_number_do_not_get_each_other_s_link(
     paying: Session, number: str, server: StripeServer, clock: FixedClock
 ) -> None:
@@ -227,8 +299,9 @@ def test_a_declined_payment_frees_the_people_of_its_own_order_alone(
 def test_the_timeline_names_the_provider_its_state_and_why(paying: Session, number: str, server: StripeServer) -> None:
     pay(link_of(opened(paying, number)), card="delayed")
     order = held(paying, links.ask_order(paying, number))
-    begun, _, under_way = order.events[1:]
-    assert begun.after == {"provider": "stripe", "amount": {"amount": 595, "currency": "EUR"}}
+    assert (Payment.get().ask_at, Payment.get().asked) == (NOW + ASK_AFTER[0], 1)
+    begun, shown, under_way = order.events[1:]
+    assert begun.after == shown.after == {"provider": "stripe", "amount": {"amount": 595, "currency": "EUR"}}
     assert under_way.after == {"status": "system_processing", "provider": "stripe", "payment": "pending"}
     other = orders.renew(paying, "Oak House", ["u2"], Months(1)).order.number
     server.key = "another"
@@ -575,6 +648,10 @@ def test_money_for_an_order_whose_people_went_waits_and_is_paid_back(
     held(paying, refunds.refund(paying, number, "nobody is left"))
     order = now_is(paying, number)
     assert (states(order), order.unapplied) == ([PaymentState.REFUNDED], ())
+    assert [(event.action, event.reason) for event in order.events[-2:]] == [
+        ("begin_refund", "nobody is left"),
+        ("refund", None),
+    ]
     settle_all(paying, clock)
     check_settled(paying, server)
     (charge,) = server.books.paid()
@@ -634,6 +711,49 @@ def test_money_that_is_put_right_waits_beside_another_link_that_can_be_paid(
     check_settled(paying, server)
 
 
+def test_another_amount_that_was_under_way_waits_and_its_order_is_open_again(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    pay(link_of(opened(paying, number)), card="delayed")
+    assert held(paying, links.ask_order(paying, number)).status is SYSTEM
+    server.books.settle(server.books.charges[next(iter(server.books.charges))].payment_intent, succeeded=True)
+    server.faults.plan(Call.RETRIEVE, Fault.WRONG_AMOUNT)
+    order = held(paying, links.ask_order(paying, number))
+    assert (order.status, len(order.unapplied), expiry("u1")) == (PROCESSING, 1, SOON)
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "again"),
+    [
+        (RefundState.CREATED, timedelta(), False),
+        (RefundState.CREATED, DEADLINE - timedelta(seconds=1), False),
+        (RefundState.CREATED, DEADLINE, True),  # its first sender may have died
+        (RefundState.UNKNOWN, timedelta(), True),
+        (RefundState.PENDING, timedelta(), True),
+    ],
+)
+def test_what_may_have_been_sent_before_is_looked_for_first(
+    paying: Session,
+    number: str,
+    server: StripeServer,
+    clock: FixedClock,
+    state: RefundState,
+    age: timedelta,
+    again: bool,
+) -> None:
+    """Whoever began it is overtaken by a sweep of another process."""
+    pay(link_of(opened(paying, number)))
+    held(paying, links.ask_order(paying, number))
+    talk = credits.credit(paying, number, "moved out")
+    assert isinstance(step(paying.database, talk, None), PayBack)
+    talk.close()
+    Refund.update(state=state).execute()
+    clock.advance(age)
+    call = step(paying.database, refunds.pay_back(paying, Refund.get().id, again=False), None)
+    assert isinstance(call, PayBack)
+    assert call.back.again is again
+
+
 @pytest.mark.parametrize("declined", [False, True])
 def test_an_order_is_not_settled_by_money_that_is_going_back(
     paying: Session, number: str, server: StripeServer, declined: bool
@@ -647,6 +767,7 @@ def test_an_order_is_not_settled_by_money_that_is_going_back(
     assert isinstance(call, PayBack)
     back = PaidBack(reference="re_1", amount=call.back.amount, under_way=True)
     assert isinstance(step(paying.database, talk, back), Ended)
+    assert Refund.get().reference == "re_1"
     held(paying, links.ask(paying, Payment.get().id, scheduled=True))
     order = now_is(paying, number)
     assert (order.status, order.invoice, expiry("u1")) == (PROCESSING, None, SOON)

@@ -21,6 +21,7 @@ from smartsub_tui.billing import (
     admins,
     backups,
     bulk,
+    copies,
     credits,
     estimates,
     expiring,
@@ -286,6 +287,7 @@ def test_many_orders_are_looked_for_among_their_own(ann: Session) -> None:
 OF_ALL: Final[dict[str, Callable[[Session, Path], Any]]] = {
     "import": lambda ann, file: imports.import_files(ann, [file]),
     "back up": lambda ann, file: backups.back_up(ann, file),
+    "copy": lambda ann, file: copies.copy(ann, databases.url_of(file)),
     "make an admin": lambda ann, _: admins.add(ann, "ben", Role.VIEWER),
     "widen themselves": lambda ann, _: admins.change(ann, "ann", Changed(offices=())),
     "share a view": lambda ann, _: views.save_view(ann, "v", "status:failed", shared=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from smartsub_tui.billing import bulk, links, payments
 from smartsub_tui.billing.bulk import Move, SaveInvoices
-from smartsub_tui.billing.providers import DEADLINE, Talk, hold, of_settings
+from smartsub_tui.billing.providers import DEADLINE, Abandoned, Talk, abandon, hold, of_settings, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import PaymentSettings
 from smartsub_tui.data.models import Order, Payment
@@ -94,6 +95,34 @@ def test_who_saw_another_version_ends_nothing(session: Session, stripe: StripeSe
     cancel(session, number, version_of(number))
     assert status(number) is OrderStatus.CANCEL
     assert state(number) in (PaymentState.EXPIRED, None)
+
+
+def test_who_does_not_wait_for_the_provider_is_told_what_was_not_done(session: Session) -> None:
+    number = NUMBERS[0]
+    ends = links.act_without_link(session, Trigger.CANCEL, number, version_of(number), lambda *_: None)
+    step(session.database, ends, None)
+    with pytest.raises(Unavailable, match=f"payment link of order {number} was not known to be ended .* do it again"):
+        abandon(ends, Abandoned("no answer"))
+    opens = links.ask_order(session, number)
+    step(session.database, opens, None)
+    with pytest.raises(Abandoned, match="no answer"):
+        abandon(opens, Abandoned("no answer"))
+    assert status(number) is OrderStatus.PROCESSING
+    many = Move.new(Trigger.CANCEL, "why")
+    (item,) = bulk.preview(session, Trigger.CANCEL, [number]).items
+    one = many.talk(session, item)
+    step(session.database, one, None)
+    with pytest.raises(Unavailable, match="do it again"):
+        abandon(one, Abandoned("no answer"))
+
+    def content() -> Talk[None]:
+        with suppress(Abandoned):
+            yield from links.ask_order(session, number)
+
+    step(session.database, none := content(), None)
+    with pytest.raises(Abandoned):  # whatever a talk makes of it, nobody heard an answer
+        abandon(none, Abandoned("no answer"))
+    assert state(number) is PaymentState.SENT
 
 
 def test_an_order_that_is_none_is_for_the_act_to_refuse(session: Session) -> None:

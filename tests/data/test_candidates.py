@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -91,32 +90,3 @@ def test_pages_put_together_are_the_list(chosen: tuple[Candidates, str], limit: 
         backward = [user.id for user in page.rows] + backward
         page = queries.search_candidates(among, filter_, MOMENT, limit=limit, before=page.cursors[0])
     assert backward == whole
-
-
-@pytest.mark.sqlite("the ways of its own planner")
-@pytest.mark.parametrize("activated", [False, True])
-@pytest.mark.parametrize("text", FILTERS)
-@pytest.mark.parametrize("where", ["first", "after", "before", "at", "last"])
-def test_an_index_has_them_in_their_order(
-    database: Database, monkeypatch: pytest.MonkeyPatch, text: str, where: str, activated: bool
-) -> None:
-    """No page sorts the whole office first, however the filter looks."""
-    said: list[tuple[str, Any]] = []
-    execute = database.execute_sql
-
-    def listen(sql: str, params: Any = None) -> Any:
-        said.append((sql, params))
-        return execute(sql, params)
-
-    monkeypatch.setattr(database, "execute_sql", listen)
-    here = Cursor(("bob",), 7)
-    part: dict[str, Any] = {"first": {}, "last": {"last": True}}.get(where, {where: here})
-    among = Candidates(office().id, activated=activated, additional=False)
-    said.clear()
-    queries.search_candidates(among, parse_users(text), MOMENT, limit=9, **part)
-    (sql, params) = next(each for each in reversed(said) if "users" in each[0])
-    steps = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {sql}", params)]
-    assert any("users_office_id_name_folded (office_id=?" in step for step in steps), steps
-    assert not any("TEMP B-TREE" in step for step in steps), steps
-    if where in ("after", "before", "at"):
-        assert any("name_folded" in step and ("<?" in step or ">?" in step) for step in steps), steps

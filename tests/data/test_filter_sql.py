@@ -44,7 +44,6 @@ from smartsub_tui.data.filters import (
     Text,
     parse_orders,
     parse_users,
-    quoted,
 )
 from smartsub_tui.data.models import (
     Claim,
@@ -568,68 +567,7 @@ def test_a_long_filter_of_users_is_no_trap(world: World, of: str) -> None:
     assert_same_users(world, parse_users(LONG_OF_USERS[of]))
 
 
-# --- Which way the database goes
-
-
-def plan(world: World, text: str, *, joined: bool = True) -> str:
-    """How the newest orders of a filter are found, as SQLite says."""
-    query = Order.select(Order.id, Order.number, *([Office.name] if joined else []))
-    if joined:
-        query = query.join(Office)
-    query = query.where(order_condition(parse_orders(text), world.moment))
-    sql, values = query.order_by(Order.created_at.desc(), Order.id.desc()).limit(50).sql()
-    database = models.proxy.obj
-    way = " | ".join(step[3] for step in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
-    return way.replace("COVERING ", "")
-
-
-@pytest.mark.sqlite("the ways of its own planner")
-@pytest.mark.parametrize("joined", [False, True])
-@pytest.mark.parametrize(
-    ("text", "index"),
-    [
-        ("", "SCAN t1 USING INDEX orders_created"),
-        ("created:2026-11", "SEARCH t1 USING INDEX orders_created (created_at>? AND created_at<?)"),
-        ("status:failed", "SEARCH t1 USING INDEX orders_status (status=?)"),
-        ("type:activation", "SEARCH t1 USING INDEX orders_type (type=?)"),
-        ("type:activation status:failed", "SEARCH t1 USING INDEX orders_type_status (type=? AND status=?)"),
-        ("status:failed created:<7d", "SEARCH t1 USING INDEX orders_status (status=? AND created_at>?)"),
-        ("office:{office}", "SEARCH t1 USING INDEX orders_office (office_id=?)"),
-        ("office:{office} created:today", "orders_office (office_id=? AND created_at>? AND created_at<?)"),
-    ],
-)
-def test_the_newest_orders_are_read_from_an_index_in_their_order(
-    world: World, text: str, index: str, joined: bool
-) -> None:
-    office = next(name for name in NAMES if Office.select().where(Office.name_folded == folded(name)).count() == 1)
-    way = plan(world, text.format(office=quoted(office)), joined=joined)
-    assert index in way
-    assert "TEMP B-TREE" not in way
-
-
-@pytest.mark.sqlite("the ways of its own planner")
-@pytest.mark.parametrize(
-    ("text", "index"),
-    [
-        ("status:failed,timeout", "SEARCH t1 USING INDEX orders_status (status=?)"),
-        ("is:unapplied", "payment_unapplied"),
-        ("is:unknown", "orders_under_way"),
-        ("is:due", "payment_one_live"),
-        ("is:problem", "MULTI-INDEX OR"),
-        ("user:K1", "order_line_subscription_id"),
-        ("department:Sales", "order_line_subscription_id"),
-    ],
-)
-def test_rare_orders_are_looked_up(world: World, text: str, index: str) -> None:
-    way = plan(world, text)
-    assert index in way
-    assert "SCAN t1 |" not in way
-
-
-@pytest.mark.sqlite("the ways of its own planner")
-def test_of_many_people_the_orders_are_walked_newest_first(world: World) -> None:
-    with patch.object(filter_sql, "FEW_PEOPLE", 1):
-        assert plan(world, "user:*").startswith("SCAN t1 USING INDEX orders_created | CORRELATED SCALAR SUBQUERY")
+# --- Which way the database goes, where it is SQLite's own; test_plans.py has the others
 
 
 @pytest.mark.sqlite("the ways of its own planner")
@@ -644,12 +582,3 @@ def test_a_part_of_a_number_is_sought_and_counted_in_an_index_alone(
         sql, values = execute.call_args_list[0].args
     way = [step[3] for step in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()]
     assert "USING COVERING INDEX orders_" in way[0]
-
-
-@pytest.mark.sqlite("the ways of its own planner")
-def test_users_who_expire_are_read_from_an_index(world: World) -> None:
-    condition = user_condition(parse_users("expires:<30d"), world.moment, ["UTC"])
-    query = User.select(User.id).join(Subscription).switch(User).join(Office).switch(User).join(Department)
-    sql, values = query.where(condition).sql()
-    way = models.proxy.obj.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
-    assert any("subscription_expires_on (expires_on>? AND expires_on<?)" in step[3] for step in way)

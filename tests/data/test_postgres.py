@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from smartsub_tui.data.database import (
     was_interrupted,
 )
 from smartsub_tui.data.models import Admin, AdminOffice, AuditEvent, Office, Order, User
+from smartsub_tui.data.postgres_hosts import Passes, unreachable
 from smartsub_tui.data.text import folded
 from smartsub_tui.data.vocabulary import OrderStatus, Role
 from smartsub_tui.errors import Unavailable, WrongUsage
@@ -51,6 +55,8 @@ on_a_server = pytest.mark.postgres
             ("a", "p", ("h1", "h2"), ("1", ""), "d", {"sslmode": "require", "target_session_attrs": "read-write"}),
         ),
         ("postgresql://a@/d?host=/run/x&port=7", ("a", None, ("/run/x",), ("7",), "d", {})),
+        ("postgresql://a@/d?host=/run/x,/run/y&port=7,8", ("a", None, ("/run/x", "/run/y"), ("7", "8"), "d", {})),
+        ("postgresql://a@/d?host=h1,h2&port=7", ("a", None, ("h1", "h2"), ("7", "7"), "d", {})),
     ],
 )
 def test_a_url_is_taken_apart(url: str, parts: tuple[Any, ...]) -> None:
@@ -66,6 +72,8 @@ def test_a_url_is_taken_apart(url: str, parts: tuple[Any, ...]) -> None:
         ("postgresql://ann:secret@h", "names no database"),
         ("postgresql://ann:secret@h:0/d", "port"),
         ("postgresql://ann:secret@h:65536/d", "port"),
+        ("postgresql://ann:secret@/d?host=h&port=secret", "port"),
+        ("postgresql://ann:secret@/d?host=h1,h2,h3&port=1,2", "not as many ports as hosts"),
         ("postgresql://h/d?password=secret", "'password' is no option"),
         ("postgresql://ann:secret@h/d?x", "KEY=VALUE"),
     ],
@@ -83,6 +91,43 @@ def test_no_password_is_shown(password: str, name: str) -> None:
 
     parts = server_url.parse(f"postgresql://ann:{quote(password, safe='', errors='replace')}@host/{name}")
     assert parts.shown == f"postgresql://ann@host/{name}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann@h1:1,h2/d",
+        "postgresql://ann@/d?host=/run/x,/run/y&port=7,8",
+        "postgresql://ann@/d?host=/run/x",
+        "postgresql://h/d",
+    ],
+)
+def test_what_is_shown_of_a_url_is_a_url_of_the_same_hosts(url: str) -> None:
+    parts = server_url.parse(url.replace("ann@", "ann:secret@"))
+    assert parts.shown == url
+    assert [each.hosts + each.ports for each in parts.each] == [*zip(parts.hosts, parts.ports, strict=True)]
+
+
+def test_of_several_hosts_the_most_hopeful_says_whether_to_wait_and_each_is_told() -> None:
+    url = server_url.parse("postgresql://ann:secret@h1,h2:2,h3/d")
+    gone, wrong, follows = "connection refused", "password authentication failed: secret", "session is read-only"
+    says, passes = unreachable(url, {0: gone, 1: wrong, 2: follows})
+    assert says.split("; and ") == [
+        "nothing answers at h1: look whether PostgreSQL runs there and lets this machine in, and at the URL",
+        "postgresql://ann@h2:2/d does not take the password of ann: write the right one into ~/.pgpass or"
+        " SMARTSUB_DATABASE",
+        "postgresql://ann@h3/d takes no changes, as a standby does not: wait until it does, or name the server that"
+        " does",
+    ]
+    assert passes is Passes.SOON
+    says, passes = unreachable(url, {0: gone, 1: wrong, 2: gone})
+    assert says.startswith("nothing answers at h1, h3: look")
+    assert passes is Passes.PERHAPS
+    assert unreachable(url, dict.fromkeys(range(3), wrong))[1] is Passes.NEVER
+    assert unreachable(url, {0: "FATAL: secret is odd"}) == (
+        "postgresql://ann@h1/d cannot be reached: ... is odd",
+        Passes.PERHAPS,
+    )
 
 
 # Opening
@@ -178,7 +223,7 @@ def test_another_program_s_tables_and_a_newer_version_s_are_left_alone(path: Pat
 
 @on_a_server
 def test_where_no_connection_comes_about_one_sentence_says_what_to_do() -> None:
-    url = postgres.url("nowhere")
+    url = postgres.url("nowhere", postgres.OWNER)
     assert said(open_database, url).startswith("the server has no database nowhere: have it made")
     assert "does not know stranger" in said(open_database, url.replace("smartsub@", "stranger:secret@"))
     assert "nothing answers at /nowhere" in said(open_database, "postgresql://a:secret@/d?host=/nowhere")
@@ -300,6 +345,53 @@ def test_what_another_connection_committed_is_seen(shared: Database, path: Path)
         begun = shared.data_version()
         other.execute("COMMIT")
         assert shared.data_version() not in (before, begun)
+
+
+@on_a_server
+def test_what_others_write_is_heard_without_asking_and_what_was_written_here_is_not(
+    shared: Database, path: Path
+) -> None:
+    woken, wake = socket.socketpair()
+    late = threading.Timer(60, wake.sendall, [b"." * 100])  # what is not heard by then fails, and ends
+    late.daemon = True
+    late.start()
+    with woken, wake, closing(open_database(url_at(path))) as other, ExitStack() as stack:
+        stack.callback(late.cancel)
+        assert shared.listen()
+        assert shared.hear(woken.fileno())  # what was written before it listened
+
+        def write(database: Database, name: str) -> None:
+            models.proxy.initialize(database)
+            with database.writing():
+                add(name)
+
+        write(other, "ann")
+        assert shared.hear(woken.fileno())
+        write(shared, "bob")
+        with pytest.raises(KeyError), other.writing():
+            raise KeyError
+        wake.send(b"..")
+        assert not shared.hear(woken.fileno())
+        assert select.select([woken], [], [], 0)[0] == []
+        # While something was asked, too; by a transaction that began to read; once, however many there were.
+        with other.reading():
+            write(other, "cid")
+        write(other, "dan")
+        models.proxy.initialize(shared)
+        assert names() == ["ann", "bob", "cid", "dan"]
+        wake.send(b".")
+        while shared.hear(woken.fileno()):
+            pass
+        # Of a connection that was lost, and of what was missed meanwhile.
+        (own,) = shared.execute_sql("SELECT pg_backend_pid()").fetchone()
+        other.execute_sql("SELECT pg_terminate_backend(%s, 5000)", (own,))
+        assert shared.hear(woken.fileno())
+        write(other, "eve")
+        models.proxy.initialize(shared)
+        assert names() == ["ann", "bob", "cid", "dan", "eve"]
+        assert shared.hear(woken.fileno())
+        write(other, "fay")
+        assert shared.hear(woken.fileno())
 
 
 @on_a_server
@@ -425,3 +517,41 @@ def _events(url: str, name: str) -> str:
 def test_processes_that_write_take_turns(shared: Database, path: Path) -> None:
     assert at_once(_events, [(url_at(path), name) for name in "abc"]) == ["a", "b", "c"]
     assert [row.action for row in AuditEvent.select().order_by(AuditEvent.id)] == [f"{n}" for n in range(60)]
+
+
+# What a server may have or not
+
+
+@pytest.fixture
+def owned(shared: Database, path: Path) -> Iterator[Database]:
+    """The same database, by the role that owns the tables."""
+    with closing(open_database(postgres.url(postgres.name_at(path), postgres.OWNER))) as database:
+        yield database
+
+
+NOT_HERE = """
+CREATE FUNCTION not_here() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not on this server'; END $$;
+CREATE EVENT TRIGGER not_here ON ddl_command_start WHEN TAG IN ('CREATE EXTENSION') EXECUTE FUNCTION not_here()
+"""
+
+
+@on_a_server
+def test_how_a_part_of_a_text_is_found_is_told_and_mended_by_migrate(owned: Database) -> None:
+    def search() -> str:
+        return owned.set_up()["search"]()
+
+    if "the server has no pg_trgm" in search():
+        owned.complete()
+        assert "the server has no pg_trgm" in search()
+        pytest.skip("this server has no pg_trgm")
+    assert search() == "a part of a number or name by its letters (pg_trgm)"
+    owned.execute_sql("DROP INDEX orders_parts")
+    assert search().endswith("smartsub migrate makes an index")
+    owned.execute_sql("DROP EXTENSION pg_trgm CASCADE")
+    owned.execute_sql(NOT_HERE)
+    owned.complete()
+    assert "let CREATE EXTENSION pg_trgm be said" in search()
+    owned.execute_sql("DROP EVENT TRIGGER not_here")
+    owned.complete()
+    assert search() == "a part of a number or name by its letters (pg_trgm)"
+    owned.complete()

@@ -107,17 +107,3 @@ def test_facets_count_the_list(text: str) -> None:
         status: count for status in OrderStatus if (count := sum(row.status is status for row in rows))
     }
     assert facets.types == {kind: count for kind in OrderType if (count := sum(row.type is kind for row in rows))}
-
-
-@pytest.mark.sqlite("the ways of its own planner")
-@pytest.mark.parametrize("key", ["created", "number", "type", "status"])
-@pytest.mark.parametrize("descending", [False, True])
-def test_what_the_screen_sorts_by_lies_in_an_index(database: Database, key: str, descending: bool) -> None:
-    """A page of a million orders must not sort them all."""
-    seen: list[str] = []
-    database.connection().trace_v2(1, lambda event: seen.append(event["sql"]))
-    queries.search_orders(parse_orders(""), MOMENT, sort=Sort(key, descending))
-    database.connection().trace_v2(0, None)
-    (sql,) = (each for each in seen if "ORDER BY" in each)
-    plan = database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", (0,) * sql.count("?")).fetchall()
-    assert not any("TEMP B-TREE" in str(row) for row in plan), plan

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartsub_tui.data import models, triage
+from smartsub_tui.data import triage
 from smartsub_tui.data.database import Database
 from smartsub_tui.data.filter_meaning import matches_order, matches_user
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
@@ -19,14 +19,12 @@ from smartsub_tui.data.models import Order, Payment
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.triage import (
     FILTERS,
-    MOST,
     OF_ORDERS,
     ItemKey,
     Part,
     Queue,
     QueuedOffice,
     QueuedOrder,
-    orders_of,
     read_queue,
 )
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Rank, UserKind
@@ -210,23 +208,6 @@ def test_the_first_of_a_rank_are_read_and_all_are_counted(database: Database) ->
         assert {first, second}.isdisjoint(keys(after))
         assert len(part(after, Rank.FAILED).items) == 4
         assert after.total == 20
-
-
-@pytest.mark.sqlite("the ways of its own planner")
-@pytest.mark.parametrize(
-    ("rank", "index"),
-    [
-        (Rank.UNKNOWN, "orders_under_way"),
-        (Rank.UNAPPLIED, "SCAN t3 USING INDEX payment_unapplied"),
-        (Rank.FAILED, "SEARCH t1 USING INDEX orders_failed (status_since>?)"),
-        (Rank.TIMING_OUT, "SEARCH t1 USING INDEX orders_status (status=?)"),
-    ],
-)
-def test_a_rank_is_looked_up_among_a_million_orders(database: Database, rank: Rank, index: str) -> None:
-    sql, values = orders_of(rank, MOMENT, MOST).sql()
-    way = [step[3] for step in models.proxy.obj.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()]
-    assert any(index in step for step in way), way
-    assert not any("SCAN t1" in step and "orders_under_way" not in step for step in way), way
 
 
 # --- Later, and on

@@ -12,13 +12,14 @@ from tests.hostile.fetch import fetch
 from tests.hostile.ground import environment, prepare
 from tests.hostile.strings import escapes, naughty
 from tests.hostile.walk import SIZES, VISITS, Walk
+from tests.support import a_count
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./run hostile", description=__doc__)
-    parser.add_argument("--escapes", type=int, default=20_000)
+    parser.add_argument("--escapes", type=a_count, default=20_000)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--orders", type=int, default=60, help="of each database, of which all is looked at")
+    parser.add_argument("--orders", type=a_count, default=60, help="of each database, of which all is looked at")
     asked = parser.parse_args()
     fetch()
     began, rows, pictures, sent = time.monotonic(), 0, 0, 0

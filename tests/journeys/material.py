@@ -168,8 +168,11 @@ def stop_by_ctrl_c(code: str, env: dict[str, str], folder: Path, meanwhile: Call
         text=True,
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "here\n"
-        meanwhile()
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        try:
+            assert process.stdout.readline() == "here\n"
+            meanwhile()
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, told.strip()) == (130, "")

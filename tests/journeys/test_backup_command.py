@@ -25,7 +25,7 @@ def test_a_backup_is_made_verified_and_gone_back_to(tmp_path: Path) -> None:
     assert "a backup replaces nothing" in smartsub(env, "backup", kept, code=1).stderr
     assert "write smartsub backup FILE" in smartsub(env, "backup", "verify", code=2).stderr
     assert "no file" in smartsub(env, "backup", "verify", tmp_path / "nothing", code=3).stderr
-    assert "is no admin" in smartsub(env, "--admin", "nobody", "backup", tmp_path / "other", code=4).stderr
+    assert "is no admin" in smartsub(env, "--admin", "a-stranger", "backup", tmp_path / "other", code=4).stderr
 
     # The way back, as docs/backups.md has it.
     database = Path(env["SMARTSUB_DATABASE"].removeprefix("sqlite:///"))
@@ -45,9 +45,9 @@ def test_ctrl_c_leaves_nothing_of_a_backup(tmp_path: Path, while_: str) -> None:
     env = environment(tmp_path)
     smartsub(env, "import", *write_files(tmp_path)[0])
     code = (
-        "import itertools, signal, sys\nfrom smartsub_tui.billing import backups\n"
+        "import itertools, sys, time\nfrom smartsub_tui.billing import backups\n"
         "from smartsub_tui.data import sqlite as database\n"
-        "def slow(*_):\n    print('here', flush=True)\n    signal.pause()\n"
+        "def slow(*_):\n    print('here', flush=True)\n    while True: time.sleep(0.1)\n"
         "def for_ever(path, what):\n    connection = database.apsw.Connection(':memory:')\n"
         "    with database._stoppable(connection):\n        print('here', flush=True)\n"
         "        connection.execute('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n)"

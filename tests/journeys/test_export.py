@@ -137,7 +137,7 @@ def test_the_audit_trail_is_for_an_auditor(env: Env, tmp_path: Path) -> None:
         (("orders", "-o", "none/o.csv"), 3, "no folder"),
         (("orders", "-o", "."), 1, "is a folder"),
         (("orders", "-o", "/dev/null", "--force"), 1, "no ordinary file"),
-        (("orders", "--admin", "nobody"), 4, "no admin"),
+        (("orders", "--admin", "a-stranger"), 4, "no admin"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(env: Env, arguments: tuple[str, ...], code: int, reason: str) -> None:
@@ -165,8 +165,8 @@ def test_a_full_disk_is_told(env: Env) -> None:
 def test_ctrl_c_leaves_no_file(env: Env, tmp_path: Path) -> None:
     """Stopped at its first page: the process tells that it is there, and waits."""
     code = (
-        "import signal, sys\nfrom smartsub_tui.data.files import NewFile\nwrite = NewFile.write\n"
-        "def slow(file, data):\n    write(file, data)\n    print('here', flush=True)\n    signal.pause()\n"
+        "import sys, time\nfrom smartsub_tui.data.files import NewFile\nwrite = NewFile.write\n"
+        "def slow(file, data):\n    write(file, data)\n    print('here', flush=True)\n    while True: time.sleep(0.1)\n"
         "NewFile.write = slow\nsys.argv = ['smartsub', 'export', 'orders', '-o', 'o.csv']\n"
         "from smartsub_tui.cli import main\nmain()"
     )

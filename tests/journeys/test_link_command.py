@@ -102,7 +102,7 @@ def test_no_secret_is_told_whatever_the_provider_says(env: Env, remote: Remote, 
         done = smartsub(env, *command)
         told += [done.stdout, done.stderr]
     audit = subprocess.run(
-        [*SMARTSUB, "--admin", "nobody", "order", number], env=env, capture_output=True, text=True, check=False
+        [*SMARTSUB, "--admin", "a-stranger", "order", number], env=env, capture_output=True, text=True, check=False
     )
     told += [audit.stdout, audit.stderr]
     stored = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != remote.key_file]

@@ -105,6 +105,7 @@ def look_everywhere(home: Home, number: str) -> None:
         ("export", "orders", "-o", "orders.csv"),
         ("backup", "copy.sqlite3"),
         ("backup", "verify", "copy.sqlite3"),
+        ("copy", "--to", "sqlite:///copied.sqlite3"),
     ):
         home.run(*words, "--admin", "manager")
     for form in ("csv", "jsonl"):
@@ -283,8 +284,35 @@ def test_the_password_of_a_server_that_does_not_answer_is_not_repeated(tmp_path:
     home.run("recover", "x", code=None)
     with home.terminal() as terminal:
         assert terminal.wait_for_exit() == 5
-    del home.env["SMARTSUB_DATABASE"]
-    home.run("--database", url, "doctor", code=5)
+    home.run("copy", "--to", "sqlite:///copied.sqlite3", code=5)
+    assert home.places_of(secret) == []
+
+
+def test_a_password_in_an_argument_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    home, secret = Home(tmp_path), planted()
+    home.run("init")
+    for url in (
+        f"postgresql://smartsub:{secret}@db.example/smartsub",
+        f"postgresql://smartsub:{secret}@one,two:5433/smartsub?sslmode=require",
+        f"postgresql://smartsub@db.example/smartsub?password={secret}",
+        f"postgresql://smartsub@db.example/smartsub?sslmode=require&sslpassword={secret}",
+        f"mysql://smartsub:{secret}@db.example/smartsub",
+        *(f"postgresql://smartsub:{secret}{sign}x@db.example/smartsub" for sign in "/?#@"),
+        f"postgresql://me@corp:{secret}@db.example/smartsub",
+        f"postgresql:smartsub:{secret}@db.example/smartsub",
+        f"postgresql://smartsub@db.example/smartsub?pass%77ord={secret}",
+        f"postgresql://smartsub@db.example/smartsub?passwd={secret}",
+        f"host=db.example password={secret}",
+    ):
+        assert b"a password in an argument is seen by everyone" in home.run("--database", url, "doctor", code=2).stderr
+    for words in (
+        ("doctor", "--json", "--database", url),
+        ("copy", "--to", url),
+        ("copy", "--from", url, "--to", "sqlite:///x"),
+    ):
+        assert b"a password in an argument is seen by everyone" in home.run(*words, code=2).stderr
+    for url in ("postgresql://smartsub@[::1]:1/smartsub", "postgresql://smartsub@127.0.0.1:1,127.0.0.1:2/smartsub"):
+        assert b"nothing answers at" in home.run("--database", url, "doctor", code=5).stderr
     assert home.places_of(secret) == []
 
 
@@ -330,7 +358,11 @@ def test_a_pin_and_its_hash_stand_nowhere_but_the_hash_in_the_database(home: Hom
     (stored,) = hashes(home)
     assert stored.startswith("$argon2id$")
     secret = stored.rpartition("$")[2]
-    assert {Path(place).name.partition("-")[0] for place in home.places_of(secret)} == {DATABASE, "copy.sqlite3"}
+    assert {Path(place).name.partition("-")[0] for place in home.places_of(secret)} == {
+        DATABASE,
+        "copy.sqlite3",
+        "copied.sqlite3",
+    }
     assert not is_in(secret, trail_of(home).encode())
 
 

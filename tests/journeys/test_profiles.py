@@ -23,7 +23,9 @@ def refused(folder: Path, *arguments: str, code: int = 4, **variables: str) -> s
     return ended.stderr.strip()
 
 
-@pytest.mark.parametrize("command", ["import x.csv", "backup x", "recover x", "demo", "invoice 1", "pay 1"])
+@pytest.mark.parametrize(
+    "command", ["import x.csv", "backup x", "recover x", "copy --to sqlite:///x", "demo", "invoice 1", "pay 1"]
+)
 def test_over_ssh_there_are_only_commands_that_look(tmp_path: Path, database: str, command: str) -> None:
     words = command.split()
     said = refused(tmp_path, "--database", database, "--admin", "manager", "--profile", "ssh", *words)

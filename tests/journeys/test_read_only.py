@@ -27,7 +27,8 @@ def test_what_reads_works_and_what_changes_is_refused(env: dict[str, str], tmp_p
     for change in (("pay", number, "--reference", "R"), ("admin", "add", "ann", "--role", "viewer"), ("sweep",)):
         refused = smartsub(env, "--read-only", *change, code=4)
         assert "this smartsub only reads: start it without --read-only to change anything" in refused.stderr
-    for makes in (("init",), ("migrate",), ("demo",), ("recover", str(tmp_path / "copy.sqlite3"))):
+    into = ("copy", "--to", f"sqlite:///{tmp_path / 'copied.sqlite3'}")
+    for makes in (("init",), ("migrate",), ("demo",), ("recover", str(tmp_path / "copy.sqlite3")), into):
         refused = smartsub(env, "--read-only", *makes, code=4)
         assert f"with --read-only nothing is changed, and smartsub {makes[0]} does: leave it out" in refused.stderr
     assert smartsub_json(env, "orders") == before

@@ -40,6 +40,7 @@ WHO: Final[dict[str, tuple[frozenset[Role], tuple[str, ...]]]] = {
     "billing": (ALL, ("billing",)),
     "cancel": (KEEP, ("cancel", "NUMBER", "--reason", "r")),
     "confirm": (WORK, ("confirm", "NUMBER", "--reference", "r")),
+    "copy": (KEEP, ("copy", "--to", "URL")),
     "credit": (KEEP, ("credit", "NUMBER", "--reason", "r")),
     "delete": (KEEP, ("delete", "NUMBER", "--reason", "r")),
     "doctor": (ALL, ("doctor",)),
@@ -85,6 +86,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
 @pytest.mark.parametrize("name", WHO)
 def test_a_command_is_for_who_may(
@@ -102,7 +104,7 @@ def test_a_command_is_for_who_may(
     database.close()
     who, words = WHO[name]
     file = tmp_path / "file.csv"
-    arguments = [{"NUMBER": number, "FILE": str(file)}.get(each, each) for each in words]
+    arguments = [{"NUMBER": number, "FILE": str(file), "URL": url_of(file)}.get(each, each) for each in words]
     try:
         cli.main(["--database", url_of(path), "--admin", role.value, *arguments], standalone_mode=False)
         told: Exception | None = None

@@ -190,7 +190,31 @@ def test_a_write_that_waits_for_a_lock_is_rolled_back(env: dict[str, str], tmp_p
         assert ended(terminal) == 143
         other.execute("ROLLBACK")
         other.close()
+    assert b"left before all was stored" in terminal.output.rpartition(b"\x1b[?1049l")[2]
     smartsub(env, "audit", "verify", "--admin", "manager")
+    assert "failed" in smartsub(env, "--json", "order", NUMBER, "--admin", "manager").stdout
+
+
+def test_whoever_leaves_meanwhile_may_leave_at_once(env: dict[str, str], tmp_path: Path) -> None:
+    with shell(env, tmp_path) as terminal:
+        opened(terminal)
+        other = sqlite3.connect(env["SMARTSUB_DATABASE"].removeprefix("sqlite:///"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        terminal.type("d")
+        terminal.wait_for("Reason")
+        terminal.type("entered twice\r")
+        terminal.type("y")
+        terminal.wait_for("Yes, delete", gone=True)
+        terminal.type("\x1b[27u")  # Esc: what is typed behind the Yes waits no longer
+        terminal.type("q")
+        terminal.wait_for("Dashboard")
+        terminal.type("q")
+        terminal.wait_for("finishing what was begun: Ctrl+C leaves without it")
+        terminal.type("\x03")
+        assert ended(terminal) == 5
+        other.execute("ROLLBACK")
+        other.close()
+    assert b"left before all was stored" in terminal.output.rpartition(b"\x1b[?1049l")[2]
     assert "failed" in smartsub(env, "--json", "order", NUMBER, "--admin", "manager").stdout
 
 

@@ -139,7 +139,7 @@ class Terminal:
         end = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < end, f"waited {seconds} s for {what}:\n{self.text}"
-            assert self._read(end), f"ended with {self._process.wait()}, still waiting for {what}:\n{self.text}"
+            assert self._read(end), f"ended with {self._process.wait(60)}, still waiting for {what}:\n{self.text}"
 
     def wait_for_exit(self, seconds: float = 60) -> int:
         """Reads until the program has ended; returns its exit status."""

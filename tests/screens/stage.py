@@ -23,7 +23,7 @@ from smartsub_tui.data.vocabulary import Role
 from tests.support import SETTINGS, FixedClock, add_prices, file_database, session_on
 
 # These wait for a person, not for the database; or are begun again and again.
-_ASKING = ("action", "order", "watch")
+_ASKING = ("action", "order", "watch", "changes")
 # Seconds after which what is waited for does not come: far more than anything takes.
 _LONGEST = 60
 
@@ -127,11 +127,27 @@ async def write(pilot: Pilot[None], text: str) -> None:
 
 
 async def until(pilot: Pilot[None], true: Callable[[], object]) -> None:
-    """Wait for something that a worker brings about."""
-    async with asyncio.timeout(_LONGEST):
-        while not true():
-            await pilot.pause()
+    """Wait for something that a worker brings about, and until all is done."""
+    await reached(pilot, true)
     await settle(pilot)
+
+
+async def reached(pilot: Pilot[None], true: Callable[[], object]) -> None:
+    """As until(), while something that was begun may still go on."""
+    try:
+        async with asyncio.timeout(_LONGEST):
+            while not true():
+                await pilot.pause()
+    except TimeoutError:
+        assert isinstance(pilot.app, SmartSubApp)
+        raise AssertionError(f"waited in vain, before this screen:\n{drawn(pilot.app)}") from None
+
+
+async def turns(true: Callable[[], object]) -> None:
+    """Wait for something turn by turn, before the next picture is drawn; the database may answer nobody meanwhile."""
+    async with asyncio.timeout(_LONGEST):
+        while not true():  # noqa: ASYNC110 - a pilot would wait for what is on its way
+            await asyncio.sleep(0)
 
 
 def drawn(app: SmartSubApp) -> str:

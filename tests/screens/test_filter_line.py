@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ from smartsub_tui.screens.pay import PayScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.order_table import OrderTable
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, turns, until, write
 from tests.screens.test_hostile_rows import HOSTILE, assert_harmless
 from tests.screens.test_typed_ahead import at_once
 from tests.support import NOW, TODAY, add_office, add_order, add_people
@@ -291,9 +290,7 @@ async def test_what_comes_while_a_scan_waits_for_its_answer_goes_where_it_leads(
         behind = [*f"/{PART}", "enter", "p"]
         at_once(app, *HIDDEN, "enter", *behind)
         try:
-            async with asyncio.timeout(60):
-                while field.value != HIDDEN or field.message_queue_size < len(behind):  # noqa: ASYNC110
-                    await asyncio.sleep(0)  # a pilot would wait for the field, which waits
+            await turns(lambda: field.value == HIDDEN and field.message_queue_size >= len(behind))
         finally:
             busy.set()
         await until(pilot, lambda: isinstance(app.screen, PayScreen))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import MouseDown, MouseUp
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
@@ -124,3 +125,34 @@ async def test_a_click_on_a_dangerous_key_asks_and_yes_is_no_button(path: Path) 
         await click(app, pilot, "No")
         assert isinstance(app.screen, PaymentsScreen)
         assert "1 of 5" in drawn(app)
+
+
+@pytest.mark.parametrize("part", ["#command-hint", "#command-text"])
+async def test_a_click_on_what_has_just_gone_does_nothing(path: Path, part: str) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "colon")
+        assert isinstance(app.screen, DashboardScreen)
+        line = app.screen.query_one(CommandLine)
+        shown = line.query_one(part).region
+        assert app.screen.close_line is not None
+        app.screen.close_line()
+        await line.remove()  # which is still on the screen until that is laid out anew
+        event = MouseDown(None, shown.x, shown.y, 0, 0, 1, False, False, False)
+        app.screen._forward_event(event)
+        await press(pilot, "3")
+        assert isinstance(app.screen, PaymentsScreen)
+
+
+async def test_a_button_that_is_let_go_behind_the_line_it_was_pressed_in_keeps_no_mouse(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "colon")
+        region = app.screen.query_one("#command-text").region
+        at = region.x + 2, region.y, 0, 0, 1, False, False, False, region.x + 2, region.y
+        app.post_message(MouseDown(None, *at))
+        await settle(pilot)
+        await press(pilot, "escape")
+        app.post_message(MouseUp(None, *at))
+        await settle(pilot)
+        assert app.mouse_captured is None
+        await click(app, pilot, "? help")
+        assert isinstance(app.screen, HelpScreen)

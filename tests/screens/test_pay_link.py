@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
@@ -26,7 +27,7 @@ from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.qr_full import QrFullScreen
 from smartsub_tui.widgets.qr import needs
 from tests.providers import CARD_NUMBER, Call, Fault, StripeServer, pay, running
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
 from tests.screens.test_billing_system import cells, offered, written
 from tests.screens.test_journey import expires_on, look, status_of
 from tests.screens.test_sizes import SIZES, assert_inside
@@ -380,7 +381,7 @@ async def test_it_can_be_left_while_it_is_opened(stage: Stage, path: Path, strip
         await press(pilot, "p")
         await until(pilot, lambda: isinstance(app.screen, PayScreen))
         await pilot.press("down", "y")
-        await until_drawn(app, pilot, "being opened")
+        await reached(pilot, lambda: "being opened" in drawn(app))
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, PaymentsScreen)
@@ -388,12 +389,6 @@ async def test_it_can_be_left_while_it_is_opened(stage: Stage, path: Path, strip
         await until(pilot, lambda: any("is open: p shows it" in each for each in toasts(app)))
         assert state_of(path) == "sent"
         assert isinstance(app.screen, PaymentsScreen)
-
-
-async def until_drawn(app: SmartSubApp, pilot: Pilot[None], text: str) -> None:
-    """Without waiting for what is being written."""
-    while text not in drawn(app):
-        await pilot.pause()
 
 
 # Another way
@@ -556,3 +551,39 @@ async def test_a_viewer_sees_the_link_and_may_do_nothing(stage: Stage, path: Pat
         assert offered(app) == ("copy", "back", "help")
         await press(pilot, "f5", "m")
         assert isinstance(app.screen, PayLinkScreen)
+
+
+# Left
+
+
+async def test_whoever_leaves_does_not_wait_for_the_provider(stage: Stage, path: Path, stripe: StripeServer) -> None:
+    stripe.faults.plan(Call.CREATE, Fault.SLOW)
+    async with stage() as (app, pilot):
+        await press(pilot, "p")
+        await until(pilot, lambda: isinstance(app.screen, PayScreen))
+        await pilot.press("down", "y")
+        await asyncio.to_thread(stripe.faults.wait_until_held)
+        app.exit()
+        await reached(pilot, lambda: app._exit)
+    stripe.faults.release()
+    (said,) = app.left_over
+    assert said.startswith("Stripe had not answered when smartsub ended")
+    assert state_of(path) == "created"  # from which it is asked about again
+
+
+async def test_a_link_is_asked_for_as_soon_as_yes_was_said(stage: Stage, path: Path) -> None:
+    """And not by the screen that shows it, which may never come."""
+    async with stage() as (app, pilot):
+        await press(pilot, "p")
+        await until(pilot, lambda: isinstance(app.screen, PayScreen))
+        await press(pilot, "down")
+        at_once(app, "y")
+        for _ in range(10_000):
+            if any(isinstance(each, PayLinkScreen) for each in app.screen_stack):
+                break
+            await asyncio.sleep(0)
+        app.exit(return_code=143)
+        await reached(pilot, lambda: app._exit)
+    assert app.return_code == 143
+    assert look(path, "SELECT count(*) FROM payment") == 1
+    assert len(app.left_over) == 1

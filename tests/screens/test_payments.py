@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from smartsub_tui.backend import Backend
 from smartsub_tui.data.queries import parse_sort
 from smartsub_tui.screens import payments
+from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
-from tests.screens.test_journey import fill
+from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
+from tests.screens.test_journey import fill, many
 from tests.screens.test_typed_ahead import at_once
 
 
@@ -92,3 +96,42 @@ async def test_a_search_that_ended_says_how_many_it_found(
             await settle(pilot)
             assert found in drawn(app)
             assert "searching" not in drawn(app)
+
+
+async def test_what_is_counted_while_more_rows_are_searched_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start the table wants more rows at once; where they take long, the count comes before them."""
+    monkeypatch.setattr(payments, "_BOX", -1.0)
+    async with on_stage(make_database(tmp_path, many), start="payments") as (app, _):
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.table.window.total == 260
+        assert "260 of 260" in drawn(app)
+
+
+async def test_who_comes_back_while_more_rows_are_searched_for_finds_the_cursor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, may = Backend.patient, asyncio.Event()
+
+    async def held(backend: Backend, question: str, asked: Any, *given: Any) -> Any:
+        if asked is payments._look:
+            await may.wait()
+        return await patient(backend, question, asked, *given)
+
+    async with on_stage(make_database(tmp_path, many), start="payments") as (app, pilot):
+        monkeypatch.setattr(payments, "_BOX", -1.0)
+        monkeypatch.setattr(Backend, "patient", held)
+        screen = app.screen
+        assert isinstance(screen, PaymentsScreen)
+        await pilot.press(*["pagedown"] * 7)
+        await reached(pilot, lambda: screen.table._asked == "after")
+        order = screen.table.current
+        await pilot.press("enter")
+        await reached(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
+        await pilot.press("escape")
+        await reached(pilot, lambda: app.screen is screen)
+        may.set()
+        await settle(pilot)
+        assert screen.table.current == order
+        assert "260 of 260" in drawn(app)

@@ -5,6 +5,7 @@ What stands on the screen is held against one plain SELECT of everyone, filtered
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
+from smartsub_tui.backend import Backend
 from smartsub_tui.data.models import Office, Subscription, User
 from smartsub_tui.data.vocabulary import OrderStatus, Service, UserKind
 from smartsub_tui.screens import renew
@@ -25,7 +27,7 @@ from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.question import Question
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.widgets.windowed_table import KEPT
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
 from tests.screens.test_journey import look
 from tests.screens.test_typed_ahead import at_once
 from tests.support import MONTH_PRICE, TODAY, add_department, add_office, add_order, gross
@@ -291,6 +293,54 @@ async def test_more_than_can_be_marked_are_refused_and_the_marks_stay(
         await write(pilot, "state:expired 77")
         await press(pilot, "enter", "A")
         assert 1 < len(here(app).marked) < 100
+
+
+async def test_who_is_counted_before_they_are_shown_is_counted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    people, latest, may = those(path), Backend.latest, asyncio.Event()
+
+    async def held(backend: Backend, question: str, *asked: Any) -> Any:
+        if question == "people":
+            await may.wait()
+        return await latest(backend, question, *asked)
+
+    async with on_stage(path) as (app, pilot):
+        monkeypatch.setattr(Backend, "latest", held)
+        at_once(app, "n")
+        await reached(pilot, lambda: f"{len(people):,} of {len(people):,} " in drawn(app))
+        may.set()
+        await settle(pilot)
+        assert here(app).table.window.total == len(people)
+
+
+@pytest.mark.parametrize("key", ["G", "g"])
+async def test_a_jump_is_not_cut_short_by_what_is_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    people, latest, may = those(path), Backend.latest, asyncio.Event()
+
+    async def held(backend: Backend, question: str, *asked: Any) -> Any:
+        if question == "people":
+            await may.wait()
+        return await latest(backend, question, *asked)
+
+    other = Other(path, random.Random(0))
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "n", *(["G"] if key == "g" else []))
+        monkeypatch.setattr(Backend, "latest", held)
+        jumps = here(app).table.jumps
+        at_once(app, key)
+        await reached(pilot, lambda: here(app).table.jumps > jumps)
+        other.bring("someone", people[0].id)
+        here(app).load()
+        assert not here(app).settled()
+        may.set()
+        await settle(pilot)
+        assert here(app).settled()
+        table = here(app).table
+        assert table.cursor_row == (table.window.total - 1 if key == "G" else 0)
+        assert table.current.user.id == those(path)[-1 if key == "G" else 0].key
+        await check(app, pilot, other)
+    other.close()
 
 
 async def test_another_term_changes_the_rows_where_they_stand(path: Path) -> None:

@@ -62,6 +62,7 @@ def fill() -> None:
     )
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
 @pytest.mark.parametrize("trigger", WHO, ids=lambda trigger: trigger.value)
 async def test_a_key_is_for_who_may(tmp_path: Path, trigger: Trigger, role: Role) -> None:

@@ -415,6 +415,16 @@ async def test_n_opens_renew_with_the_people_who_are_counted(path: Path) -> None
             assert here(app) == "Oak House"
 
 
+async def test_what_is_typed_behind_n_is_meant_for_renew(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "T", "G")
+        before = here(app)
+        at_once(app, *"n>m7")  # > would put it off
+        await until(pilot, lambda: isinstance(app.screen, RenewScreen) and app.screen.months.value == "7")
+        assert not app.later
+        assert before == "Oak House"
+
+
 async def test_enter_opens_info_and_its_neighbours_are_those_of_the_queue(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await press(pilot, "T", *"jjjj", "enter")
@@ -502,3 +512,11 @@ async def test_thousands_are_counted_and_the_first_are_there(tmp_path: Path) -> 
         await press(pilot, "G")
         assert place(app) == "500 of 530"
         assert app.screen.query_one(QueueList).virtual_size.height == MOST + 1
+
+
+async def test_slash_in_info_of_the_queue_types_into_payments_that_were_never_seen(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await press(pilot, "T", *"jjjj", "enter")
+        assert isinstance(app.screen, OrderInfoScreen)
+        at_once(app, "/", *FAILED, "enter")
+        await until(pilot, lambda: f"Payments > {FAILED}" in drawn(app))

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from textual.app import ScreenStackError
 from textual.css.query import NoMatches
 from textual.events import Key
 from textual.keys import _character_to_key
@@ -25,7 +26,7 @@ from smartsub_tui.screens.pay import PayScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.widgets.field import Field
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until
+from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, turns, until
 from tests.screens.test_journey import look, status_of
 from tests.support import NOW, TODAY, add_community, add_office, add_order, add_people, add_person
 
@@ -125,6 +126,16 @@ async def test_a_screen_that_is_left_before_it_is_made_does_no_harm(path: Path) 
         assert "3 Payments" in drawn(app)
 
 
+async def test_payments_that_are_left_before_they_are_made_have_no_state_to_keep(path: Path) -> None:
+    """A click that was on its way leads on from the dashboard while 3 has shown payments already."""
+    async with on_stage(path) as (app, pilot):
+        dashboard = app.screen
+        assert isinstance(dashboard, DashboardScreen)
+        app.switch_mode("payments")
+        dashboard.action_renew()
+        await until(pilot, lambda: isinstance(app.screen, RenewScreen))
+
+
 async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         at_once(app, *"3qq:q", "enter", "3", "p", *":q", "enter")
@@ -143,12 +154,13 @@ async def test_esc_behind_the_key_that_leaves_stops_nothing_that_is_gone(path: P
         await app.on_event(Key("escape", "\x1b"))
 
 
-async def test_what_looks_for_its_parts_while_all_is_taken_down_does_no_harm(path: Path) -> None:
-    """A callback of a screen, or its mount, that comes behind the key that leaves."""
+@pytest.mark.parametrize("error", [NoMatches("no nodes match"), ScreenStackError("no screens on stack")])
+async def test_what_looks_for_its_parts_while_all_is_taken_down_does_no_harm(path: Path, error: Exception) -> None:
+    """A callback of a screen, its mount, or an answer, that comes behind the key that leaves."""
     async with on_stage(path, start="payments") as (app, _):
         app.exit()
         with app.screen._context():
-            app._handle_exception(NoMatches("no nodes match"))
+            app._handle_exception(error)
     assert app.return_code == 0
 
 
@@ -211,6 +223,15 @@ async def test_what_is_typed_behind_a_key_that_asks_goes_into_its_question(path:
         assert app.screen.sort == Sort()
 
 
+async def test_an_answer_typed_behind_the_key_that_orders_is_no_key_of_the_list(path: Path) -> None:
+    """What it costs is looked up first; until its question is there, y would copy."""
+    async with on_stage(path) as (app, pilot):
+        await settle(pilot)
+        at_once(app, "j", "n", "A", "enter", "y")
+        await until(pilot, lambda: isinstance(app.screen, OrderInfoScreen))
+        assert not any("clipboard" in each for each in toasts(app))
+
+
 async def test_a_question_that_waits_for_its_list_gets_what_is_typed_behind_it(path: Path) -> None:
     """Letters of a reason are no commands, and the answer is one."""
     async with on_stage(path) as (app, pilot):
@@ -239,14 +260,15 @@ async def test_a_reason_is_never_a_command(path: Path, way: tuple[str, ...], lin
 async def test_what_is_typed_behind_a_line_waits_for_the_question_of_what_it_does(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await press(pilot, ":", *"cancel")
-        go_on, drawn_anew = threading.Event(), list[int]()
+        go_on = threading.Event()
         app.backend.later(lambda session: go_on.wait(60))
         try:
             at_once(app, "enter", *"tt")
-            for place in range(6):
-                app.call_after_refresh(drawn_anew.append, place)
-                while place not in drawn_anew:  # noqa: ASYNC110 - the database answers nobody
-                    await asyncio.sleep(0)
+            for _ in range(6):
+                drawn_anew = asyncio.Event()
+                app.call_after_refresh(drawn_anew.set)
+                async with asyncio.timeout(60):
+                    await drawn_anew.wait()
             assert isinstance(app.screen, PaymentsScreen)
             assert app.screen.filter.describe() == ""
             assert app._held is not None
@@ -291,11 +313,9 @@ async def test_keys_behind_a_list_that_is_left_by_the_mouse_are_forgotten(path: 
         app.backend.later(lambda session: go_on.wait(60))
         try:
             at_once(app, "v", "A", "x")
-            while app._held is None:  # noqa: ASYNC110 - the database answers nobody
-                await asyncio.sleep(0)
+            await turns(lambda: app._held is not None)
             app.go_up(1)
-            while app._held is not None:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+            await turns(lambda: app._held is None)
         finally:
             go_on.set()
         await settle(pilot)
@@ -346,8 +366,7 @@ async def test_what_waited_before_the_lock_is_not_done_behind_it(path: Path) -> 
         app.backend.later(lambda session: go_on.wait(60))
         try:
             at_once(app, "s", "x")
-            while app._held is None:  # noqa: ASYNC110 - the database answers nobody
-                await asyncio.sleep(0)
+            await turns(lambda: app._held is not None)
             app._cover()
             for _ in range(200):
                 await asyncio.sleep(0)
@@ -366,8 +385,7 @@ async def test_esc_stops_what_waits_for_a_list_and_the_keys_behind_it(path: Path
         app.backend.later(lambda session: go_on.wait(60))
         try:
             at_once(app, "s", "x", *"tt")
-            while app._held is None or len(app._held) < 2:  # noqa: ASYNC110 - the database answers nobody
-                await asyncio.sleep(0)
+            await turns(lambda: app._held is not None and len(app._held) == 2)
             await pilot.press("escape")
             assert app._held is None
         finally:
@@ -406,8 +424,7 @@ async def test_esc_behind_a_question_that_is_not_drawn_yet_is_its_no(path: Path)
     async with on_stage(path, start="payments") as (app, pilot):
         await settle(pilot)
         at_once(app, "x")
-        while not isinstance(app.screen, ConfirmScreen):  # noqa: ASYNC110 - before its first picture
-            await asyncio.sleep(0)
+        await turns(lambda: isinstance(app.screen, ConfirmScreen))
         at_once(app, "escape", "j", "x")
         await until(pilot, lambda: app._held is None and isinstance(app.screen, ConfirmScreen))
         await press(pilot, "escape")
@@ -445,8 +462,10 @@ async def test_a_question_that_hears_of_its_key_late_closes_no_other_screen(path
 async def test_no_question_comes_over_the_screen_that_one_went_to_meanwhile(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await settle(pilot)
-        await press(pilot, "j", "n")
-        at_once(app, "A", "enter", "1")
+        await press(pilot, "j", "n", "A")
+        assert isinstance(app.screen, RenewScreen)
+        app.screen.action_make_order()
+        app.action_dashboard()  # by the mouse: a key would wait for the question
         await settle(pilot)
         assert isinstance(app.screen, DashboardScreen)
 
@@ -469,3 +488,39 @@ async def test_a_key_that_edits_a_field_edits_what_was_typed_before_it(
         await settle(pilot)
         assert isinstance(app.screen, PaymentsScreen)
         assert app.screen.filter_bar.input.value == becomes
+
+
+async def test_an_asking_that_is_stopped_takes_nothing_from_the_next(path: Path) -> None:
+    """Esc and the same key at once: the first one ends when the second one waits already."""
+    go_on = threading.Event()
+    async with on_stage(path, start="payments") as (app, pilot):
+
+        def asking() -> list[object]:
+            return [each for each in app.workers if each.group == "action"]
+
+        await settle(pilot)
+        app.backend.later(lambda _: go_on.wait(60))
+        try:
+            async with asyncio.timeout(30):
+                at_once(app, "x")
+                while not (first := asking()):
+                    await pilot.pause()
+                at_once(app, "escape", "x")
+                while len(asking()) != 1 or asking() == first:
+                    await pilot.pause()
+            at_once(app, *"sorry")
+        finally:
+            go_on.set()
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: app.screen.query_one(Field).value == "sorry")
+        assert isinstance(app.screen_stack[0], PaymentsScreen)
+        assert app.screen_stack[0].sort == Sort()
+
+
+async def test_what_is_typed_behind_the_yes_that_orders_is_about_the_order(path: Path) -> None:
+    async with on_stage(path) as (app, pilot):
+        await settle(pilot)
+        at_once(app, "j", "n", "A", "enter", "y", "p")
+        await until(pilot, lambda: isinstance(app.screen, PayScreen))
+        assert [type(each) for each in app.screen_stack] == [PaymentsScreen, OrderInfoScreen, PayScreen]
+        assert look(path, "SELECT count(*) FROM orders") == 3

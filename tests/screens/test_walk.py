@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType
+from smartsub_tui.screens import payments
 from smartsub_tui.screens.payments import PaymentsScreen
 from tests.screens.stage import drawn, make_database, on_stage, press, settle, until, write
 from tests.support import NOW, add_office, add_order
@@ -141,7 +142,14 @@ async def check(app: SmartSubApp, pilot: Pilot[None], other: Other) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", WALKS)
-async def test_what_is_walked_over_is_one_select_whatever_others_do(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("in_parts", [False, True])
+async def test_what_is_walked_over_is_one_select_whatever_others_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, in_parts: bool
+) -> None:
+    if in_parts:  # as where the database takes long
+        monkeypatch.setattr(payments, "_BOX", -1.0)
+        monkeypatch.setattr(payments, "_SMALL_BOX", -1.0)
+        monkeypatch.setattr(payments, "_LOOKED_AT", 50)
     chance = random.Random(seed)
     path = make_database(tmp_path, fill)
     other = Other(path, chance)

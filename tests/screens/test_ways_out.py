@@ -200,6 +200,7 @@ AT_THE_KIOSK: dict[str, Route] = {
 ROUTES = [*((profile, name) for profile in (SSH, KIOSK) for name in BOTH), *((KIOSK, name) for name in AT_THE_KIOSK)]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("profile", "name"), ROUTES)
 async def test_a_way_out_is_closed(path: Path, tmp_path: Path, profile: Profile, name: str) -> None:
     before = stored(path)

@@ -23,7 +23,7 @@ from tests.simulation.lives import Found, live, live_many, seeds_of, shortest
 from tests.simulation.processes import deaths, race
 from tests.simulation.twins import meetings_of
 from tests.simulation.world import TURNS
-from tests.support import commit
+from tests.support import a_count, commit
 
 _AT_A_TIME: Final = 10  # seeds, so that workers are asked seldom
 _PATIENCE: Final = 10  # times the middle one, which nobody is to wait in a race
@@ -117,12 +117,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./run simulate", description=__doc__)
     parser.add_argument("--seed", type=int, help="this one, with all of its trace")
     parser.add_argument("--seeds", metavar="FIRST-LAST", help="these")
-    parser.add_argument("--of-commit", type=int, metavar="N", help="so many, drawn from the hash of the commit")
+    parser.add_argument("--of-commit", type=a_count, metavar="N", help="so many, drawn from the hash of the commit")
     parser.add_argument("--minutes", type=float, help="new ones, for so long")
     parser.add_argument(
         "--turns", type=int, default=TURNS, help=f"of each seed, until nothing fails any more ({TURNS})"
     )
-    parser.add_argument("-j", type=int, default=2, metavar="N", help="processes")
+    parser.add_argument("-j", type=a_count, default=2, metavar="N", help="processes")
     commands = parser.add_subparsers(dest="command")
     bugs = commands.add_parser("bugs", help="plant each bug, and see that a seed catches it")
     bugs.add_argument("names", nargs="*", help="of files in tests/simulation/bugs, without .patch")
@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--fresh", action="store_true", help="from new seeds, instead of those that are known to catch it"
     )
     bugs.add_argument("--keep", action="store_true", help="write down which seeds they were")
-    bugs.add_argument("-j", type=int, default=2, metavar="N", help="processes")
+    bugs.add_argument("-j", type=a_count, default=2, metavar="N", help="processes")
     killing = commands.add_parser(
         "kills", help="kill each flow at every statement of it, and go on from what it leaves"
     )
@@ -139,19 +139,19 @@ def main(arguments: list[str] | None = None) -> int:
     )
     failing.add_argument(
         "--every",
-        type=int,
+        type=a_count,
         default=1,
         metavar="N",
         help="only at every N-th operation, from one on that the commit draws",
     )
     meeting = commands.add_parser("twins", help="each flow given twice at once, the second at every point of the first")
     for each in (killing, failing, meeting):
-        each.add_argument("-j", type=int, default=2, metavar="N", help="processes")
+        each.add_argument("-j", type=a_count, default=2, metavar="N", help="processes")
     dying = commands.add_parser("deaths", help="kill processes with -9 while they order and pay")
-    dying.add_argument("--kills", type=int, default=1000)
+    dying.add_argument("--kills", type=a_count, default=1000)
     racing = commands.add_parser("race", help="processes that want to pay the same orders")
-    racing.add_argument("--processes", type=int, default=50)
-    racing.add_argument("--orders", type=int, default=100)
+    racing.add_argument("--processes", type=a_count, default=50)
+    racing.add_argument("--orders", type=a_count, default=100)
     asked = parser.parse_args(arguments)
     if asked.command == "deaths":
         return _die(asked.kills)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from smartsub_tui.billing import audit_chain
 from smartsub_tui.billing.lifecycle import TABLE
 from smartsub_tui.billing.session import Session
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.models import (
     Admin,
     AuditEvent,
@@ -24,7 +25,6 @@ from smartsub_tui.data.models import (
     Request,
     Subscription,
 )
-from smartsub_tui.data.sqlite import SqliteDatabase
 from smartsub_tui.data.vocabulary import InvoiceKind, Lapsed, LineAction, OrderStatus, PaymentState, RefundState, Role
 from tests.billing.paying import WRONG
 from tests.support import months_later
@@ -62,7 +62,7 @@ def hold(true: object, what: str) -> None:
         raise Violation(what)
 
 
-def check_commit(database: SqliteDatabase) -> None:
+def check_commit(database: Database) -> None:
     """What holds after every commit, of the database by itself."""
     connection = database.connection()
     for sql in _WRONG:

@@ -8,7 +8,7 @@ import select
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
@@ -23,14 +23,14 @@ from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.clock import SystemClock
-from smartsub_tui.data.database import url_of
+from smartsub_tui.data.database import Database, url_of
 from smartsub_tui.data.models import Order, Request
 from smartsub_tui.data.vocabulary import OrderStatus, Role
 from smartsub_tui.errors import SmartsubError
 from tests.simulation import invariants
 from tests.support import SETTINGS, add_office, add_people, add_prices, at_once, file_database, session_on
 
-_PEOPLE: Final = tuple(f"p{place:03}" for place in range(200))
+PEOPLE: Final = tuple(f"p{place:03}" for place in range(200))
 _AT_A_TIME: Final = 2  # processes
 _ANSWERS: Final = 3  # of a process at most, before its time to be killed begins, however slow the machine is
 _LONGEST: Final = 0.15  # seconds from then on
@@ -48,9 +48,10 @@ def deaths(path: Path, kills: int, seed: int) -> Deaths:
     """Kill so many processes with -9, each while it orders and pays one after the other. Raises Violation."""
     drawn = Random(seed)
     alive: dict[int, int] = {}  # by process id, where it says what it does
-    _people(path)
+    with closing(file_database(path)) as database:
+        add_payers(database)
     done: set[str] = set()
-    unanswered: list[tuple[str, int]] = []
+    unanswered: list[tuple[str, str]] = []
     for place in range(kills + _AT_A_TIME):
         if len(alive) == _AT_A_TIME or place >= kills:
             process, pipe = next(iter(alive.items()))
@@ -60,36 +61,36 @@ def deaths(path: Path, kills: int, seed: int) -> Deaths:
             said += _read_for(pipe, drawn.uniform(0, _LONGEST))
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
-            begun = _heard(said + _rest(pipe), done)
+            begun = heard(said + _rest(pipe), done)
             if begun is not None:
                 unanswered.append(begun)
         if place < kills:
-            process, pipe = _start(path, seed * 100_000 + place)
+            process, pipe = start(url_of(path), seed * 100_000 + place)
             alive[process] = pipe
     _look(path, done, unanswered)
     return Deaths(kills, len(done), len(unanswered))
 
 
-def _people(path: Path) -> None:
-    with closing(file_database(path)) as database:
-        session_on(database, Role.MANAGER)
-        add_prices()
-        add_people(add_office(), *_PEOPLE, expires_on=SystemClock().now().date())
+def add_payers(database: Database) -> None:
+    """Whom the processes order for, and as whom."""
+    session_on(database, Role.MANAGER)
+    add_prices()
+    add_people(add_office(), *PEOPLE, expires_on=SystemClock().now().date())
 
 
-def _session(path: Path) -> Session:
-    return open_session(url_of(path), "manager", "cli", SystemClock(), SETTINGS)
+def session_at(url: str) -> Session:
+    return open_session(url, "manager", "cli", SystemClock(), SETTINGS)
 
 
-def _start(path: Path, seed: int) -> tuple[int, int]:
-    """A process that is busy until it is killed; its id, and where it says what it does."""
+def start(url: str, seed: int, people: Sequence[str] = PEOPLE) -> tuple[int, int]:
+    """A process that orders for some people and pays until it is killed; its id, and where it says what it does."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
         code = 1
         try:
             os.close(reading)
-            _work(path, seed, lambda line: os.write(writing, f"{line}\n".encode()))
+            _work(url, seed, people, lambda line: os.write(writing, f"{line}\n".encode()))
             code = 0
         except BaseException as error:
             os.write(writing, f"error {type(error).__name__}: {error}\n".encode())
@@ -99,22 +100,22 @@ def _start(path: Path, seed: int) -> tuple[int, int]:
     return process, reading
 
 
-def _work(path: Path, seed: int, say: Callable[[str], object]) -> None:
-    drawn, session = Random(seed), _session(path)
+def _work(url: str, seed: int, people: Sequence[str], say: Callable[[str], object]) -> None:
+    drawn, session = Random(seed), session_at(url)
     for place in range(1_000_000):
-        request = f"{seed}-{place}"
-        person = drawn.randrange(len(_PEOPLE))
+        request, person = f"{seed}-{place}", drawn.choice(people)
         say(f"begin {request} {person}")
         try:
-            _order_and_pay(session, request, person)
+            order_and_pay(session, request, person)
         except SmartsubError as error:
             say(f"refused {request} {error.message}")
         else:
             say(f"done {request}")
 
 
-def _order_and_pay(session: Session, request: str, person: int) -> None:
-    made = orders.renew(session, "Oak House", [_PEOPLE[person]], Months(1), request_id=f"{request}-order")
+def order_and_pay(session: Session, request: str, person: str) -> None:
+    """What a request of a process comes to; asked again, it is answered as the first time."""
+    made = orders.renew(session, "Oak House", [person], Months(1), request_id=f"{request}-order")
     payments.pay(session, made.order.number, Manual(f"R-{request}"), request_id=request)
 
 
@@ -146,14 +147,14 @@ def _rest(pipe: int) -> bytes:
     return said
 
 
-def _heard(said: bytes, done: set[str]) -> tuple[str, int] | None:
+def heard(said: bytes, done: set[str]) -> tuple[str, str] | None:
     """Add what was said to be done; what was begun and not answered, by its request and person."""
-    begun: tuple[str, int] | None = None
+    begun: tuple[str, str] | None = None
     for line in said.decode().splitlines():
         word, request, *rest = line.split(" ", 2)
         invariants.hold(word != "error", line)
         if word == "begin" and rest:
-            begun = (request, int(rest[0]))
+            begun = (request, rest[0])
         elif begun is not None:
             begun = None
             if word == "done":
@@ -161,24 +162,31 @@ def _heard(said: bytes, done: set[str]) -> tuple[str, int] | None:
     return begun
 
 
-def _look(path: Path, done: set[str], unanswered: list[tuple[str, int]]) -> None:
-    session = _session(path)
+def _look(path: Path, done: set[str], unanswered: list[tuple[str, str]]) -> None:
+    session = session_at(url_of(path))
     with closing(session.database):
         connection = session.database.connection()
         invariants.hold(connection.pragma("integrity_check") == "ok", "the file is damaged")
         invariants.check_commit(session.database)
-        stored = {request for (request,) in connection.execute("SELECT id FROM request")}
-        invariants.hold(done <= stored, f"said to be done, and gone: {sorted(done - stored)[:5]}")
-        for request, person in unanswered:
-            was_stored = Request.get_or_none(Request.id == request) is not None
-            try:
-                _order_and_pay(session, request, person)
-            except SmartsubError as error:
-                invariants.hold(not was_stored, f"{request} was done, and asked again it is refused: {error}")
-        if unanswered:
-            invariants.check_all(session)
-            paid = {order.id for order in Order.select().where(Order.status == OrderStatus.SUCCEED)}
-            invariants.hold(len(paid) >= len(done), "fewer orders are paid than were said to be")
+        look(session, done, unanswered)
+
+
+def look(session: Session, done: set[str], unanswered: Sequence[tuple[str, str]]) -> None:
+    """Raise Violation where something is gone that was said to be done, or is done twice once the rest is asked for
+    again.
+    """
+    stored = {request.id for request in Request.select(Request.id)}
+    invariants.hold(done <= stored, f"said to be done, and gone: {sorted(done - stored)[:5]}")
+    for request, person in unanswered:
+        was_stored = Request.get_or_none(Request.id == request) is not None
+        try:
+            order_and_pay(session, request, person)
+        except SmartsubError as error:
+            invariants.hold(not was_stored, f"{request} was done, and asked again it is refused: {error}")
+    if unanswered:
+        invariants.check_all(session)
+        paid = {order.id for order in Order.select().where(Order.status == OrderStatus.SUCCEED)}
+        invariants.hold(len(paid) >= len(done), "fewer orders are paid than were said to be")
 
 
 # Fifty that want the same
@@ -200,10 +208,11 @@ def race(path: Path, processes: int, count: int, thinking: float) -> Race:
 
     Raises Violation where one is not paid exactly once, or an error is another than that it is paid already.
     """
-    _people(path)
-    session = _session(path)
+    with closing(file_database(path)) as database:
+        add_payers(database)
+    session = session_at(url_of(path))
     with closing(session.database):
-        numbers = [orders.renew(session, "Oak House", [key], Months(1)).order.number for key in _PEOPLE[:count]]
+        numbers = [orders.renew(session, "Oak House", [key], Months(1)).order.number for key in PEOPLE[:count]]
     said = at_once(_race, [(str(path), numbers, place, thinking) for place in range(processes)], seconds=600)
     wrong = [each for each in said if not each.startswith("paid ")]
     invariants.hold(not wrong, f"{wrong[:2]}")
@@ -214,7 +223,7 @@ def race(path: Path, processes: int, count: int, thinking: float) -> Race:
         outcomes["paid"] += int(paid)
         outcomes["it is already paid"] += int(refused)
         took += map(float, seconds)
-    session = _session(path)
+    session = session_at(url_of(path))
     with closing(session.database):
         invariants.check_all(session)
     invariants.hold(outcomes["paid"] == count, f"{outcomes['paid']} of {count} orders were paid")
@@ -222,7 +231,7 @@ def race(path: Path, processes: int, count: int, thinking: float) -> Race:
 
 
 def _race(path: str, numbers: list[str], place: int, thinking: float) -> str:
-    drawn, session = Random(place), _session(Path(path))
+    drawn, session = Random(place), session_at(url_of(Path(path)))
     paid, refused, took = 0, 0, []
     with closing(session.database):
         with suppress(SmartsubError):  # what is loaded once is not waited for again

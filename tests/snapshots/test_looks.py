@@ -109,6 +109,7 @@ def picture(snap_compare: Compare, path: Path, way: Way, size: tuple[int, int] =
     return snap_compare(app_over(path, way.start, theme, way.url), terminal_size=size, run_before=way.go)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", SCREENS)
 class TestEveryScreen:
     def test_80x24(self, path: Path, name: str, snap_compare: Compare) -> None:

@@ -284,6 +284,7 @@ COMMANDS = [
     "import made",
     "backup made",
     "recover made",
+    "copy --to sqlite:///made",
     "admin add mallory --role manager",
     "admin list",
     "views save x",

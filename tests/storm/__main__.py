@@ -12,15 +12,15 @@ from pathlib import Path
 from random import SystemRandom
 
 from tests.storm.lives import Failed, Storm, shortest
-from tests.support import commit
+from tests.support import a_count, commit
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./run storm", description=__doc__)
-    parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--events", type=a_count, default=50_000)
     parser.add_argument("--seed", type=int, help="one of its own where it is not said")
     parser.add_argument("--of-commit", action="store_true", help="the seed is the commit's hash")
-    parser.add_argument("-j", type=int, default=1, metavar="N", help="storms at once: this seed and those behind it")
+    parser.add_argument("-j", type=a_count, default=1, metavar="N", help="storms at once: seeds from this one on")
     asked = parser.parse_args()
     seed = int(commit()[:8], 16) if asked.of_commit else asked.seed
     seed = SystemRandom().randrange(2**32) if seed is None else seed
@@ -44,15 +44,16 @@ def _storm(seed: int, events: int) -> bool:
             flush=True,
         )
         if failed is not None:
-            _tell(failed, Path(folder), seed)
+            _tell(failed, Path(folder), seed, events)
     return failed is not None
 
 
-def _tell(failed: Failed, folder: Path, seed: int) -> None:
+def _tell(failed: Failed, folder: Path, seed: int, asked: int) -> None:
     print(f"\nas {failed.role}: {failed.what}\n{failed.log}", file=sys.stderr)
     for event in failed.events[-100:]:
         print(f"  {event!r}", file=sys.stderr)
-    print(f"./run storm --seed {seed}; in search of the fewest of {len(failed.events)} events ...", file=sys.stderr)
+    print(f"./run storm --seed {seed} --events {asked}", file=sys.stderr)
+    print(f"in search of the fewest of {len(failed.events)} events ...", file=sys.stderr)
     events = shortest(failed, folder)
     print(f"{len(events)} events break it:" if events != failed.events else "not once more; the last events:")
     for event in events[-60:]:

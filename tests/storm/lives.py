@@ -167,10 +167,11 @@ class Life:
         while not self.ended:
             if time.monotonic() > end:
                 raise Broken(f"it does not end by its key within {_PATIENCE:.0f} s")
-            self.ended = not self.terminal.try_to_send(ESCAPE * 6 + b"1q", _PATIENCE)
-            moment = time.monotonic() + _AGAIN
-            while not self.ended and time.monotonic() < moment:
-                self.ended = not self.terminal.read(moment)
+            for keys in (ESCAPE * 6 + b"1q", ESCAPE):  # alone, where a paste has no end
+                self.ended = self.ended or not self.terminal.try_to_send(keys, _PATIENCE)
+                moment = time.monotonic() + _AGAIN
+                while not self.ended and time.monotonic() < moment:
+                    self.ended = not self.terminal.read(moment)
         code = self.terminal.wait_for_exit(_PATIENCE)
         told = self.terminal.output[-600:]
         self._take()

@@ -9,6 +9,7 @@ application's backend for its screens.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -133,6 +134,10 @@ class Provider(Protocol):
 # Calls and who makes them
 
 
+class Abandoned(Unavailable):
+    """Nobody waits for the answer to a call any more, for the application ends; it may have been made."""
+
+
 class Create(Struct, frozen=True):
     provider: ProviderName
     checkout: Checkout
@@ -216,6 +221,16 @@ def step(database: Database, talk: Talk[T], answer: Answer | None) -> Call | End
         talk.close()
         raise AssertionError(f"{type(call).__name__} was called in a transaction")
     return call
+
+
+def abandon(talk: Talk[Any], error: Abandoned) -> None:
+    """End a talk whose call is abandoned; raises what the talk makes of that."""
+    try:
+        with suppress(StopIteration):
+            talk.throw(error)
+    finally:
+        talk.close()
+    raise error
 
 
 def hold(database: Database, providers: Providers, talk: Talk[T]) -> T:
