@@ -47,6 +47,7 @@ from smartsub_tui.screens.lock import LockScreen
 from smartsub_tui.screens.undo import UndoStack
 from smartsub_tui.terminal_driver import TerminalDriver
 from smartsub_tui.terminal_input import MOST_PASTED
+from smartsub_tui.widgets.field import again
 from smartsub_tui.widgets.message_line import Told
 
 _BESIDE = Path(__file__).with_name("smartsub.tcss")
@@ -138,6 +139,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
         # Who turned a kiosk off and on again is nobody yet.
         self._covered = backend.profile.allows.needs_pin
         self._last_input = backend.clock.now()
+        self.taken_at = 0.0
         self.add_mode("payments", lambda: _payments(opened))
         self.settings = settings
         self.config_file = config_file or paths.default_config()
@@ -383,7 +385,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
         if self._held is None or (event.is_forwarded and self._handing):
             return False
         if event.is_forwarded:
-            self._held.append(Key(event.key, event.character))
+            self._held.append(again(event))
         elif event.key == "escape" and self._stop is not None:
             self._stop()
         elif self.is_away and self._stop is not None and not (self._takes_text and event.is_printable):
@@ -402,6 +404,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     async def _taken(self, event: Event) -> None:
         """Any key, or the mouse, says that what was told was read."""
+        if isinstance(event, Key | MouseEvent):
+            self.taken_at = event.time
         pressed = isinstance(event, Key | MouseDown) and not event.is_forwarded
         if pressed and self.told is not None and self.backend.clock.now() - self.told.at >= _READ_AFTER:
             self.told = None

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -180,6 +181,7 @@ class BulkScreen(Question[str]):
         self._seen = Preview((), ())
         self._outcomes: list[Outcome] = []
         self._stopping = False
+        self._seen_at = inf  # by time.monotonic: when the question was first drawn
         self._painted = 0.0
         self._said: list[_Paragraph] = []
 
@@ -304,6 +306,10 @@ class BulkScreen(Question[str]):
         )
         self.query_one("#bulk-count", Field).placeholder = f"{len(items)}, to be typed"
         self._to(_Step.ASKING)
+        self.call_after_refresh(self._is_seen)
+
+    def _is_seen(self) -> None:
+        self._seen_at = monotonic()
 
     def _preview(self) -> Iterator[_Paragraph]:
         words, items = self._words, self._seen.items
@@ -389,7 +395,8 @@ class BulkScreen(Question[str]):
     # Keys
 
     def action_yes(self) -> None:
-        if self._step is _Step.ASKING:
+        """Not one that was on its way before the question was there: so many orders are moved by who has read it."""
+        if self._step is _Step.ASKING and self.smartsub.taken_at > self._seen_at:
             super().action_yes()
 
     def action_no(self) -> None:

@@ -30,6 +30,7 @@ class Host(Protocol):
     told: Told | None  # and not read yet
     is_away: bool  # the database, and what is asked of it waits
     is_ending: bool  # what was begun is finished, and nothing else
+    taken_at: float  # by time.monotonic: when what is being taken was typed or clicked, not when its turn came
     later: list[ItemKey]  # of the triage queue, put off in this session
     undoables: UndoStack
 

@@ -17,6 +17,13 @@ from smartsub_tui import display
 _EDITS: Final = {binding.key: binding.action for binding in Binding.make_bindings(Input.BINDINGS)}
 
 
+def again(key: Key) -> Key:
+    """A key that someone had and gives back: as new, but typed when it was."""
+    copy = Key(key.key, key.character)
+    copy.time = key.time
+    return copy
+
+
 class Field(Input):
     """An Input that calls `leave` with "enter" or "escape", in the order in which keys were typed.
 
@@ -54,7 +61,7 @@ class Field(Input):
             event.stop()
             event.prevent_default()
             # As if it came now: a key that leads into a field again does it before the next one is looked at.
-            await self.app.on_event(Key(event.key, event.character))
+            await self.app.on_event(again(event))
         elif event.key in ("enter", "escape"):
             event.stop()
             event.prevent_default()

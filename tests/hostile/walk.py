@@ -23,9 +23,6 @@ ESCAPE: Final = "\x1b[27u"
 PAGE_DOWN: Final = "\x1b[6~"
 _MOMENT: Final = 1.0  # seconds, after which the last page was the last one
 SIZES: Final = ((80, 24), (120, 40))
-# A terminal that has frames: what stands between a beginning and its end is one picture.
-_FRAMES: Final = "\x1b[?2026;2$y"
-_BEGIN, _END = b"\x1b[?2026h", b"\x1b[?2026l"
 
 
 class Ruler(pyte.Screen):
@@ -104,7 +101,6 @@ class Walk:
         command = [*SMARTSUB, "--admin", "manager", "--screen", "dashboard"]
         self.terminal = Terminal(command, cwd=folder, env=env, size=size, kind=Ruler)
         self.terminal.wait_for("NEEDS YOU")
-        self.terminal.type(_FRAMES)
 
     def close(self) -> None:
         self.terminal.__exit__(None, None, None)
@@ -159,8 +155,7 @@ class Walk:
         """Whether something else is shown within a moment, as a whole picture."""
         end, terminal = time.monotonic() + _MOMENT, self.terminal
         while time.monotonic() < end:
-            begun, ended = terminal.output.rfind(_BEGIN), terminal.output.rfind(_END)
-            if begun <= ended and terminal.text != shown:
+            if not terminal.is_within_frame and terminal.text != shown:
                 self._take()
                 return True
             terminal.read(time.monotonic() + 0.02)

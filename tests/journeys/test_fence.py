@@ -25,7 +25,7 @@ TYPED: Final = {"enter": "\r", "escape": ESCAPE, "question_mark": "?", "slash": 
 # What is there before the next key is typed: the screen takes it once it has read what it shows.
 FIRST: Final = {"E": "People, by the last day"}
 # A terminal that has everything that Textual asks for.
-ANSWERS: Final = "\x1b[?2026;2$y\x1b[?2048;2$y"
+ANSWERS: Final = "\x1b[?2048;2$y"
 WIDGET: Final = """
 from textual.app import App
 from textual.widgets import Static

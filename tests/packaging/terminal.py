@@ -1,4 +1,9 @@
-"""A program in a pseudo-terminal, seen as a person sees it: as the screen that its output draws."""
+"""A program in a pseudo-terminal, seen as a person sees it: as the screen that its output draws.
+
+It is a terminal with synchronized output (mode 2026), as most are. What a program writes comes in pieces, however large
+a test reads: half of a frame shows what neither the screen before it nor the one behind it shows, and keys that are
+typed on the strength of that go astray. So nothing is looked at before the end of a frame.
+"""
 
 import fcntl
 import os
@@ -12,11 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import pyte
 
 COLUMNS, ROWS = 80, 24
+_ASKED: Final = b"\x1b[?2026$p"  # does the terminal have it?
+_ANSWER: Final = b"\x1b[?2026;2$y"
+_WITHIN: Final = 2026 << 5  # how pyte writes down that a private mode is on
 
 
 class Terminal:
@@ -76,6 +84,11 @@ class Terminal:
     def cells(self) -> list[list[pyte.screens.Char]]:
         """What stands in each cell, with its colours, row by row."""
         return [[self._screen.buffer[y][x] for x in range(self._columns)] for y in range(self._rows)]
+
+    @property
+    def is_within_frame(self) -> bool:
+        """Whether the rest of a frame is on its way."""
+        return not self.blind and _WITHIN in self._screen.mode
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
@@ -137,7 +150,7 @@ class Terminal:
     def wait_until(self, true: Callable[[], object], what: str, seconds: float = 60) -> None:
         """Reads until `what` is true of the screen, or of anything else."""
         end = time.monotonic() + seconds
-        while not true():
+        while self.is_within_frame or not true():
             assert time.monotonic() < end, f"waited {seconds} s for {what}:\n{self.text}"
             assert self._read(end), f"ended with {self._process.wait(60)}, still waiting for {what}:\n{self.text}"
 
@@ -164,7 +177,12 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:  # Linux: the last one who had the terminal open is gone
             return False
+        # Asked alone, but what stands before it may end within it.
+        asked = (self.output[1 - len(_ASKED) :] + data).count(_ASKED)
         self.output += data
+        if asked:
+            with suppress(BlockingIOError):  # nobody reads what is typed
+                os.write(self._master, _ANSWER * asked)
         if not self.blind:
             self._stream.feed(data)
         return bool(data)

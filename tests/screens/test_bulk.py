@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 from zipfile import ZipFile
 
 import apsw
 import pytest
 from textual.pilot import Pilot
 
+from smartsub_tui.app import SmartSubApp
 from smartsub_tui.billing import bulk as many
 from smartsub_tui.billing import orders
 from smartsub_tui.billing.bulk import Item, Move, Outcome, SaveInvoices
@@ -223,6 +224,28 @@ async def test_what_is_typed_ahead_does_nothing_before_the_question_is_seen(path
         assert isinstance(app.screen, BulkScreen)
         assert "Cancel 5 of 8 orders?" in drawn(app)
     assert states_now(path) == before
+
+
+async def test_a_yes_on_its_way_before_the_question_is_seen_is_none(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine: the orders have been looked at, and the keys typed meanwhile are still to be taken."""
+    before, ask_now = states_now(path), BulkScreen._ask
+
+    def late(self: BulkScreen) -> None:
+        at_once(cast(SmartSubApp, self.app), *"moved", "enter", "5", "enter", "y")
+        ask_now(self)
+
+    monkeypatch.setattr(BulkScreen, "_ask", late)
+    async with on_stage(path, start="payments") as (app, pilot):
+        screen = await ask(pilot, "x", "y  Yes")
+        await until(pilot, lambda: app.focused is screen.query_one("#question-no"))
+        await settle(pilot)
+        assert [field.value for field in screen.query(Field)] == ["moved", "5"]
+        assert "Cancel 5 of 8 orders?" in drawn(app)
+        assert states_now(path) == before
+        await press(pilot, "y")
+        await until(pilot, lambda: "5 orders cancelled, 3 left out" in drawn(app))
 
 
 async def test_none_of_them_can_and_so_nothing_is_asked(path: Path) -> None:
