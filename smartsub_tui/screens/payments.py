@@ -88,6 +88,7 @@ class PaymentsScreen(OrderActions):
         self._missed = False  # something was changed meanwhile
         self._searching = False
         self._everything: int | None = None
+        self._recounts = False  # all orders are to be counted anew, whatever is asked meanwhile
         self._facets: Facets | None = None
         self._offers: dict[tuple[str, int], tuple[Trigger, ...]] = {}  # by number and version
         self._marks: dict[str, Money] = {}
@@ -191,7 +192,12 @@ class PaymentsScreen(OrderActions):
         on = self._around() if self._shown == (chosen, sort) else ()
 
         async def begin() -> None:
-            page, end = await self._find(chosen, sort, limit=self.table.page + _BELOW, tell=True)
+            try:
+                page, end = await self._find(chosen, sort, limit=self.table.page + _BELOW, tell=True)
+            except SmartsubError:
+                self.filter_bar.note("")  # nothing is searched for any more
+                self._tell_counts()
+                raise
             self._show(page, base=0, first=True, last=end, on=on)
             self._shown, self._stale = (chosen, sort), False
             self._tell_counts()  # what was counted before it was found, or under another sort
@@ -218,13 +224,15 @@ class PaymentsScreen(OrderActions):
 
     def _place(self, chosen: Filter, sort: Sort) -> None:
         """Find out how many orders stand before the window: until then its numbers are guessed."""
-        first = self.table.window.cursors[0]
 
         async def place() -> None:
-            before = await self.backend.patient("place", _before, chosen, self.moment(), sort, first)
-            window = self.table.window
-            if self._shown == (chosen, sort) and first in window.cursors:  # rows may have come before it meanwhile
-                self.table.placed(before - window.cursors.index(first))
+            while self._shown == (chosen, sort) and (window := self.table.window).rows and not window.first:
+                first = window.cursors[0]
+                before = await self.backend.patient("place", _before, chosen, self.moment(), sort, first)
+                window = self.table.window
+                if self._shown == (chosen, sort) and first in window.cursors:  # rows may have come before it meanwhile
+                    self.table.placed(before - window.cursors.index(first))
+                    return
 
         self.work("place", place)
 
@@ -344,6 +352,7 @@ class PaymentsScreen(OrderActions):
         What is all in the window is counted there. The rest is asked patiently, where one types only `after` a while.
         """
         chosen = self.filter
+        self._recounts = self._recounts or anew
 
         async def count() -> None:
             if after:
@@ -353,8 +362,9 @@ class PaymentsScreen(OrderActions):
             self._facets, matching = facets, sum(facets.statuses.values())
             if not chosen.terms:
                 self._everything = matching
-            elif self._everything is None or anew:
+            elif self._everything is None or self._recounts:
                 self._everything = await self.backend.patient("count", _count, parse_orders(""), moment)
+            self._recounts = False
             if not self._searching:
                 self._tell_counts()
             self._paint_facets()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 from textual.app import App
 from textual.pilot import Pilot
@@ -87,6 +88,21 @@ async def on_stage(
         else:
             await until(pilot, lambda: "updated " in drawn(app))  # both first screens say when they were
         yield app, pilot
+
+
+def hold_back(monkeypatch: pytest.MonkeyPatch, ask: str, which: Callable[[str, Any], bool]) -> asyncio.Event:
+    """A database that is slow: what the Backend's method `ask` asks, where `which` is true of the question's name and
+    its function, is answered once the event that is returned is set.
+    """
+    real, may = getattr(Backend, ask), asyncio.Event()
+
+    async def held(backend: Backend, question: str, function: Any, *given: Any, **options: Any) -> Any:
+        if which(question, function):
+            await may.wait()
+        return await real(backend, question, function, *given, **options)
+
+    monkeypatch.setattr(Backend, ask, held)
+    return may
 
 
 async def settle(pilot: Pilot[None]) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smartsub_tui.backend import Backend
 from smartsub_tui.data.queries import parse_sort
+from smartsub_tui.errors import Unavailable
 from smartsub_tui.screens import payments
+from smartsub_tui.screens.at_time import Span
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
-from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
-from tests.screens.test_journey import fill, many
+from smartsub_tui.widgets import windowed_table
+from tests.screens.stage import drawn, hold_back, make_database, on_stage, press, reached, settle, toasts, until, write
+from tests.screens.test_journey import fill, look, many
 from tests.screens.test_typed_ahead import at_once
+from tests.support import NOW
 
 
 @pytest.fixture
@@ -112,16 +115,9 @@ async def test_what_is_counted_while_more_rows_are_searched_for_is_told(
 async def test_who_comes_back_while_more_rows_are_searched_for_finds_the_cursor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient, may = Backend.patient, asyncio.Event()
-
-    async def held(backend: Backend, question: str, asked: Any, *given: Any) -> Any:
-        if asked is payments._look:
-            await may.wait()
-        return await patient(backend, question, asked, *given)
-
     async with on_stage(make_database(tmp_path, many), start="payments") as (app, pilot):
         monkeypatch.setattr(payments, "_BOX", -1.0)
-        monkeypatch.setattr(Backend, "patient", held)
+        may = hold_back(monkeypatch, "patient", lambda _, function: function is payments._look)
         screen = app.screen
         assert isinstance(screen, PaymentsScreen)
         await pilot.press(*["pagedown"] * 7)
@@ -135,3 +131,75 @@ async def test_who_comes_back_while_more_rows_are_searched_for_finds_the_cursor(
         await settle(pilot)
         assert screen.table.current == order
         assert "260 of 260" in drawn(app)
+
+
+async def test_a_search_that_breaks_off_does_not_say_that_it_goes_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_BOX", "_TELL_EVERY"):
+        monkeypatch.setattr(payments, name, -1.0)
+    monkeypatch.setattr(payments, "_LOOKED_AT", 1)
+    look, looked = payments._look, 0
+
+    def breaks(*given: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        if looked == 2:
+            raise Unavailable("the disk cannot be read: try again")
+        return look(*given)
+
+    async with on_stage(path, start="payments") as (app, pilot):
+        monkeypatch.setattr(payments, "_look", breaks)
+        may = hold_back(monkeypatch, "patient", lambda _, function: function is breaks and looked == 1)
+        await pilot.press("slash", *"-type:activation")
+        await reached(pilot, lambda: "Subscription 3" in drawn(app) and "Activation 2" not in drawn(app))
+        assert "searching, 1" in drawn(app)
+        may.set()
+        await until(pilot, lambda: toasts(app))
+        await settle(pilot)
+        assert toasts(app) == ["the disk cannot be read: try again"]
+        assert "searching" not in drawn(app)
+        assert "3 of 5" in drawn(app)
+
+
+async def test_how_many_there_are_is_counted_anew_whatever_is_typed_meanwhile(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
+        assert "5 of 5" in drawn(app)
+        counting = hold_back(monkeypatch, "patient", lambda question, _: question == "count")
+        look(path, "UPDATE orders SET deleted_at = created_at, version = version + 1 WHERE status = 'cancel'")
+        app.screen.load()
+        await pilot.press("slash", "2")
+        await reached(pilot, lambda: isinstance(app.screen, PaymentsScreen) and app.screen.filter.terms)
+        counting.set()
+        await settle(pilot)
+        assert "4 of 4" in drawn(app)
+
+
+async def test_a_place_in_the_list_is_found_where_its_rows_were_scrolled_away_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windowed_table, "KEPT", 100)
+    monkeypatch.setattr(windowed_table, "MARGIN", 8)
+    monkeypatch.setattr(payments, "_PAGE", 32)
+    async with on_stage(make_database(tmp_path, many), start="payments") as (app, pilot):
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, PaymentsScreen)
+        table = screen.table
+        counting = hold_back(monkeypatch, "patient", lambda question, _: question == "place")
+        at = NOW - timedelta(minutes=60)
+        screen._go_to(Span(at, at + timedelta(seconds=1)))
+        await reached(pilot, lambda: table.current is not None and table.current.number.endswith("060"))
+        first = table.window.cursors[table.cursor_row - table.window.base]
+        while first in table.window.cursors:
+            assert table.cursor_row < table.window.end - 1
+            await pilot.press("pagedown")
+            await reached(pilot, lambda: table._asked is None)
+        assert table.window.base != int(table.window.rows[0].number) - 20260000000000000000
+        counting.set()
+        await settle(pilot)
+        assert table.window.base == int(table.window.rows[0].number) - 20260000000000000000

@@ -5,7 +5,6 @@ What stands on the screen is held against one plain SELECT of everyone, filtered
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 from collections.abc import Callable
@@ -18,7 +17,6 @@ import pytest
 from textual.pilot import Pilot
 
 from smartsub_tui.app import SmartSubApp
-from smartsub_tui.backend import Backend
 from smartsub_tui.data.models import Office, Subscription, User
 from smartsub_tui.data.vocabulary import OrderStatus, Service, UserKind
 from smartsub_tui.screens import renew
@@ -27,7 +25,7 @@ from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.question import Question
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.widgets.windowed_table import KEPT
-from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
+from tests.screens.stage import drawn, hold_back, make_database, on_stage, press, reached, settle, toasts, until, write
 from tests.screens.test_journey import look
 from tests.screens.test_typed_ahead import at_once
 from tests.support import MONTH_PRICE, TODAY, add_department, add_office, add_order, gross
@@ -296,15 +294,9 @@ async def test_more_than_can_be_marked_are_refused_and_the_marks_stay(
 
 
 async def test_who_is_counted_before_they_are_shown_is_counted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    people, latest, may = those(path), Backend.latest, asyncio.Event()
-
-    async def held(backend: Backend, question: str, *asked: Any) -> Any:
-        if question == "people":
-            await may.wait()
-        return await latest(backend, question, *asked)
-
+    people = those(path)
     async with on_stage(path) as (app, pilot):
-        monkeypatch.setattr(Backend, "latest", held)
+        may = hold_back(monkeypatch, "latest", lambda question, _: question == "people")
         at_once(app, "n")
         await reached(pilot, lambda: f"{len(people):,} of {len(people):,} " in drawn(app))
         may.set()
@@ -316,17 +308,11 @@ async def test_who_is_counted_before_they_are_shown_is_counted(path: Path, monke
 async def test_a_jump_is_not_cut_short_by_what_is_read_again(
     path: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    people, latest, may = those(path), Backend.latest, asyncio.Event()
-
-    async def held(backend: Backend, question: str, *asked: Any) -> Any:
-        if question == "people":
-            await may.wait()
-        return await latest(backend, question, *asked)
-
+    people = those(path)
     other = Other(path, random.Random(0))
     async with on_stage(path) as (app, pilot):
         await press(pilot, "n", *(["G"] if key == "g" else []))
-        monkeypatch.setattr(Backend, "latest", held)
+        may = hold_back(monkeypatch, "latest", lambda question, _: question == "people")
         jumps = here(app).table.jumps
         at_once(app, key)
         await reached(pilot, lambda: here(app).table.jumps > jumps)
