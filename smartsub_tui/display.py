@@ -356,7 +356,7 @@ def segments(parts: Iterable[tuple[str, str]], width: int, base: Style) -> list[
     room = width
     for text, style in (*parts, (" " * width, "")):
         shown = plain(text)
-        if (wide := cell_width(shown)) > room:
+        if (wide := _width(shown)) > room:
             shown, wide = fit(shown, room) if text.strip() else " " * room, room
         room -= wide
         if runs and runs[-1][1] == style:

@@ -35,6 +35,7 @@ from smartsub_tui.widgets.window import Row, Window
 KEPT: Final = 512
 MARGIN: Final = 96
 _STRIPS: Final = 2048
+_AHEAD: Final = 8  # rows that are drawn ahead in one go
 _GUTTER: Final = 1
 # Where the cursor leaves the view, this part of the view goes on with it: over a slow line each step repaints all rows.
 _STEP: Final = 3
@@ -68,6 +69,9 @@ class WindowedTable(RowTable, Generic[Row]):
         self.marked: set[Hashable] = set()
         self._strips: dict[tuple[Hashable, bool, bool], Strip] = {}
         self._drawn_wide = 0
+        self._base: Style | None = None  # of all lines, until the styles are others
+        self._way = 1  # downward, or -1: where the cursor went last
+        self._drawing_ahead = False
         self._asked: str | None = None
         self.jumps = 0  # to the list's ends, asked for until now
         super().__init__()
@@ -252,6 +256,9 @@ class WindowedTable(RowTable, Generic[Row]):
         if not window.rows:
             return
         row = max(window.base, min(row, window.end - 1))
+        self._way = 1 if row >= self.cursor_row else -1
+        if not self._drawing_ahead:
+            self._drawing_ahead = self.call_after_refresh(self._draw_ahead)
         if top is not None:
             self._scroll(max(window.base, min(top, window.end - self.page)))
         self.cursor_coordinate = Coordinate(row, 0)
@@ -402,13 +409,32 @@ class WindowedTable(RowTable, Generic[Row]):
 
     def notify_style_update(self) -> None:
         self._strips.clear()
+        self._base = None
         super().notify_style_update()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """As Textual does it for a widget without border, padding, opacity and tint: it would look for these, and for
+        the style of the whole, in each line, which takes as long as to draw it.
+        """
+        filters, background = self.get_line_filters(), self.background_colors[1]
+        strips = []
+        for y in crop.line_range:
+            strip = self.render_line(y)
+            for each in filters:
+                strip = strip.apply_filter(each, background)
+            strips.append(strip)
+        if crop.column_span != (0, self.region.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
+        width = self.size.width
         if width != self._drawn_wide:
             self._strips.clear()
             self._drawn_wide = width
+        if self._base is None:
+            self._base = self.rich_style
+        base = self._base
         if y < self.header_height:
             style = base + self.get_component_rich_style("datatable--header")
             text = " " * _GUTTER + "".join(str(column.label) for column in self.ordered_columns)
@@ -417,7 +443,10 @@ class WindowedTable(RowTable, Generic[Row]):
         row = self.window.at(index)
         if row is None:
             return Strip.blank(width, base)
-        key, under = self.key_of(row), self.show_cursor and index == self.cursor_row
+        return self._strip(row, self.show_cursor and index == self.cursor_row, width, base)
+
+    def _strip(self, row: Any, under: bool, width: int, base: Style) -> Strip:
+        key = self.key_of(row)
         marked = key in self.marked
         strip = self._strips.get((key, under, marked))
         if strip is None:
@@ -425,6 +454,21 @@ class WindowedTable(RowTable, Generic[Row]):
                 self._strips.clear()
             strip = self._strips[key, under, marked] = self._draw(row, under, marked, width, base)
         return strip
+
+    def _draw_ahead(self) -> None:
+        """Draw what the next page shows, once this one is shown: a few rows at a time, for keys come between them."""
+        self._drawing_ahead = False
+        base, width, drawn = self._base, self._drawn_wide, len(self._strips)
+        if base is None:
+            return
+        start = self.top + self._way * self.page
+        for index in range(start, start + self.page):
+            row = self.window.at(index)
+            if row is not None:
+                self._strip(row, False, width, base)
+            if len(self._strips) - drawn >= _AHEAD:
+                self._drawing_ahead = self.call_later(self._draw_ahead)
+                return
 
     def _draw(self, row: Any, under: bool, marked: bool, width: int, base: Style) -> Strip:
         parts = [("*" if marked else " ", "bold" if marked else "")]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.geometry import Region
+from textual.widget import Widget
 
 from smartsub_tui.data.queries import parse_sort
 from smartsub_tui.errors import Unavailable
@@ -203,3 +205,21 @@ async def test_a_place_in_the_list_is_found_where_its_rows_were_scrolled_away_me
         counting.set()
         await settle(pilot)
         assert table.window.base == int(table.window.rows[0].number) - 20260000000000000000
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "no colour"])
+async def test_a_line_is_what_textual_would_draw(path: Path, look: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table draws its lines by itself, for it has no border, padding or tint."""
+    if look == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    async with on_stage(path, start="payments", theme="light" if look == "light" else "dark") as (app, pilot):
+        assert isinstance(app.screen, PaymentsScreen)
+        table = app.screen.table
+        for keys in ((), ("space", "j"), ("slash",)):
+            await press(pilot, *keys)
+            whole = table.region.size.region
+            for region in (whole, Region(3, 2, 20, 4)):
+                with app._context():
+                    drawn = table.render_lines(region)
+                    table._styles_cache.clear()
+                    assert drawn == Widget.render_lines(table, region)

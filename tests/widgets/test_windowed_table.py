@@ -6,12 +6,14 @@ The overrides are of internals of one version of Textual: each of them is held h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from textual.app import App, ComposeResult
 from textual.coordinate import Coordinate
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import DataTable
 from textual.widgets.data_table import RowDoesNotExist
 
@@ -214,3 +216,27 @@ async def test_an_empty_list_has_no_current_row() -> None:
         await press(pilot, "j", "G", "pagedown", "enter")
         assert (app.table.current, app.table.row_count, app.table.cursor_row) == (None, 0, 0)
         assert not any(isinstance(each, DataTable.RowSelected) for each in app.seen)
+
+
+async def test_the_next_page_is_drawn_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: set[tuple[int, bool]] = set()
+    draw = Numbers._draw
+
+    def note(table: Numbers, row: int, under: bool, *given: Any) -> Strip:
+        drawn.add((row, under))
+        return draw(table, row, under, *given)
+
+    monkeypatch.setattr(Numbers, "_draw", note)
+    app = Counting()
+    async with app.run_test(size=(40, 24)) as pilot:
+        table = app.table
+        for key, ahead in (("pagedown", 1), ("down", 1), ("pagedown", 1), ("pageup", -1)):
+            await press(pilot, key)
+            while table._drawing_ahead:
+                await pilot.pause()
+            start = table.top + ahead * table.page
+            wanted = [row for row in range(start, start + table.page) if table.window.at(row) is not None]
+            assert {(row, False, False) for row in wanted} <= table._strips.keys()
+        drawn.clear()
+        await press(pilot, "pagedown")
+        assert not drawn & {(row, False) for row in range(table.top, table.top + table.page)}
