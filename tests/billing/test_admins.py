@@ -80,6 +80,9 @@ def test_a_dry_run_stores_nothing_and_a_repeat_does_nothing(session: Session) ->
     assert admins.add(session, "ann", Role.OPERATOR, [EURO_20], request_id="r") == made
     with pytest.raises(Refused, match="request id r was used for something else"):
         admins.add(session, "ann", Role.OPERATOR, request_id="r")
+    before = dump(session.database)
+    assert admins.change(session, "ann", Changed(role=Role.VIEWER), dry_run=True).role is Role.VIEWER
+    assert dump(session.database) == before
 
 
 @pytest.mark.parametrize("name", ["", "ann ", "a b", "-x", ".x", "änn", "a/b", "a'b", "a\x1b", "x" * 65])

@@ -328,6 +328,8 @@ def test_the_message_shows_the_first_problems_and_counts_the_others(session: Ses
     assert message[0] == "1.csv:2: name: is empty"
     assert message[19:] == ["1.csv:21: name: is empty", "... and 5 more; nothing was imported"]
     assert len(caught.value.problems) == 25
+    with pytest.raises(ImportRefused, match=r"\.\.\. and 1 more; nothing was imported$"):
+        take(session, rows[:21])
     with pytest.raises(ImportRefused, match=r"^1.csv:2: name: is empty\nnothing was imported$"):
         take(session, rows[:1])
 
@@ -400,6 +402,14 @@ def test_dates_may_be_taken_away_while_no_order_touched_them(filled: Session) ->
     take(filled, [user("U1", "")])
     held = Subscription.select().join(User).where(User.key == "U1").get()
     assert (held.activated_on, held.expires_on, held.anchor_day, held.opening_anchor_day) == (None,) * 4
+
+
+def test_dates_may_be_taken_away_where_an_order_touched_somebody_else_s(filled: Session) -> None:
+    take(filled, [order("A", "U1")])
+    touch("U1")
+    (report,) = take(filled, [user("U2", "")]).files
+    assert (report.changed, report.refused, report.notes) == (1, 0, ())
+    assert Subscription.select().join(User).where(User.key == "U2").get().expires_on is None
 
 
 def touch(key: str) -> None:

@@ -16,7 +16,7 @@ from smartsub_tui.billing import credits, links, orders, payments, refunds
 from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.links import ASK_AFTER
+from smartsub_tui.billing.links import ASK_AFTER, LOOK_AFTER
 from smartsub_tui.billing.payments import BankTransfer, Manual
 from smartsub_tui.billing.providers import DEADLINE, Ended, No, PaidBack, PayBack, step
 from smartsub_tui.billing.session import Session
@@ -1018,6 +1018,25 @@ def test_a_refund_on_its_way_is_waited_for(
     check_settled(paying, server)
 
 
+def test_a_refund_on_its_way_is_told_and_heard_before_another_is_begun(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    waiting_money(paying, number)
+    server.books.refunds_wait = True
+    held(paying, refunds.refund(paying, number, "why"))
+    assert state_of_refund() is RefundState.PENDING
+    (refund,) = server.books.refunds
+    told = now_is(paying, number).events[-1]
+    assert (told.action, told.after) == (
+        "refund_under_way",
+        {"amount": {"amount": 595, "currency": "EUR"}, "reference": refund},
+    )
+    server.books.settle(refund, succeeded=True)
+    with pytest.raises(Refused, match="no money of it waits"):
+        held(paying, refunds.refund(paying, number, "why"))
+    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
+
+
 def test_what_came_by_hand_goes_back_by_hand(paying: Session, number: str, server: StripeServer) -> None:
     payments.pay(paying, number, Manual("R", 100))
     held(paying, refunds.refund(paying, number, "too little", reference="cash"))
@@ -1127,6 +1146,41 @@ def test_what_another_sweep_has_taken_up_meanwhile_is_left(
     assert isinstance(done, Ended)
     assert [each.number for each in done.result.payments] == numbers[:1]
     check_settled(paying, server)
+
+
+def test_behind_what_another_sweep_has_taken_up_the_others_are_asked_about(
+    paying: Session, server: StripeServer, clock: FixedClock
+) -> None:
+    from smartsub_tui.billing.sweep import sweep
+
+    add_people(add_office("Ash"), *(f"a{place}" for place in range(3)), expires_on=SOON)
+    numbers = [orders.renew(paying, "Ash", [f"a{place}"], Months(1)).order.number for place in range(3)]
+    for number in numbers:
+        pay(link_of(opened(paying, number)))
+    clock.advance(minutes=1)
+    stripe = paying.providers(ProviderName.STRIPE)
+    one, other = sweep(paying), sweep(paying)
+    first = step(paying.database, one, None)
+    second = step(paying.database, other, None)
+    assert not isinstance(first, Ended)
+    assert not isinstance(second, Ended)
+    third = step(paying.database, one, first.put_to(stripe))
+    assert not isinstance(third, Ended)
+    done = step(paying.database, one, third.put_to(stripe))
+    assert isinstance(done, Ended)
+    assert [each.number for each in done.result.payments] == [numbers[0], numbers[2]]
+    done = step(paying.database, other, second.put_to(stripe))
+    assert isinstance(done, Ended)
+    assert [each.number for each in done.result.payments] == [numbers[1]]
+    check_settled(paying, server)
+
+
+def test_an_open_link_is_looked_at_less_and_less_often(paying: Session, number: str, clock: FixedClock) -> None:
+    opened(paying, number)
+    for asked, wait in enumerate(LOOK_AFTER):
+        assert (Payment.get().asked, Payment.get().ask_at) == (asked, clock.now() + wait)
+        clock.advance(wait)
+        assert [each.after for each in swept(paying).payments] == ["sent"]
 
 
 def test_rows_that_changed_under_the_hand_are_not_overwritten(

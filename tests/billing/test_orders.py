@@ -828,6 +828,13 @@ def test_a_preview_of_an_activation_has_the_price_of_one(session: Session, commu
     assert shown.lines[0].new_expiry == date(2027, 2, 22)
 
 
+def test_a_preview_has_the_price_of_its_kind_of_office(session: Session, community: Office) -> None:
+    add_price(Service.APP, LineAction.MONTH, 777, office_kind=OfficeKind.COMMUNITY)
+    add_price(Service.APP, LineAction.MONTH, 888, office_kind=OfficeKind.OFFICE)
+    add_person(community, "u1", expires_on=SOON)
+    assert [line.amount for line in preview(session, Months(1)).lines] == [777]
+
+
 def test_a_preview_of_nobody_costs_nothing(session: Session, community: Office) -> None:
     assert preview(session, Months(1)).totals.total == 0
 

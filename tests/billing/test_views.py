@@ -122,6 +122,9 @@ def test_a_dry_run_stores_nothing_and_a_repeat_does_nothing(session: Session) ->
     assert dump(session.database) == before
     for _ in range(2):
         assert save_view(session, "late", "is:late", request_id="r1") == view("late", "is:late")
+    before = dump(session.database)
+    assert remove_view(session, "late", dry_run=True) == view("late", "is:late")
+    assert dump(session.database) == before
     for _ in range(2):
         assert remove_view(session, "late", request_id="r2") == view("late", "is:late")
     assert [event[0] for event in trail()] == ["save_view", "remove_view"]
