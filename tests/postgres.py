@@ -293,6 +293,9 @@ class Other:
         return self._connection.execute(sql.replace("BEGIN IMMEDIATE", lock).replace("?", "%s"), values or None)
 
     def close(self) -> None:
+        """As SQLite does it: what it held is free behind this. The server would let go of it some time later."""
+        if not self._connection.closed:
+            self._connection.rollback()
         self._connection.close()
 
 

@@ -181,7 +181,7 @@ class BulkScreen(Question[str]):
         self._seen = Preview((), ())
         self._outcomes: list[Outcome] = []
         self._stopping = False
-        self._seen_at = inf  # by time.monotonic: when the question was first drawn
+        self._seen_at = inf  # by time.monotonic: when the question was drawn, with all that it is about
         self._painted = 0.0
         self._said: list[_Paragraph] = []
 
@@ -254,6 +254,7 @@ class BulkScreen(Question[str]):
             lines = await asyncio.to_thread(_wrapped, said, width)
             for each in self.query(Lines):
                 each.show(lines)
+            self._look_for_seen()
 
         # As a function: a coroutine that is replaced before it begins would never be awaited.
         self.run_worker(cast(Any, paint), group="bulk-lines", exclusive=True)
@@ -300,16 +301,30 @@ class BulkScreen(Question[str]):
         number = f"{display.count(len(items))}{of} {words.noun(len(items))}"
         sums = "   ".join(display.money(each) for each in self._seen.sums)
         self._tell(f"{words.verb} {number}?", f"{sums}{' when they were ordered' * (words.trigger is Trigger.AGAIN)}")
-        self._show(self._preview())
-        self.query_one("#confirm-yes", Static).update(
-            display.content(f"y  Yes, {words.verb.lower()} {display.count(len(items))}")
-        )
-        self.query_one("#bulk-count", Field).placeholder = f"{len(items)}, to be typed"
+        self._seen_at = inf
+        self.query_one("#confirm-yes", Static).update("")
         self._to(_Step.ASKING)
-        self.call_after_refresh(self._is_seen)
+        self._show(self._preview())
+
+    def _look_for_seen(self) -> None:
+        if self._step is _Step.ASKING and self._seen_at == inf:
+            self.call_after_refresh(self._is_seen)
 
     def _is_seen(self) -> None:
-        self._seen_at = monotonic()
+        """All is drawn: from now on it can be said Yes to, which stands there only now."""
+        if self._step is _Step.ASKING and self._seen_at == inf:
+            self._seen_at = monotonic()
+            number = display.count(len(self._seen.items))
+            self.query_one("#confirm-yes", Static).update(
+                display.content(f"y  Yes, {self._words.verb.lower()} {number}")
+            )
+            self.query_one("#bulk-count", Field).placeholder = f"{len(self._seen.items)}, to be typed"
+
+    def on_screen_resume(self) -> None:
+        """It was beneath the lock, perhaps before it could be seen."""
+        if self._step is _Step.ASKING:
+            self._seen_at = inf
+            self._look_for_seen()
 
     def _preview(self) -> Iterator[_Paragraph]:
         words, items = self._words, self._seen.items
@@ -453,7 +468,6 @@ class BulkScreen(Question[str]):
         if self.smartsub.is_ending:
             self.smartsub.tell(why, wrong=True)
             return
-        self._show(self._preview())
         self._ask()
         self._wrong(self.query(Field).first(), why)
 

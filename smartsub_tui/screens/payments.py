@@ -196,6 +196,7 @@ class PaymentsScreen(OrderActions):
                 page, end = await self._find(chosen, sort, limit=self.table.page + _BELOW, tell=True)
             except SmartsubError:
                 self.filter_bar.note("")  # nothing is searched for any more
+                self._show_empty("The search broke off.", bool(self.table.window.rows))
                 self._tell_counts()
                 raise
             self._show(page, base=0, first=True, last=end, on=on)
@@ -271,6 +272,8 @@ class PaymentsScreen(OrderActions):
             return await self._search(chosen, moment, sort, start, backward, limit, tell)
         finally:
             self._searching = False
+            if tell:
+                self.filter_bar.note("...")  # until it is counted
 
     async def _search(
         self, chosen: Filter, moment: Moment, sort: Sort, start: Cursor | None, backward: bool, limit: int, tell: bool
@@ -301,6 +304,7 @@ class PaymentsScreen(OrderActions):
         """What a search has found so far."""
         if found.rows:
             self._show(found, base=0, first=True, last=False, on=self._around())
+            self._shown = self._listed = None  # it is no list yet, neither this one nor that before
         everything = f" of {display.count(self._everything)}" if self._everything is not None else ""
         if seen:
             self.filter_bar.note(f"searching, {display.count(seen)}")
@@ -328,9 +332,9 @@ class PaymentsScreen(OrderActions):
         self._sum_up()
         self._offer()
 
-    def _show_empty(self, text: str) -> None:
+    def _show_empty(self, text: str, hidden: bool = False) -> None:
         empty = self.query_one("#empty", Static)
-        empty.display = True
+        empty.display = not hidden
         empty.update(display.content(text))
 
     def _sum_up(self) -> None:
@@ -354,9 +358,7 @@ class PaymentsScreen(OrderActions):
         chosen = self.filter
         self._recounts = self._recounts or anew
 
-        async def count() -> None:
-            if after:
-                await asyncio.sleep(after)
+        async def ask() -> None:
             moment = self.moment()
             facets = await self.backend.patient("count", _facets, chosen, moment)
             self._facets, matching = facets, sum(facets.statuses.values())
@@ -365,6 +367,16 @@ class PaymentsScreen(OrderActions):
             elif self._everything is None or self._recounts:
                 self._everything = await self.backend.patient("count", _count, parse_orders(""), moment)
             self._recounts = False
+
+        async def count() -> None:
+            if after:
+                await asyncio.sleep(after)
+            try:
+                await ask()
+            except SmartsubError:
+                if not self._searching:
+                    self.filter_bar.note("")
+                raise
             if not self._searching:
                 self._tell_counts()
             self._paint_facets()

@@ -31,7 +31,8 @@ from smartsub_tui.widgets.row_table import RowTable
 from smartsub_tui.widgets.still_bar import StillBar
 from smartsub_tui.widgets.window import Row, Window
 
-# Rows that are kept, and how near to the window's edge the cursor comes before more are asked for.
+# Rows that are kept (on a terminal of more than 85 rows more), and how near to the edge of the window the cursor comes
+# before more are asked for.
 KEPT: Final = 512
 MARGIN: Final = 96
 _STRIPS: Final = 2048
@@ -174,10 +175,10 @@ class WindowedTable(RowTable, Generic[Row]):
     def _put(self, moved: int, before: list[Any]) -> None:
         self._asked = None
         # The half that the cursor is farther from goes.
-        window, half = self.window, KEPT // 2
-        if len(window.rows) > KEPT:
-            start = max(window.base, min(self.cursor_row + moved - half, window.end - KEPT))
-            window.keep(start, start + KEPT)
+        window, kept = self.window, max(KEPT, 6 * self.page)
+        if len(window.rows) > kept:
+            start = max(window.base, min(self.cursor_row + moved - kept // 2, window.end - kept))
+            window.keep(start, start + kept)
         self._move_all(moved)
         self._repaint(before)
         self._ask()
@@ -237,7 +238,7 @@ class WindowedTable(RowTable, Generic[Row]):
         window = self.window
         if self._asked is not None or not window.rows:
             return
-        near = max(MARGIN, 2 * self.page)
+        near = max(MARGIN, 2 * self.page)  # less than half of what is kept, or what came would be wanted again
         if not window.last and window.end - self.cursor_row <= near:
             self._want("after")
         elif not window.first and self.cursor_row - window.base < near:
@@ -467,7 +468,7 @@ class WindowedTable(RowTable, Generic[Row]):
             if row is not None:
                 self._strip(row, False, width, base)
             if len(self._strips) - drawn >= _AHEAD:
-                self._drawing_ahead = self.call_later(self._draw_ahead)
+                self._drawing_ahead = self.call_after_refresh(self._draw_ahead)
                 return
 
     def _draw(self, row: Any, under: bool, marked: bool, width: int, base: Style) -> Strip:

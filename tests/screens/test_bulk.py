@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
@@ -31,7 +32,7 @@ from smartsub_tui.screens.pay import PayScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.lines import Lines
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
 from tests.screens.test_hostile_rows import HOSTILE, assert_harmless
 from tests.screens.test_sizes import SIZES, assert_inside
 from tests.screens.test_typed_ahead import at_once
@@ -246,6 +247,71 @@ async def test_a_yes_on_its_way_before_the_question_is_seen_is_none(
         assert states_now(path) == before
         await press(pilot, "y")
         await until(pilot, lambda: "5 orders cancelled, 3 left out" in drawn(app))
+
+
+async def test_a_yes_typed_when_the_question_is_seen_counts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a script types that waits for it: what says how to answer stands there when the answer counts."""
+    typed: list[str] = []
+    display = SmartSubApp._display
+
+    def watch(app: SmartSubApp, screen: Any, what: Any) -> None:
+        display(app, screen, what)
+        if not typed and isinstance(screen, BulkScreen) and "y  Yes" in drawn(app):
+            typed.append("y")
+            at_once(app, *"moved", "enter", "5", "enter", "y")
+
+    monkeypatch.setattr(SmartSubApp, "_display", watch)
+    async with on_stage(path, start="payments") as (app, pilot):
+        await pilot.press("x")
+        await until(pilot, lambda: "5 orders cancelled, 3 left out" in drawn(app))
+
+
+async def test_a_yes_to_a_question_that_is_asked_again_is_to_what_it_says_now(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, ask_again, begin, begun = states_now(path), BulkScreen._again, Move.begin, 0
+
+    def late(self: BulkScreen, why: str) -> None:
+        at_once(cast(SmartSubApp, self.app), "enter", "enter", "y")
+        ask_again(self, why)
+
+    def fails_once(self: Move, session: Session) -> Any:
+        nonlocal begun
+        begun += 1
+        if begun == 1:
+            raise Unavailable("away for a moment")
+        return begin(self, session)
+
+    monkeypatch.setattr(BulkScreen, "_again", late)
+    monkeypatch.setattr(Move, "begin", fails_once)
+    async with on_stage(path, start="payments") as (app, pilot):
+        screen = await ask(pilot, "x", "y  Yes")
+        await say(pilot, 5, "moved")
+        await until(pilot, lambda: "y  Yes" in drawn(app) and app.focused is screen.query_one("#question-no"))
+        await settle(pilot)
+        assert (begun, states_now(path)) == (1, before)
+
+
+async def test_what_it_is_about_stands_there_before_it_can_be_said_yes_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, may, wrapped = states_now(path), threading.Event(), bulk._wrapped
+
+    def slow(said: Any, width: int) -> Any:
+        if said:
+            may.wait(60)
+        return wrapped(said, width)
+
+    monkeypatch.setattr(bulk, "_wrapped", slow)
+    async with on_stage(path, start="payments") as (app, pilot):
+        await pilot.press("x")
+        await reached(pilot, lambda: "Cancel 5 of 8 orders?" in drawn(app))
+        await pilot.press(*"moved", "enter", "5", "enter", "y")
+        assert "y  Yes" not in drawn(app)
+        may.set()
+        await until(pilot, lambda: "y  Yes" in drawn(app))
+        assert "Left out: 3" in drawn(app)
+        assert states_now(path) == before
 
 
 async def test_none_of_them_can_and_so_nothing_is_asked(path: Path) -> None:

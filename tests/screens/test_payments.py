@@ -223,3 +223,69 @@ async def test_a_line_is_what_textual_would_draw(path: Path, look: str, monkeypa
                     drawn = table.render_lines(region)
                     table._styles_cache.clear()
                     assert drawn == Widget.render_lines(table, region)
+
+
+async def test_a_search_that_breaks_off_with_nothing_found_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_BOX", "_TELL_EVERY"):
+        monkeypatch.setattr(payments, name, -1.0)
+
+    def breaks(*given: Any) -> Any:
+        raise Unavailable("the disk cannot be read: try again")
+
+    async with on_stage(path, start="payments") as (app, pilot):
+        monkeypatch.setattr(payments, "_look", breaks)
+        await pilot.press("slash", *"-type:activation")
+        await until(pilot, lambda: toasts(app))
+        await settle(pilot)
+        assert "searching" not in drawn(app)
+
+
+async def test_what_cannot_be_counted_is_not_said_to_be_searched_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_BOX", "_TELL_EVERY"):
+        monkeypatch.setattr(payments, name, -1.0)
+    monkeypatch.setattr(payments, "_LOOKED_AT", 1)
+
+    def breaks(*given: Any) -> Any:
+        raise Unavailable("the disk cannot be read: try again")
+
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        monkeypatch.setattr(payments, "_facets", breaks)
+        await pilot.press("slash", *"-type:activation")
+        await until(pilot, lambda: toasts(app))
+        await settle(pilot)
+        note = drawn(app).splitlines()[1].removeprefix(" /-type:activation").strip()
+        assert note == ""
+
+
+async def test_what_a_search_has_found_before_it_broke_off_is_no_list(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even of the filter before, where its list cannot be read again."""
+    for name in ("_BOX", "_TELL_EVERY"):
+        monkeypatch.setattr(payments, name, -1.0)
+    monkeypatch.setattr(payments, "_LOOKED_AT", 1)
+    look, looked = payments._look, 0
+
+    def breaks(*given: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        if looked > 1:
+            raise Unavailable("the disk cannot be read: try again")
+        return look(*given)
+
+    async with on_stage(path, start="payments") as (app, pilot):
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, PaymentsScreen)
+        monkeypatch.setattr(payments, "_look", breaks)
+        screen.filter_bar.set("-type:activation")
+        await settle(pilot)
+        screen.filter_bar.set("")
+        await settle(pilot)
+        assert len(toasts(app)) == 2
+        assert not screen.settled()
+        await press(pilot, "plus")
+        assert screen.marked_orders() == ()

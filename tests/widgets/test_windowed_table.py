@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from textual.app import App, ComposeResult
 from textual.coordinate import Coordinate
+from textual.events import Key
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.strip import Strip
@@ -240,3 +241,39 @@ async def test_the_next_page_is_drawn_before_it_is_asked_for(monkeypatch: pytest
         drawn.clear()
         await press(pilot, "pagedown")
         assert not drawn & {(row, False) for row in range(table.top, table.top + table.page)}
+
+
+@pytest.mark.parametrize("rows", [100, 140, 300])
+async def test_on_a_tall_terminal_too_what_is_wanted_comes_to_an_end(rows: int) -> None:
+    app = Counting()
+    async with app.run_test(size=(40, rows)) as pilot:
+        await press(pilot, *["pagedown"] * 8)
+        for _ in range(20):
+            await pilot.pause()
+        seen = len(app.seen)
+        for _ in range(20):
+            await pilot.pause()
+        assert len(app.seen) == seen
+        table = app.table
+        assert all(table.window.at(row) is not None for row in range(table.top, table.top + table.page))
+
+
+async def test_keys_come_between_what_is_drawn_ahead() -> None:
+    app = Counting()
+    async with app.run_test(size=(40, 60)) as pilot:
+        table, parts = app.table, []
+        draw_ahead = table._draw_ahead
+
+        def part() -> None:
+            draw_ahead()
+            parts.append(table.cursor_row)
+            if len(parts) == 1:
+                app.post_message(Key("down", None))
+
+        table._draw_ahead = part  # type: ignore[method-assign]
+        await press(pilot, "pagedown")
+        while table._drawing_ahead:
+            await pilot.pause()
+        assert parts[-1] == parts[0] + 1
+        assert len(parts) > 3
+        assert parts[2] == parts[0] + 1
