@@ -18,6 +18,7 @@ from textual.strip import Strip
 from textual.widgets import DataTable
 from textual.widgets.data_table import RowDoesNotExist
 
+from smartsub_tui.widgets import windowed_table
 from smartsub_tui.widgets.windowed_table import KEPT, MARGIN, Head, WindowedTable
 
 MILLION = 1_000_000
@@ -258,7 +259,8 @@ async def test_on_a_tall_terminal_too_what_is_wanted_comes_to_an_end(rows: int) 
         assert all(table.window.at(row) is not None for row in range(table.top, table.top + table.page))
 
 
-async def test_keys_come_between_what_is_drawn_ahead() -> None:
+async def test_keys_come_between_what_is_drawn_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windowed_table, "_AHEAD", 1)
     app = Counting()
     async with app.run_test(size=(40, 60)) as pilot:
         table, parts = app.table, []
@@ -274,6 +276,4 @@ async def test_keys_come_between_what_is_drawn_ahead() -> None:
         await press(pilot, "pagedown")
         while table._drawing_ahead:
             await pilot.pause()
-        assert parts[-1] == parts[0] + 1
-        assert len(parts) > 3
-        assert parts[2] == parts[0] + 1
+        assert parts.index(parts[0] + 1) < table.page - 1
