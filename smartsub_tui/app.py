@@ -483,7 +483,7 @@ class SmartSubApp(App[None], inherit_bindings=False):
         if self._held is held:
             self._held = None
 
-    def shows(self, screen: Screen[None]) -> bool:
+    def shows(self, screen: Screen[Any]) -> bool:
         """Whether a screen is still on the way to somewhere: shown, or behind what is shown."""
         return any(screen in stack for stack in self._screen_stacks.values())
 

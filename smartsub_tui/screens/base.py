@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.binding import BindingType
-from textual.css.query import NoMatches
 from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.widget import Widget
@@ -113,13 +112,10 @@ class BaseScreen(Sized[None]):
 
         async def run() -> None:
             try:
-                await coroutine()
+                with self.may_be_left():
+                    await coroutine()
             except Superseded:
                 pass
-            except NoMatches:
-                # The screen was left while the answer was on its way; what it would be shown in is gone.
-                if self.smartsub.shows(self):
-                    raise
             except SmartsubError as error:
                 self._failed = self._failed or not self.settled()
                 self.forget_waiting()  # what it was to be about does not come

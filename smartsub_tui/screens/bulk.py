@@ -221,7 +221,7 @@ class BulkScreen(Question[str]):
             self._work(run)
         else:
             self.set_focus(self.query(Field).first())
-            self.run_worker(self._look(), group="bulk-look")
+            self.run_worker(self._look_at_all(), group="bulk-look")
 
     @property
     def smartsub(self) -> Host:
@@ -263,6 +263,10 @@ class BulkScreen(Question[str]):
         self.query_one("#bulk-problem", Static).update(display.content(f" {text}" if text else "", "danger"))
 
     # Looking
+
+    async def _look_at_all(self) -> None:
+        with self.may_be_left():
+            await self._look()
 
     async def _look(self) -> None:
         backend, trigger = self.smartsub.backend, self._words.trigger

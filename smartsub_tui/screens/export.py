@@ -108,12 +108,13 @@ class ExportScreen(ModalScreen[None], Sized[None]):
         self.set_focus(self.field if step is _Step.ASKING else None)
 
     async def _count(self) -> None:
-        try:
-            self._title(await self.smartsub.backend.latest("export-count", _count, self._wanted, self._moment()))
-        except Superseded:
-            pass
-        except SmartsubError as error:
-            self._to(_Step.ASKING, error.message, "danger")
+        with self.may_be_left():
+            try:
+                self._title(await self.smartsub.backend.latest("export-count", _count, self._wanted, self._moment()))
+            except Superseded:
+                pass
+            except SmartsubError as error:
+                self._to(_Step.ASKING, error.message, "danger")
 
     # Keys
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from textual.css.query import NoMatches
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from smartsub_tui.screens.host import Host
 
 T = TypeVar("T")
 
@@ -22,6 +28,15 @@ class Sized(Screen[T], Generic[T]):
     def is_on_top(self) -> bool:
         """Whether it is what is shown and asked. Textual's is_current is so of what is seen beneath a question too."""
         return self.app.screen is self
+
+    @contextmanager
+    def may_be_left(self) -> Iterator[None]:
+        """It is no error where this screen was left while an answer was on its way: what would show it is gone."""
+        try:
+            yield
+        except NoMatches:
+            if cast("Host", self.app).shows(self):
+                raise
 
     def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
         """Not to what is gone, or going: a click finds it until all is laid out anew, and it would keep every key."""

@@ -354,3 +354,16 @@ async def test_what_is_stopped_while_another_mode_is_shown_can_be_left_there(
         await press(pilot, "escape")
         assert isinstance(app.screen, PaymentsScreen)
         assert left(here) == []
+
+
+async def test_what_is_counted_for_an_export_that_was_left_is_nobody_s(path: Path) -> None:
+    """Its widgets go before its workers are stopped: the answer may come between."""
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "e")
+        screen = app.screen
+        assert isinstance(screen, ExportScreen)
+        await app.pop_screen()
+        with app._context():
+            await screen._count()
+        await settle(pilot)
+        assert isinstance(app.screen, PaymentsScreen)
