@@ -316,9 +316,11 @@ class BulkScreen(Question[str]):
 
     def _is_seen(self) -> None:
         """All is drawn: from now on it can be said Yes to, which stands there only now."""
-        if self._step is _Step.ASKING and self._seen_at == inf:
-            self._seen_at = monotonic()
-            number = display.count(len(self._seen.items))
+        if self._step is not _Step.ASKING or self._seen_at < inf:
+            return
+        self._seen_at = monotonic()
+        number = display.count(len(self._seen.items))
+        with self.may_be_left():
             self.query_one("#confirm-yes", Static).update(
                 display.content(f"y  Yes, {self._words.verb.lower()} {number}")
             )

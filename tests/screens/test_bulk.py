@@ -314,6 +314,22 @@ async def test_what_it_is_about_stands_there_before_it_can_be_said_yes_to(
         assert states_now(path) == before
 
 
+async def test_a_question_that_is_left_before_it_is_seen_is_nobody_s(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = BulkScreen._is_seen
+    monkeypatch.setattr(BulkScreen, "_is_seen", lambda screen: None)
+    async with on_stage(path, start="payments") as (app, pilot):
+        await pilot.press("x")
+        await until(pilot, lambda: "Cancel 5 of 8 orders?" in drawn(app))
+        screen = app.screen
+        assert isinstance(screen, BulkScreen)
+        await app.pop_screen()
+        with app._context():
+            seen(screen)
+        assert isinstance(app.screen, PaymentsScreen)
+
+
 async def test_none_of_them_can_and_so_nothing_is_asked(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         screen = await ask(pilot, "D", "not possible for any of 8 orders")
