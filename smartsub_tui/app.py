@@ -484,8 +484,11 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self._held = None
 
     def shows(self, screen: Screen[Any]) -> bool:
-        """Whether a screen is still on the way to somewhere: shown, or behind what is shown."""
-        return any(screen in stack for stack in self._screen_stacks.values())
+        """Whether a screen is still on the way to somewhere: shown, or behind what is shown.
+
+        At the end of the application what a screen holds goes while the screen itself is still on its stack.
+        """
+        return not screen._pruning and any(screen in stack for stack in self._screen_stacks.values())
 
     def write(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Worker[None]:
         """Run a change to its end, whatever is typed or left meanwhile; what became of it is always told."""

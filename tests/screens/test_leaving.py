@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.worker import Worker
 
 from smartsub_tui.app import SmartSubApp
 from smartsub_tui.billing import bulk
 from smartsub_tui.screens.bulk import BulkScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
-from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until
+from smartsub_tui.screens.dashboard import DashboardScreen
+from tests.screens.stage import drawn, hold_back, make_database, on_stage, press, reached, settle, toasts, until
 from tests.screens.test_journey import look, status_of
 from tests.screens.test_typed_ahead import NEW, OLD, at_once, fill
 
@@ -123,3 +125,23 @@ async def test_whoever_types_quit_is_not_waited_for(path: Path) -> None:
         at_once(app, ":", "q", "enter", "ctrl+c")
         await reached(pilot, lambda: app._exit)
     assert (toasts(app), app.return_code, app.left_over) == ([], 0, [])
+
+
+async def test_an_answer_that_comes_while_the_application_is_taken_down_is_nobody_s(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[Worker[Any]] = []
+
+    async def answered_then(dashboard: DashboardScreen) -> None:
+        assert not dashboard.children  # gone before it
+        loads.extend(each for each in dashboard.workers if each.group == "dashboard")
+        may.set()
+        await dashboard.workers.wait_for_complete(loads)
+
+    async with on_stage(path) as (_, pilot):
+        await settle(pilot)
+        may = hold_back(monkeypatch, "latest", lambda question, _: question == "dashboard")
+        monkeypatch.setattr(DashboardScreen, "on_unmount", answered_then, raising=False)
+        await pilot.press("f5")
+    assert len(loads) == 1
+    assert loads[0].error is None
