@@ -60,7 +60,7 @@ def verify(session: Session, known: str | None = None) -> Chain:
     if known is not None and not _HEAD.fullmatch(known):
         raise WrongUsage(f"{known!r} is no head: it has 64 characters, 0 to 9 and a to f")
     with available():
-        found, seen = session.database.whole(lambda: _verified(session, known), repeatable=True)
+        found, seen = session.database.at_one_moment(lambda: _verified(session, known))
     if not seen:
         raise Refused(f"the audit trail was changed: none of its {found.events:,} events has the head that was noted")
     return found
@@ -69,18 +69,17 @@ def verify(session: Session, known: str | None = None) -> Chain:
 def _verified(session: Session, known: str | None) -> tuple[Chain, bool]:
     """The trail as it is, and whether `known` stands in it."""
     before, count, newest, seen = NOTHING, 0, None, known is None
-    with session.database.reading():
-        access.check(session.admin, Permission.READ)
-        try:
-            for id, hash, at, *rest in _stored(session.database):
-                before = linked(before, (at, *rest))
-                # Ids have no gaps: none is ever removed, and one that was rolled back is given again.
-                if (id, hash) != (count + 1, before):
-                    raise Refused(f"{_changed(id)}, by {rest[0]} at {from_microseconds(at):%Y-%m-%d %H:%M:%S} UTC")
-                count, newest, seen = id, at, seen or hash == known
-            return Chain(count, before, None if newest is None else from_microseconds(newest)), seen
-        except (UnicodeDecodeError, TypeError, OverflowError) as error:  # no text, bytes, no instant
-            raise Refused(_changed(count + 1)) from error
+    access.check(session.admin, Permission.READ)
+    try:
+        for id, hash, at, *rest in _stored(session.database):
+            before = linked(before, (at, *rest))
+            # Ids have no gaps: none is ever removed, and one that was rolled back is given again.
+            if (id, hash) != (count + 1, before):
+                raise Refused(f"{_changed(id)}, by {rest[0]} at {from_microseconds(at):%Y-%m-%d %H:%M:%S} UTC")
+            count, newest, seen = id, at, seen or hash == known
+        return Chain(count, before, None if newest is None else from_microseconds(newest)), seen
+    except (UnicodeDecodeError, TypeError, OverflowError) as error:  # no text, bytes, no instant
+        raise Refused(_changed(count + 1)) from error
 
 
 def _stored(database: Database) -> Iterator[Any]:

@@ -120,22 +120,21 @@ def _preview(
     """All of one moment, some hundred orders at a time; a number that was named twice is meant once."""
     named = list(dict.fromkeys(numbers))
 
-    def once() -> Preview:
+    def preview() -> Preview:
         items: list[Item] = []
         left_out: list[LeftOut] = []
-        with session.database.reading():
-            for start in range(0, len(named), _CHUNK):
-                chunk = named[start : start + _CHUNK]
-                seen = look(chunk)
-                for number in chunk:
-                    item, reason = seen.get(number, (None, "no order has this number"))
-                    if item is None or reason:
-                        left_out.append(LeftOut(number, reason))
-                    else:
-                        items.append(item)
+        for start in range(0, len(named), _CHUNK):
+            chunk = named[start : start + _CHUNK]
+            seen = look(chunk)
+            for number in chunk:
+                item, reason = seen.get(number, (None, "no order has this number"))
+                if item is None or reason:
+                    left_out.append(LeftOut(number, reason))
+                else:
+                    items.append(item)
         return Preview(tuple(items), tuple(left_out))
 
-    return session.database.whole(once, repeatable=True)
+    return session.database.at_one_moment(preview)
 
 
 def _item(order: Any, *, linked: bool) -> Item:

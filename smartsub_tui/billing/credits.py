@@ -199,34 +199,38 @@ def credit(
 def propose(session: Session, number: str) -> Proposal:
     """What taking back would do to each line of an order that stands, by itself; raises NotFound."""
     with available():
-        found = read_order(number, session.clock.now(), session.settings)
-        order = Order.get_by_id(found.pk)
-        lines = _standing(order)
-        subscriptions = {line.subscription for line in lines}
-        before, after = _dates_with(subscriptions), _dates_without(order, subscriptions)
-        held = _held(subscriptions)
-        shown = []
-        for line in lines:
-            then = after[line.subscription]
-            objection = ""
-            if line.subscription in held:
-                objection = f"order {held[line.subscription]} holds it"
-            elif then is None:
-                objection = _STOOD_ON
-            shown.append(
-                Proposed(
-                    dates=Becomes(
-                        user_id=line.user_id,
-                        name=line.label,
-                        before=before[line.subscription].expires_on,
-                        after=None if then is None else then.expires_on,
-                    ),
-                    amount=line.amount,
-                    tax_rate_ppm=line.tax_rate_ppm,
-                    objection=objection,
-                )
+        return session.database.at_one_moment(lambda: _proposed(session, number))
+
+
+def _proposed(session: Session, number: str) -> Proposal:
+    found = read_order(number, session.clock.now(), session.settings)
+    order = Order.get_by_id(found.pk)
+    lines = _standing(order)
+    subscriptions = {line.subscription for line in lines}
+    before, after = _dates_with(subscriptions), _dates_without(order, subscriptions)
+    held = _held(subscriptions)
+    shown = []
+    for line in lines:
+        then = after[line.subscription]
+        objection = ""
+        if line.subscription in held:
+            objection = f"order {held[line.subscription]} holds it"
+        elif then is None:
+            objection = _STOOD_ON
+        shown.append(
+            Proposed(
+                dates=Becomes(
+                    user_id=line.user_id,
+                    name=line.label,
+                    before=before[line.subscription].expires_on,
+                    after=None if then is None else then.expires_on,
+                ),
+                amount=line.amount,
+                tax_rate_ppm=line.tax_rate_ppm,
+                objection=objection,
             )
-        return Proposal(order=found, lines=tuple(shown), tax_left=_tax_left(order, _invoice_of(order)))
+        )
+    return Proposal(order=found, lines=tuple(shown), tax_left=_tax_left(order, _invoice_of(order)))
 
 
 _STOOD_ON: Final = "was activated by it, and later orders stand on that"

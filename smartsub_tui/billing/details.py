@@ -40,11 +40,13 @@ def known_by(payment: Payment) -> str | None:
 
 
 def read_order(number: str, now: datetime, settings: Settings) -> OrderDetails:
-    """An order with its lines, payments and timeline; raises NotFound.
+    """An order with its lines, payments and timeline, all of one moment; raises NotFound.
 
     In an order that can still be paid the lines show the dates as if it were paid today.
     """
-    return details(queries.find_order(number), now, settings)
+    return Order._meta.database.at_one_moment(  # type: ignore[no-any-return]
+        lambda: details(queries.find_order(number), now, settings)
+    )
 
 
 def details(order: Order, now: datetime, settings: Settings) -> OrderDetails:

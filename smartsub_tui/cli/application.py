@@ -19,7 +19,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.cli.invocation import ROWS, Invocation, command, moment_of, say, with_invocation
 from smartsub_tui.clock import SystemClock
 from smartsub_tui.data import queries
-from smartsub_tui.data.database import available, url_of
+from smartsub_tui.data.database import available, load_engine, url_of
 from smartsub_tui.data.filters import parse_orders
 from smartsub_tui.errors import Refused, WrongUsage
 
@@ -53,6 +53,8 @@ def open_application(run: Invocation, screen: str | None, filter_text: str | Non
         _forget_variables()
     os.environ.pop("TEXTUAL_LOG", None)  # Textual would write every key down, and a PIN is typed by keys
     os.environ["TEXTUAL_FPS"] = _FRAMES
+    # Not in its thread: two that import take turns at every file, and the server would be asked behind all of Textual.
+    load_engine(run.url)
     backend = Backend(
         run.url,
         run.admin,

@@ -10,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -145,6 +146,19 @@ class Database(_Base, ABC):
         known whether it was stored, that is raised. This is the one place where anything is tried again; a statement
         that reads outside of a transaction comes here by itself.
         """
+
+    def at_one_moment(self, work: Callable[[], T]) -> T:
+        """The result of `work`, which only reads: all of it of one moment, whatever others write meanwhile. Within a
+        transaction it is that one's; else it has its own, and begins again where the connection is lost.
+        """
+        if self.in_transaction():
+            return work()
+
+        def once() -> T:
+            with self.reading():
+                return work()
+
+        return self.whole(once, repeatable=True)
 
     @abstractmethod
     def migrating(self) -> AbstractContextManager[None]:
@@ -325,6 +339,11 @@ def shown_url(url: str) -> str:
     from smartsub_tui.data.server_url import shown
 
     return shown(url)
+
+
+def load_engine(url: str) -> None:
+    """Import what talks to the database of a URL, as opening it does; raises Unavailable where it is not installed."""
+    import_module("smartsub_tui.data.postgres" if is_server(url) else "smartsub_tui.data.sqlite")
 
 
 def open_database(

@@ -462,9 +462,11 @@ def why_no_link(session: Session) -> str | None:
 
 
 def look(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, ...]]:
-    """An order as it is now, and what may be done to it."""
+    """An order as it is now, and what may be done to it, both of one moment."""
     now = session.clock.now()
-    return read_order(number, now, session.settings), offered(session, number, now)
+    return session.database.at_one_moment(
+        lambda: (read_order(number, now, session.settings), offered(session, number, now))
+    )
 
 
 def offered(session: Session, number: str, now: datetime | None = None) -> tuple[Offered, ...]:

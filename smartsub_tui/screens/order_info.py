@@ -19,7 +19,6 @@ from smartsub_tui import display
 from smartsub_tui.billing import invoices
 from smartsub_tui.billing.audit import sentence
 from smartsub_tui.billing.changes import time_out_due
-from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import Offered
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import CLOSED, COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings
@@ -29,7 +28,7 @@ from smartsub_tui.data.keyset import Cursor
 from smartsub_tui.data.order_records import LineRecord, OrderDetails
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
-from smartsub_tui.screens.order_actions import OrderActions, offered
+from smartsub_tui.screens.order_actions import OrderActions, look
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.lines import Line, Lines
 
@@ -339,8 +338,7 @@ def _rule(room: int) -> Text:
 
 def _read(session: Session, number: str) -> tuple[OrderDetails, tuple[Offered, ...]]:
     time_out_due(session)
-    now = session.clock.now()
-    return read_order(number, now, session.settings), offered(session, number, now)
+    return look(session, number)
 
 
 def _place_in(session: Session, walk: Neighbours, moment: Moment) -> tuple[int, int]:

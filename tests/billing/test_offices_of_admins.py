@@ -7,6 +7,7 @@ works for all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -47,10 +48,12 @@ from smartsub_tui.data import models, queries, triage
 from smartsub_tui.data.exports import ExportFormat, ExportKind, Wanted
 from smartsub_tui.data.filters import Moment, parse_orders, parse_users
 from smartsub_tui.data.models import AdminOffice, AuditEvent, Office, Order, Payment
+from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.sqlite import works_for_some_in
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Role, Trigger
 from smartsub_tui.errors import NotAllowed, NotFound, Refused
+from smartsub_tui.screens import order_actions
 from tests.billing.paying import held, paying_by
 from tests.providers import running
 from tests.support import (
@@ -62,6 +65,7 @@ from tests.support import (
     add_office,
     add_people,
     add_prices,
+    aside,
     dump,
     file_database,
     memory_database,
@@ -444,6 +448,38 @@ def test_who_is_moved_elsewhere_while_a_provider_answers_is_told_so(ann: Session
         manager = replace(paying, admin="manager", clock=FixedClock(NOW + timedelta(hours=1)))
         held(manager, sweep(manager))
         assert Payment.select().where(Payment.link.is_null(False)).count() == 1
+
+
+READ: Final[dict[str, Callable[[Session, str], OrderDetails]]] = {
+    "order": lambda session, number: read_order(number, NOW, session.settings),
+    "proposal": lambda session, number: credits.propose(session, number).order,
+    "screen": lambda session, number: order_actions.look(session, number)[0],
+}
+
+
+@pytest.mark.parametrize("read", READ)
+def test_what_is_read_of_an_order_is_of_one_moment(tmp_path: Path, read: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose offices are changed, or whose order, between two questions of that."""
+    path = tmp_path / "file.sqlite3"
+    ann = offices_of(file_database(path), with_elm=True)
+    number = orders.renew(ann, OAK, ["o7"], Months(1)).order.number
+    payments.pay(ann, number, Manual("for one"))
+    before = READ[read](ann, number)
+    real = queries.find_order
+
+    def find_order(number: str) -> Order:
+        found = real(number)
+        monkeypatch.setattr(queries, "find_order", real)
+        with closing(aside(path)) as other:
+            other.execute("DELETE FROM admin_office")
+            other.execute("UPDATE orders SET version = version + 1")
+        return found
+
+    monkeypatch.setattr(queries, "find_order", find_order)
+    assert READ[read](ann, number) == before
+    with pytest.raises(NotFound, match=f"no order has the number {number}"):
+        READ[read](ann, number)
+    ann.database.close()
 
 
 def test_another_connection_of_the_same_database_hides_as_much(ann: Session, tmp_path: Path) -> None:
