@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -58,6 +58,8 @@ class BankTransfer(Struct, frozen=True):
 
 class ByLink(Struct, frozen=True):
     """Money that comes by a payment link, which is opened once the order is made: that it may be is asked before."""
+
+    way: Literal["link"] = "link"  # else a request for it would be known by the same as one for a bank transfer
 
 
 Paying = Manual | BankTransfer | ByLink

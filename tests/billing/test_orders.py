@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from smartsub_tui.billing import orders, payments, terms
 from smartsub_tui.billing.orders import NewOrder, Plan
-from smartsub_tui.billing.payments import BankTransfer, Manual
+from smartsub_tui.billing.payments import BankTransfer, ByLink, Manual, Paying
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Dates, FirstTerm, Months, Term, Until
 from smartsub_tui.config import OrderSettings
@@ -899,6 +900,16 @@ def test_a_request_id_is_of_one_request(session: Session, office: Office) -> Non
     for other in others:
         assert refused(other) == "request id r-1 was used for something else: take a new one"
     assert dump(session.database) == before
+
+
+@pytest.mark.parametrize("way", [BankTransfer(), ByLink(), Manual("R")], ids=["bank", "link", "here"])
+def test_each_way_to_pay_is_another_request(session: Session, office: Office, way: Paying) -> None:
+    add_people(office, "u1", expires_on=SOON)
+    orders.renew(session, "Oak House", ["u1"], Months(2), paying=way, request_id="r-1")
+    for other in (None, BankTransfer(), ByLink(), Manual("R")):
+        if other != way:
+            again = partial(orders.renew, session, "Oak House", ["u1"], Months(2), paying=other, request_id="r-1")
+            assert refused(again) == "request id r-1 was used for something else: take a new one"
 
 
 def test_who_lost_the_right_does_not_get_the_stored_result(session: Session, office: Office) -> None:
