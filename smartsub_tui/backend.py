@@ -149,7 +149,7 @@ class Backend:
     ) -> T:
         """As call(), for reads of which only the newest by the same `question` is wanted; else raises Superseded."""
         unwanted = self._ask(question)
-        result = await self._urgent(lambda: self._read(unwanted, unwanted, function, *args, **options))
+        result = await self._urgent(lambda: self._read(unwanted, unwanted, None, function, *args, **options))
         if unwanted():
             raise Superseded
         return result
@@ -166,9 +166,8 @@ class Backend:
         unwanted = self._ask(question)
 
         def read() -> T | None:
-            end = perf_counter() + seconds
             try:
-                return self._read(unwanted, lambda: unwanted() or perf_counter() > end, function, *args, **options)
+                return self._read(unwanted, unwanted, perf_counter() + seconds, function, *args, **options)
             except Superseded:
                 if unwanted():
                     raise
@@ -190,7 +189,7 @@ class Backend:
                 return None
             try:
                 makes_way = lambda: unwanted() or bool(self._waiting)  # noqa: E731
-                return (self._read(unwanted, makes_way, function, *args, **options),)
+                return (self._read(unwanted, makes_way, None, function, *args, **options),)
             except Superseded:
                 if unwanted():
                     raise
@@ -227,17 +226,20 @@ class Backend:
         self,
         unwanted: Callable[[], bool],
         stops: Callable[[], bool],
+        until: float | None,
         function: Callable[Concatenate[Session, P], T],
         *args: P.args,
         **options: P.kwargs,
     ) -> T:
-        """The result of a read, which `stops` ends; where it is `unwanted`, the database is not waited for either."""
+        """The result of a read, which `stops` ends, or the time `until`; where it is `unwanted`, nobody waits for the
+        database either.
+        """
         if stops():
             raise Superseded
         self._wanted = lambda: not unwanted()
         try:
             session = self._open()
-            session.database.watch(stops)
+            session.database.watch(stops, until)
             try:
                 return self._run(function, *args, **options)
             finally:
@@ -287,7 +289,7 @@ class Backend:
 
         def run() -> None:
             with suppress(Superseded, SmartsubError):
-                self._read(lambda: False, self._is_over, function, *args, **options)
+                self._read(lambda: False, self._is_over, None, function, *args, **options)
 
         self._submit(run)
 

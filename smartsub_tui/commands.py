@@ -56,7 +56,9 @@ _ALL: Final = (
     Command("dashboard", "1", "1", "dashboard", "The offices, and what needs you."),
     Command("subscriptions", "2", "2", "subscriptions", "Activate and renew the people of an office."),
     Command("payments", "3", "3", "payments", "The orders: search, pay, details, delete.", takes="[FILTER]"),
-    Command("order", "", "", "order", "Details of an order: its number, or any part of it.", takes="NUMBER"),
+    Command(
+        "order", "", "", "order", "An order by its number; Payments with all that have such a part.", takes="NUMBER"
+    ),
     Command("office", "", "", "office", "Renew the people of an office.", takes="NAME"),
     Command("view", "", "", "view", "Payments with a saved filter.", takes="NAME"),
     Command("views", "w", "w", "views", "The saved filters: open one, remove one."),
@@ -71,7 +73,9 @@ _ALL: Final = (
     Command("quit", "q", "q", "quit", "Go back, or from the first screen leave smartsub."),
     Command("help", "question_mark", "?", "help", "The keys of this screen, and what the statuses mean."),
     Command("messages", "M", "M", "messages", "What was told in this session, with times."),
-    Command("filter", "slash", "/", "filter", "Type a filter, such as status:failed type:subscription 0042."),
+    Command(
+        "filter", "slash", "/", "filter", "Type a filter: status:failed 0042 for orders, state:expiring for people."
+    ),
     Command("by_status", "S", "S", "status", "Only orders of the next status; behind the last, of all."),
     Command("by_type", "t", "t", "type", "Only orders of the next type; behind the last, of all."),
     Command("refresh", "f5", "F5", "refresh", "Read the screen's data again."),

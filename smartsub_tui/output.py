@@ -181,7 +181,8 @@ def keys_as_markdown() -> str:
         "",
         "What `smartsub keys --markdown` prints. A name can be typed behind `:` on the screens that have it, and gets",
         'another key under `[ui.keys]` in config.toml, as `delete = "ctrl+d"`: screens, help and this list follow.',
-        "A question has No under the cursor: `y` is Yes, `n` and Esc are No.",
+        "A question has No under the cursor: `y` is Yes, `n` and Esc are No. Where something is to be typed",
+        "first (a reason, a number), `y` is Yes behind its Enter.",
     ]
     for title, rows in _key_rows():
         lines += ["", f"## {title}", "", "| key | name | what it does |", "|---|---|---|"]

@@ -23,7 +23,7 @@ class Permission(Word):
 
     READ = "read", "look at offices, users and orders"
     EXPORT = "export", "export orders and users"
-    EXPORT_ALL = "export_all", "export everything, the audit trail too"
+    EXPORT_ALL = "export_all", "export the audit trail"
     CREATE = "create", "order activations and renewals"
     SWEEP = "sweep", "time out what is due, and ask providers again"
     IMPORT = "import", "import prices, users and orders"

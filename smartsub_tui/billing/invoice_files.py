@@ -72,7 +72,8 @@ def save(
         write_file(path, document.content, replace=replace)
     except FileExists as error:
         raise Refused(
-            f"{path} exists with other content: move it away, or smartsub invoice {number} -o FILE"
+            f"{path} exists with other content: move it away, or smartsub invoice {number} -o FILE, with --force to"
+            " replace it"
         ) from error
     return Saved(invoice=document.invoice, order=document.order, file=str(path), bytes=len(document.content))
 

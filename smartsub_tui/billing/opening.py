@@ -104,7 +104,7 @@ def _first(session: Session, admin: AdminRecord, text: str, sort: Sort, rows: in
     """None where it takes too long, or cannot be read: the screen asks again, and tells."""
     time_out_due(session)
     moment, end = Moment(session.clock.now(), session.settings.ui.timezone), perf_counter() + _BOX
-    session.database.watch(lambda: perf_counter() > end)
+    session.database.watch(lambda: False, until=end)
     try:
         with available():
             page = search_orders(parse_orders(text), moment, sort=sort, limit=rows)

@@ -139,7 +139,7 @@ def _columns(view: ViewRecord) -> dict[str, Any]:
 
 def _no_view(name: str, known: list[ViewRecord]) -> str:
     near = queries.nearest(name, [each.name for each in known])
-    return f"no view is called {name!r}: {near or 'smartsub views lists them'}"
+    return f"no view is called {name!r}: {near or 'w in Payments and smartsub views list them'}"
 
 
 # How the application was left

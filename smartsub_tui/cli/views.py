@@ -71,6 +71,8 @@ def remove_view(run: Invocation, name: str, shared: bool, dry_run: bool, request
 
     with run.session() as session:
         was = views.remove_view(session, name, shared=shared, request_id=request_id, dry_run=dry_run)
+    if not dry_run:
+        say("removed, as it was:")
     _print_view(run, was, dry_run)
 
 

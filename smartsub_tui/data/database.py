@@ -218,8 +218,10 @@ class Database(_Base, ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def watch(self, unwanted: Callable[[], bool] | None) -> None:
-        """While set, statements stop soon after `unwanted()` is true; None takes it away."""
+    def watch(self, unwanted: Callable[[], bool] | None, until: float | None = None) -> None:
+        """While set, statements stop soon after `unwanted()` is true, or at `until`, as perf_counter() says it; None
+        takes it away.
+        """
 
     @abstractmethod
     def unordered(self, column: peewee.Field) -> Any:

@@ -252,7 +252,7 @@ class PostgresDatabase(Database, _Base):
                 raise
             else:
                 break
-        fresh.unwanted = lost.unwanted
+        fresh.unwanted, fresh.until = lost.unwanted, lost.until
         self._state.set_connection(fresh)
         self.patience.is_over()
 
@@ -311,12 +311,14 @@ class PostgresDatabase(Database, _Base):
         return self._sent(sql, params, **options)
 
     def _sent(self, sql: str, params: Any, **options: Any) -> Any:
-        unwanted = None if self.is_closed() else self.connection().unwanted
-        if unwanted is not None and unwanted():
+        connection: Connection | None = None if self.is_closed() else self.connection()
+        if connection is not None and not connection.is_wanted():
             with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
                 raise Unwanted("it is no longer wanted")
         before = []
         if not self.in_transaction():
+            if connection is not None and connection.until is not None and sql.startswith(_READS):
+                before.append(connection.timed())
             if self._sees is not None:
                 before = self._seeing(self._sees)
             if self.reads_only:
@@ -517,8 +519,9 @@ class PostgresDatabase(Database, _Base):
     def hear(self, wake: int) -> bool:
         return bool(self.connection().hear(wake))
 
-    def watch(self, unwanted: Callable[[], bool] | None) -> None:
-        self.connection().unwanted = unwanted
+    def watch(self, unwanted: Callable[[], bool] | None, until: float | None = None) -> None:
+        connection = self.connection()
+        connection.unwanted, connection.until = unwanted, until
 
     def unordered(self, column: peewee.Field) -> Any:
         return column  # the server weighs by itself what an index costs

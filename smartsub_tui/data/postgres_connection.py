@@ -4,6 +4,7 @@ is lost.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CHANNEL: Final = "smartsub"  # by which who writes says so; of one database, as all channels are
 _LOOK_SECONDS: Final = 0.01  # between two looks whether a statement is still wanted
+_BY_ITSELF_SECONDS: Final = 0.1  # in which the server ends by itself what it was told the time of
 _CANCEL_SECONDS: Final = 2.0
 _MOST_WAKES: Final = 4096
 # A server that is gone is noticed within some twenty seconds; the URL may say otherwise.
@@ -57,6 +59,7 @@ class Connection(psycopg.Connection[Any]):
     """A connection that looks, while a statement runs, whether it is still wanted."""
 
     unwanted: Callable[[], bool] | None = None
+    until: float | None = None  # as perf_counter() says it, what runs is wanted at most
     is_direct: bool = False  # the session is this connection's own
     schema: str | None = None  # of the tables
     is_read_only: bool = False  # the server takes no changes, as a standby, or by its own setting
@@ -111,6 +114,20 @@ class Connection(psycopg.Connection[Any]):
             pass  # it is lost, which whoever looks finds out
         return True
 
+    def is_wanted(self, late: float = 0.0) -> bool:
+        """Whether what runs is wanted still; also where it should have ended, but not for so many seconds."""
+        return (self.unwanted is None or not self.unwanted()) and not self._is_over(late)
+
+    def _is_over(self, late: float = 0.0) -> bool:
+        return self.until is not None and time.perf_counter() > self.until + late
+
+    def timed(self) -> str:
+        """What lets the server itself end the statement behind it in time. To tell it so then takes another connection,
+        and about as long again.
+        """
+        left = 0.0 if self.until is None else self.until - time.perf_counter()
+        return f"SET LOCAL statement_timeout = {max(1, math.ceil(left * 1000))}"
+
     def is_lost(self, error: BaseException | None = None) -> bool:
         """Whether nothing more can be said over it: it is gone, or the server says that it ends it."""
         return self.closed or (error is not None and any(is_behind(error, each) for each in ENDED_BY_THE_SERVER))
@@ -118,15 +135,15 @@ class Connection(psycopg.Connection[Any]):
     def wait(self, gen: Any, interval: float = _LOOK_SECONDS, timeout: float | None = None) -> Any:
         if self.unwanted is None:
             return super().wait(gen, timeout=timeout or self.within)
-        return super().wait(self._watched(gen, self.unwanted), interval, timeout)
+        return super().wait(self._watched(gen), interval, timeout)
 
-    def _watched(self, gen: Any, unwanted: Callable[[], bool]) -> Generator[Any, Any, Any]:
+    def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
         ended: float | None = None
         try:
             state = next(gen)
             while True:
                 ready = yield state
-                if not ready and ended is None and unwanted():
+                if not ready and ended is None and not self.is_wanted(late=_BY_ITSELF_SECONDS):
                     with suppress(psycopg.Error):
                         self.cancel_safe(timeout=_CANCEL_SECONDS)
                     ended = time.monotonic()
@@ -138,7 +155,7 @@ class Connection(psycopg.Connection[Any]):
         except StopIteration as last:
             return last.value
         except errors.QueryCanceled as error:
-            if ended is not None:
+            if ended is not None or self._is_over():
                 raise Unwanted("it is no longer wanted") from error
             raise
 

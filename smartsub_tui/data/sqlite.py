@@ -404,8 +404,11 @@ class SqliteDatabase(Database, APSWDatabase):
             finally:
                 copy.close(True)
 
-    def watch(self, unwanted: Callable[[], bool] | None, steps: int = 2000) -> None:
-        self.connection().set_progress_handler(unwanted, steps)
+    def watch(self, unwanted: Callable[[], bool] | None, until: float | None = None, steps: int = 2000) -> None:
+        stops = unwanted
+        if unwanted is not None and until is not None:
+            stops = lambda: time.perf_counter() > until or unwanted()  # noqa: E731
+        self.connection().set_progress_handler(stops, steps)
 
 
 @contextmanager

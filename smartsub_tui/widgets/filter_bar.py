@@ -92,7 +92,7 @@ class FilterBar(Vertical):
     a hand scanner types the digits and Enter in one go, and its order opens. What is typed behind that Enter waits for
     the answer, and goes where it leads. Where the order was found, the field keeps the focus and all of its text is
     selected: whoever comes back scans again, and the next number replaces the last. So does one that a scanner sends
-    behind a `/`: at a new word, over selected text, or behind a number that no order has, `/` selects all.
+    behind a `/`: at a new word, over selected text, or behind a number that was looked for, `/` selects all.
     """
 
     class Changed(Message):
@@ -122,7 +122,7 @@ class FilterBar(Vertical):
         self._offer: Completion | None = None
         self._listing = False  # the keys, at a new word: only when they are asked for
         self._taken: tuple[str, int] | None = None  # from which text the offer is taken, and which one was
-        self._unknown = ""  # the number that was asked for last and that no order has
+        self._asked = ""  # the text whose number was looked for last: behind it comes the next one
         self._problem: FilterError | None = None
         self._below = Content()
 
@@ -155,7 +155,7 @@ class FilterBar(Vertical):
     def edit(self, *, afresh: bool = False) -> None:
         """Let another word be typed, behind those that are there; or `afresh`, in the place of them all."""
         text = self.input.value
-        afresh = afresh or (text != "" and text == self._unknown)  # the next number that is scanned
+        afresh = afresh or (text != "" and text == self._asked)
         self.input.value = f"{text} " if text and not text.endswith(" ") and not afresh else text
         self.input.cursor_position = len(self.input.value)
         self.screen.set_focus(self.input)
@@ -234,13 +234,12 @@ class FilterBar(Vertical):
         number = self.filter.number
         if number is not None and self._found is not None:
             known = await self._is_order(number)
+            if known or len(self.filter.terms) == 1:
+                self._asked = self.input.value
+                self._found(number, known)
             if known:
-                self._found(number, True)
                 self.input.select_all()
                 return
-            if len(self.filter.terms) == 1:
-                self._unknown = self.input.value
-                self._found(number, False)
         self._leave("enter")
 
     async def _is_order(self, number: str) -> bool:

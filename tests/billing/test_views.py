@@ -144,11 +144,11 @@ def test_what_is_not_there_names_the_nearest(session: Session, viewer: Session) 
     save_view(session, "this month", "created:2026-11")
     with pytest.raises(NotFound, match="no view is called 'this mnth': did you mean 'this month'"):
         find_view(session, "this mnth")
-    with pytest.raises(NotFound, match="smartsub views lists them"):
+    with pytest.raises(NotFound, match="w in Payments and smartsub views list them"):
         find_view(viewer, "this month")
     with pytest.raises(NotFound, match="did you mean 'this month'"):
         remove_view(session, "this mont")
-    with pytest.raises(NotFound, match="smartsub views lists them"):
+    with pytest.raises(NotFound, match="w in Payments and smartsub views list them"):
         remove_view(session, "this month", shared=True)
 
 

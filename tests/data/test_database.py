@@ -11,6 +11,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import apsw
@@ -1192,6 +1193,16 @@ def test_a_read_that_nobody_wants_any_more_ends(database: SqliteDatabase) -> Non
     database.watch(None)
     assert names() == []
     assert not was_interrupted(ValueError())
+
+
+def test_a_read_ends_when_its_time_is_over(database: SqliteDatabase) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    database.watch(lambda: False, until=perf_counter() + 0.05)
+    with pytest.raises(peewee.OperationalError) as interrupted:
+        database.execute_sql(endless).fetchall()
+    assert was_interrupted(interrupted.value)
+    database.watch(None)
+    assert names() == []
 
 
 @pytest.mark.sqlite("its driver")

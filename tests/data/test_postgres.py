@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import peewee
@@ -392,6 +393,35 @@ def test_what_others_write_is_heard_without_asking_and_what_was_written_here_is_
         assert shared.hear(woken.fileno())
         write(other, "fay")
         assert shared.hear(woken.fileno())
+
+
+@on_a_server
+def test_the_server_itself_ends_a_statement_that_was_given_a_time(
+    shared: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To tell it so takes another connection, and as long again."""
+    monkeypatch.setattr(type(shared.connection()), "cancel_safe", lambda *_, **__: pytest.fail("it was told"))
+    shared.watch(lambda: False, until=perf_counter() + 0.05)
+    with pytest.raises(peewee.OperationalError) as ended:
+        shared.execute_sql("SELECT pg_sleep(60)")
+    assert was_interrupted(ended.value)
+    with pytest.raises(peewee.OperationalError) as late:
+        shared.execute_sql("SELECT 1")
+    assert was_interrupted(late.value)
+    shared.watch(lambda: False, until=perf_counter() + 60)
+    assert shared.execute_sql("SELECT current_setting('statement_timeout')").fetchone() in (("1min",), ("60s",))
+    shared.watch(None)
+    assert shared.execute_sql("SELECT current_setting('statement_timeout')").fetchone() == ("0",)
+
+
+@on_a_server
+def test_what_has_no_time_of_its_own_is_ended_when_it_is_over(shared: Database) -> None:
+    shared.watch(lambda: False, until=perf_counter() + 0.05)
+    with pytest.raises(peewee.OperationalError) as ended, shared.reading():
+        shared.execute_sql("SELECT pg_sleep(60)")
+    assert was_interrupted(ended.value)
+    shared.watch(None)
+    assert names() == []
 
 
 @on_a_server

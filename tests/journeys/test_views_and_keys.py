@@ -43,6 +43,7 @@ def test_views_are_saved_listed_used_and_removed(env: Env) -> None:
     assert smartsub(env, "views").stdout == before
     for _ in range(2):
         assert smartsub_json(env, "views", "remove", "Old ones", "--request-id", "once") == saved
+    assert "removed, as it was:" in smartsub(env, "views", "remove", "Old ones", "--request-id", "once").stderr
     assert [each["name"] for each in smartsub_json(env, "views")] == ["Open"]
 
 

@@ -185,7 +185,7 @@ async def test_quit_leaves_from_the_first_screen(path: Path) -> None:
         ("office Oak", "Oak", "2 offices are meant: Oak Hill, Oak House"),
         ("office Oak Hil ", "", ""),
         ("office Elmm Cort", "Elmm Cort", "no office is called 'Elmm Cort': did you mean 'Elm Court'?"),
-        ("view late", "late", "no view is called 'late': smartsub views lists them"),
+        ("view late", "late", "no view is called 'late': w in Payments and smartsub views list them"),
         ("payments type:activation -status:cancl", "cancl", "did you mean cancel?"),
         ("payments office:[red]x[/red", "", ""),
         ("[red]x[/]", "[red]x[/]", "no command is called '[red]x[/]'"),

@@ -244,6 +244,10 @@ async def test_the_next_scan_takes_the_place_of_the_last(path: Path) -> None:
         assert bar(app).input.selected_text == PART
         await scan(app, pilot, f"/{WHOLE}")  # the / of a scanner that sends it each time
         assert f"Payments > {WHOLE}" in drawn(app)
+        await press(pilot, "escape", "escape")
+        assert isinstance(app.screen.focused, OrderTable)
+        await scan(app, pilot, f"/{PART}")  # from the list
+        assert f"Payments > {PART}" in drawn(app)
         at_once(app, *f"/{PART}", "enter", *f"/{HIDDEN}", "enter")  # the second before the first is answered
         await until(pilot, lambda: f"Payments > {HIDDEN}" in drawn(app))
 

@@ -82,7 +82,7 @@ def test_a_script_gets_an_export_on_its_standard_output(sshd: Sshd) -> None:
     [
         ("order 99", 3, "smartsub: no order"),
         ("orders colour:red", 2, "smartsub: "),
-        ("export audit", 4, "smartsub: ann is operator here and may not export everything, the audit trail too"),
+        ("export audit", 4, "smartsub: ann is operator here and may not export the audit trail"),
         ("orders --limit=x", 2, "smartsub: Invalid value for '--limit'"),
     ],
 )
