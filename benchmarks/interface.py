@@ -123,8 +123,8 @@ class _Run:
             """All rows, from the newest on, and the keys below them."""
             return _numbers(lines)[:1] == [kept.newest] and len(_numbers(lines)) >= full and bool(lines[-1].strip())
 
-        self._note("start", program.start(complete), program.lines)
-        if not any(_COUNTED.search(line) for line in program.lines):
+        self._note("start", program.start(complete, _counted), program.lines)
+        if not _counted(program.lines):
             self.missed.append("start: the counts of the statuses never came")
         self.put("memory at start", program.memory().resident / _MEGABYTE)
         for _ in range(self._walk.rows):
@@ -172,6 +172,10 @@ class _Run:
 def _numbers(lines: Lines) -> list[str]:
     """The order numbers on the screen, from above; one a line."""
     return [found[0] for line in lines if (found := _NUMBER.search(line))]
+
+
+def _counted(lines: Lines) -> bool:
+    return any(_COUNTED.search(line) for line in lines)
 
 
 def _holds(text: str) -> Expected:

@@ -152,9 +152,9 @@ class Program:
         """The screen as text, line by line."""
         return self._screen.display
 
-    def start(self, expected: Expected, seconds: float = 60) -> Answer:
-        """The first frame: of an unused program, what its start draws."""
-        return self._settle(self._began, expected, seconds, _QUIET_START_SECONDS)
+    def start(self, expected: Expected, finished: Expected | None = None, seconds: float = 60) -> Answer:
+        """The first frame: of an unused program, what its start draws. What is `finished` later is waited for too."""
+        return self._settle(self._began, expected, seconds, _QUIET_START_SECONDS, finished)
 
     def type(self, keys: str) -> None:
         """Write `keys` where nothing is measured, and wait until the program is quiet."""
@@ -233,7 +233,9 @@ class Program:
             if self._read(min(quiet - (now - last), end - now)):
                 last = time.perf_counter()
 
-    def _settle(self, since: float, expected: Expected | None, seconds: float, quiet: float) -> Answer:
+    def _settle(
+        self, since: float, expected: Expected | None, seconds: float, quiet: float, finished: Expected | None = None
+    ) -> Answer:
         end, first = since + seconds, len(self._chunks)
         changed: float | None = None
         shown: float | None = None
@@ -243,7 +245,8 @@ class Program:
             self._drain(quiet, end)
             changed, shown = self._replay(expected, since, changed, shown)
             came = changed is not None if expected is None else shown is not None
-            if came or time.perf_counter() >= end or self._ended:
+            done = came and (finished is None or finished(self.lines))
+            if done or time.perf_counter() >= end or self._ended:
                 break
             self._read(min(0.5, end - time.perf_counter()))
         sent = b"".join(data for _, data in self._chunks[first:])
