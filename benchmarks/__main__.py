@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from benchmarks import on_postgres
 
             store = folder if options.quick else data.cache_folder()
-            only = "interface" if options.ten_million else options.only
+            only = options.only or ("interface" if options.ten_million else None)
             return on_postgres.main(
                 folder, store, sizes[-1], environment, rounds, machine, only=only, quick=options.quick
             )

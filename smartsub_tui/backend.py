@@ -27,6 +27,7 @@ from smartsub_tui.data.database import Patience, available, was_interrupted
 from smartsub_tui.errors import SmartsubError, Unavailable
 
 _SILENT: Final = 0.5  # seconds that nobody is told of
+_QUESTIONS: Final = 4  # that a page of a list is read by: their way to a server is not its time
 _AT_THE_END: Final = 1.0  # seconds for what nobody waits for
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -167,7 +168,7 @@ class Backend:
 
         def read() -> T | None:
             try:
-                return self._read(unwanted, unwanted, perf_counter() + seconds, function, *args, **options)
+                return self._read(unwanted, unwanted, seconds, function, *args, **options)
             except Superseded:
                 if unwanted():
                     raise
@@ -226,19 +227,23 @@ class Backend:
         self,
         unwanted: Callable[[], bool],
         stops: Callable[[], bool],
-        until: float | None,
+        seconds: float | None,
         function: Callable[Concatenate[Session, P], T],
         *args: P.args,
         **options: P.kwargs,
     ) -> T:
-        """The result of a read, which `stops` ends, or the time `until`; where it is `unwanted`, nobody waits for the
-        database either.
+        """The result of a read, which `stops` ends, or the database's time that it may take, in `seconds`; where it is
+        `unwanted`, nobody waits for the database either.
         """
         if stops():
             raise Superseded
         self._wanted = lambda: not unwanted()
         try:
-            session = self._open()
+            session, until = self._open(), None
+            if seconds is not None:
+                until = perf_counter() + seconds + _QUESTIONS * session.database.round_trip
+                if perf_counter() > until:
+                    raise Superseded
             session.database.watch(stops, until)
             try:
                 return self._run(function, *args, **options)

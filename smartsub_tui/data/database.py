@@ -112,6 +112,11 @@ class Database(_Base, ABC):
     def name(self) -> str:
         """Which database it is, as people are told; it holds no secret."""
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds that a question is on its way to the engine and back."""
+        return 0.0
+
     # Transactions
 
     @abstractmethod
@@ -155,8 +160,14 @@ class Database(_Base, ABC):
             return work()
 
         def once() -> T:
-            with self.reading():
-                return work()
+            read: list[T] = []
+            try:
+                with self.reading():
+                    read.append(work())
+            except peewee.PeeweeException:
+                if not read:
+                    raise  # else it is the end of a transaction that stores nothing
+            return read[0]
 
         return self.whole(once, repeatable=True)
 

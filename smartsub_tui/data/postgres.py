@@ -316,16 +316,20 @@ class PostgresDatabase(Database, _Base):
             with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
                 raise Unwanted("it is no longer wanted")
         before = []
+        timed = False
         if not self.in_transaction():
-            if connection is not None and connection.until is not None and sql.startswith(_READS):
+            timed = connection is not None and connection.until is not None and sql.startswith(_READS)
+            if connection is not None and timed:
                 before.append(connection.timed())
             if self._sees is not None:
-                before = self._seeing(self._sees)
+                before += self._seeing(self._sees)
             if self.reads_only:
                 before.append("SET LOCAL transaction_read_only = on")
         elif self._sees != self._told:
             before = self._seeing(self._sees)
             self._told = self._sees
+        if connection is not None:
+            connection.ends_by_itself = timed
         return super()._execute_cursor("; ".join((*before, self._past_views(sql))), params, **options)
 
     def _seeing(self, admin: int | None) -> list[str]:
@@ -518,6 +522,10 @@ class PostgresDatabase(Database, _Base):
 
     def hear(self, wake: int) -> bool:
         return bool(self.connection().hear(wake))
+
+    @property
+    def round_trip(self) -> float:
+        return 0.0 if self.is_closed() else float(self.connection().round_trip)
 
     def watch(self, unwanted: Callable[[], bool] | None, until: float | None = None) -> None:
         connection = self.connection()

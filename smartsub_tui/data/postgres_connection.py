@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHANNEL: Final = "smartsub"  # by which who writes says so; of one database, as all channels are
 _LOOK_SECONDS: Final = 0.01  # between two looks whether a statement is still wanted
 _BY_ITSELF_SECONDS: Final = 0.1  # in which the server ends by itself what it was told the time of
+_LONGEST_WAY_SECONDS: Final = 0.025  # a server that is busy just then is not that far away
 _CANCEL_SECONDS: Final = 2.0
 _MOST_WAKES: Final = 4096
 # A server that is gone is noticed within some twenty seconds; the URL may say otherwise.
@@ -60,6 +61,8 @@ class Connection(psycopg.Connection[Any]):
 
     unwanted: Callable[[], bool] | None = None
     until: float | None = None  # as perf_counter() says it, what runs is wanted at most
+    ends_by_itself: bool = False  # what runs: the server was told its time
+    round_trip: float = 0.0  # seconds that a question took that the server needs no time for
     is_direct: bool = False  # the session is this connection's own
     schema: str | None = None  # of the tables
     is_read_only: bool = False  # the server takes no changes, as a standby, or by its own setting
@@ -70,7 +73,9 @@ class Connection(psycopg.Connection[Any]):
     def look(self, within: float | None) -> None:
         """Find out where it has come to, within so many seconds."""
         self.within = within
+        asked = time.perf_counter()
         found = self.execute("SELECT current_schema(), pg_backend_pid(), current_setting('transaction_read_only')")
+        self.round_trip = min(time.perf_counter() - asked, _LONGEST_WAY_SECONDS)
         self.schema, session, read_only = found.fetchone() or (None, None, None)
         self.is_direct, self.is_read_only = session == self.info.backend_pid, read_only == "on"
         if not (self.info.parameter_status("DateStyle") or "").startswith("ISO"):
@@ -143,7 +148,11 @@ class Connection(psycopg.Connection[Any]):
             state = next(gen)
             while True:
                 ready = yield state
-                if not ready and ended is None and not self.is_wanted(late=_BY_ITSELF_SECONDS):
+                if (
+                    not ready
+                    and ended is None
+                    and not self.is_wanted(late=_BY_ITSELF_SECONDS if self.ends_by_itself else 0.0)
+                ):
                     with suppress(psycopg.Error):
                         self.cancel_safe(timeout=_CANCEL_SECONDS)
                     ended = time.monotonic()

@@ -92,7 +92,7 @@ class FilterBar(Vertical):
     a hand scanner types the digits and Enter in one go, and its order opens. What is typed behind that Enter waits for
     the answer, and goes where it leads. Where the order was found, the field keeps the focus and all of its text is
     selected: whoever comes back scans again, and the next number replaces the last. So does one that a scanner sends
-    behind a `/`: at a new word, over selected text, or behind a number that was looked for, `/` selects all.
+    behind a `/`: at a new word, over selected text, or behind a number alone that was looked for, `/` selects all.
     """
 
     class Changed(Message):
@@ -122,7 +122,7 @@ class FilterBar(Vertical):
         self._offer: Completion | None = None
         self._listing = False  # the keys, at a new word: only when they are asked for
         self._taken: tuple[str, int] | None = None  # from which text the offer is taken, and which one was
-        self._asked = ""  # the text whose number was looked for last: behind it comes the next one
+        self._asked = ""  # the number alone that was looked for last: behind it comes the next one
         self._problem: FilterError | None = None
         self._below = Content()
 
@@ -234,8 +234,9 @@ class FilterBar(Vertical):
         number = self.filter.number
         if number is not None and self._found is not None:
             known = await self._is_order(number)
-            if known or len(self.filter.terms) == 1:
+            if len(self.filter.terms) == 1:
                 self._asked = self.input.value
+            if known or len(self.filter.terms) == 1:
                 self._found(number, known)
             if known:
                 self.input.select_all()

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from smartsub_tui.billing import audit_chain, bulk, links, orders, payments, sweep
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.changes import Change, perform
+from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
@@ -156,6 +157,18 @@ def test_without_a_request_id_the_server_says_what_came_of_the_commit_that_was_c
     assert stored() == (["create", "pay"], [f"R-{number}"], [])
     with pytest.raises(Refused, match="already paid"):
         pay(session, number)
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+def test_what_was_read_is_told_whatever_becomes_of_the_end_of_its_transaction(
+    proxy: Proxy, session: Session, cut: Cut
+) -> None:
+    """Nothing was written, and nobody is told that it is not known whether it was stored."""
+    number = renew(session)
+    session.database.patience = Asked(times=1, then=False)
+    proxy.plan([cut])
+    assert read_order(number, session.clock.now(), session.settings).number == number
+    assert proxy.done[-1] is cut
 
 
 @pytest.fixture
