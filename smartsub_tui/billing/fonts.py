@@ -60,7 +60,7 @@ class Fonts:
     """
 
     def __init__(self, named: str = "", system: Sequence[Path] | None = None) -> None:
-        self._places = [Path(each).expanduser() for each in named.split(os.pathsep) if each.strip()]
+        self._places = [Path(os.path.expanduser(each)) for each in named.split(os.pathsep) if each.strip()]
         for place in self._places:
             if not place.exists():
                 raise Refused(f"{place} is not there: [invoice] fonts names files and folders with fonts")

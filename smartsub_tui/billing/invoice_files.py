@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -66,7 +67,7 @@ def save(
     profiles.check_files(session.profile)
     document = draw(session, number)
     if file is None:
-        file = (folder or Path(session.settings.invoice.folder).expanduser()) / document.file_name
+        file = (folder or Path(os.path.expanduser(session.settings.invoice.folder))) / document.file_name
     path = file.absolute()
     try:
         write_file(path, document.content, replace=replace)

@@ -209,7 +209,7 @@ class BulkScreen(Question[str]):
     def _first_text(self) -> str:
         if self._words.trigger is not None:
             return ""
-        return str(Path(self.smartsub.settings.invoice.folder).expanduser().absolute())
+        return str(Path(os.path.expanduser(self.smartsub.settings.invoice.folder)).absolute())
 
     def on_mount(self) -> None:
         undo = "Undo" if self._begin is not None else self._words.verb

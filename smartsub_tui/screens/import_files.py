@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -212,7 +213,7 @@ def _paths(text: str) -> list[Path]:
         raise WrongUsage('a quote is not closed: write "one name.csv" another.csv') from error
     if not names:
         raise WrongUsage("name at least one file, as prices.csv")
-    return [Path(name).expanduser() for name in names]
+    return [Path(os.path.expanduser(name)) for name in names]
 
 
 def _refused(error: SmartsubError) -> str:

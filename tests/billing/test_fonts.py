@@ -128,6 +128,12 @@ def test_a_font_that_may_not_be_embedded_is_passed_over(tmp_path: Path, fs_type:
     assert fonts_of(A, "", [tmp_path]) == ["b.ttf"]
 
 
+def test_a_place_that_is_not_there_is_named() -> None:
+    for named in ("nowhere", "~nobody_of_this_name/fonts"):
+        with pytest.raises(Refused, match=rf"^{named} is not there: \[invoice\] fonts names files and folders"):
+            Fonts(named, [])
+
+
 def test_what_is_no_font_or_cannot_be_embedded_as_it_is_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "broken.ttf").write_bytes(b"OTTO" + bytes(100))
     (tmp_path / "empty.otf").write_bytes(b"")

@@ -68,8 +68,9 @@ def test_it_is_saved_under_its_number_in_the_folder_of_the_setting_or_here(
         assert (saved.invoice, saved.order, saved.file) == ("INV-2026-000001", number, str(path))
         assert saved.told == f"saved INV-2026-000001.pdf in {expected}"
         assert path.stat().st_size == saved.bytes
-    with pytest.raises(NotFound, match=r"no folder .*nowhere: make it first"):
-        invoice_files.save(with_folder(session, "nowhere"), number)
+    for folder in ("nowhere", "~nobody_of_this_name/nowhere"):
+        with pytest.raises(NotFound, match=r"no folder .*nowhere: make it first"):
+            invoice_files.save(with_folder(session, folder), number)
 
 
 def test_it_is_saved_as_a_file_or_in_a_folder_that_is_said(session: Session, number: str, tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ async def test_every_bad_row_is_shown_and_the_files_can_be_looked_at_again(path:
     [
         ("", "name at least one file"),
         ("nowhere.csv", "no file nowhere.csv: check its name"),
+        ("~nobody.csv", "no file ~nobody.csv: check its name"),
         ('"open.csv', "a quote is not closed"),
         (".", ". cannot be read"),
     ],
