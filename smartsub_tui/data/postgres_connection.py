@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHANNEL: Final = "smartsub"  # by which who writes says so; of one database, as all channels are
 _LOOK_SECONDS: Final = 0.01  # between two looks whether a statement is still wanted
 _BY_ITSELF_SECONDS: Final = 0.1  # in which the server ends by itself what it was told the time of
-_LONGEST_WAY_SECONDS: Final = 0.025  # a server that is busy just then is not that far away
+_LONGEST_WAY_SECONDS: Final = 0.025  # to a server and back; one whose quickest answer took longer is no nearer
 _CANCEL_SECONDS: Final = 2.0
 _MOST_WAKES: Final = 4096
 # A server that is gone is noticed within some twenty seconds; the URL may say otherwise.
@@ -62,7 +62,7 @@ class Connection(psycopg.Connection[Any]):
     unwanted: Callable[[], bool] | None = None
     until: float | None = None  # as perf_counter() says it, what runs is wanted at most
     ends_by_itself: bool = False  # what runs: the server was told its time
-    round_trip: float = 0.0  # seconds that a question took that the server needs no time for
+    round_trip: float = _LONGEST_WAY_SECONDS  # seconds of the quickest answer so far: the server needed next to none
     is_direct: bool = False  # the session is this connection's own
     schema: str | None = None  # of the tables
     is_read_only: bool = False  # the server takes no changes, as a standby, or by its own setting
@@ -73,9 +73,7 @@ class Connection(psycopg.Connection[Any]):
     def look(self, within: float | None) -> None:
         """Find out where it has come to, within so many seconds."""
         self.within = within
-        asked = time.perf_counter()
         found = self.execute("SELECT current_schema(), pg_backend_pid(), current_setting('transaction_read_only')")
-        self.round_trip = min(time.perf_counter() - asked, _LONGEST_WAY_SECONDS)
         self.schema, session, read_only = found.fetchone() or (None, None, None)
         self.is_direct, self.is_read_only = session == self.info.backend_pid, read_only == "on"
         if not (self.info.parameter_status("DateStyle") or "").startswith("ISO"):
@@ -138,9 +136,13 @@ class Connection(psycopg.Connection[Any]):
         return self.closed or (error is not None and any(is_behind(error, each) for each in ENDED_BY_THE_SERVER))
 
     def wait(self, gen: Any, interval: float = _LOOK_SECONDS, timeout: float | None = None) -> Any:
+        asked = time.perf_counter()
         if self.unwanted is None:
-            return super().wait(gen, timeout=timeout or self.within)
-        return super().wait(self._watched(gen), interval, timeout)
+            answer = super().wait(gen, timeout=timeout or self.within)
+        else:
+            answer = super().wait(self._watched(gen), interval, timeout)
+        self.round_trip = min(self.round_trip, time.perf_counter() - asked)
+        return answer
 
     def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
         ended: float | None = None
