@@ -238,7 +238,11 @@ class Move(Run):
             return self._pull(session, item, version)
 
         try:
-            return (yield from links.act_without_link(session, self.trigger, item.number, item.version, act))
+            return (
+                yield from links.act_without_link(
+                    session, self.trigger, item.number, item.version, act, request_id=self.request_id(item.number)
+                )
+            )
         except _OF_ONE as error:
             return _refused(item, error)
 

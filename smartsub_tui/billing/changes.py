@@ -145,6 +145,14 @@ def perform(
             return undone.result  # type: ignore[no-any-return]
 
 
+def is_stored(request_id: str | None) -> bool:
+    """Whether something was done under that request id: the same again is answered as it was then.
+
+    Asked behind whatever is read to refuse it early: where the same request moved the order just now, it is there.
+    """
+    return request_id is not None and Request.get_or_none(Request.id == request_id) is not None
+
+
 def _is_due(now: datetime) -> Any:
     live = Payment.select(Payment.id).where(
         (Payment.order == Order.id) & Payment.state.in_([state.value for state in LIVE_PAYMENT_STATES])

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from smartsub_tui.billing import access, profiles
 from smartsub_tui.billing.access import Permission
-from smartsub_tui.billing.changes import Change, perform
+from smartsub_tui.billing.changes import Change, is_stored, perform
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
 from smartsub_tui.billing.lifecycle import Effect, decide, why_not_settled
@@ -350,11 +350,18 @@ def ask_order(session: Session, number: str) -> Talk[OrderDetails]:
 
 
 def without_link(
-    session: Session, trigger: Trigger, number: str, act: Callable[[], T], *, dry_run: bool = False
+    session: Session,
+    trigger: Trigger,
+    number: str,
+    act: Callable[[], T],
+    *,
+    request_id: str | None = None,
+    dry_run: bool = False,
 ) -> Talk[T]:
     """Do `act`, which pulls `trigger`: a link that is open is ended before, and what the provider says of it is heard.
 
-    Nothing is ended where it would be refused even so; a dry run ends nothing.
+    Nothing is ended where it would be refused even so, nor where it was done under its `request_id` before; a dry run
+    ends nothing.
     """
     with available():
         order = Order.get_or_none(Order.number == number)
@@ -367,6 +374,8 @@ def without_link(
         ends = not dry_run and (live.state is PaymentState.SENT or stale)
         if ends:
             decision = decide(trigger, without_open_link(facts_of([order], now)[order.id]))
+            if is_stored(request_id):
+                return act()
             if decision.transition is None and not stale:
                 raise refusal(trigger, number, decision.reason)
             check_limit(admin, trigger, order)
@@ -376,7 +385,13 @@ def without_link(
 
 
 def act_without_link(
-    session: Session, trigger: Trigger, number: str, version: int | None, act: Callable[[Session, int | None], T]
+    session: Session,
+    trigger: Trigger,
+    number: str,
+    version: int | None,
+    act: Callable[[Session, int | None], T],
+    *,
+    request_id: str | None = None,
 ) -> Talk[T]:
     """As `without_link`, for an order that was seen as it was in `version`, which `act` is given to look for.
 
@@ -388,10 +403,14 @@ def act_without_link(
         live = None if order is None else _live(order)
         ends = live is not None and live.state in (PaymentState.CREATED, PaymentState.SENT)
         if ends:
-            expected_order(number, version)
+            try:
+                expected_order(number, version)
+            except Refused:
+                if not is_stored(request_id):
+                    raise
 
     def free() -> T:
-        if not ends:
+        if not ends or is_stored(request_id):
             return act(session, version)
         after = _live(queries.find_order(number))
         if after is not None and after.state is PaymentState.UNKNOWN:
@@ -399,7 +418,7 @@ def act_without_link(
         return act(session, None)
 
     try:
-        return (yield from without_link(session, trigger, number, free))
+        return (yield from without_link(session, trigger, number, free, request_id=request_id))
     except Abandoned as error:
         raise Unavailable(
             f"the payment link of order {number} was not known to be ended when smartsub was left: nothing else was"

@@ -17,7 +17,7 @@ from peewee import fn
 
 from smartsub_tui.billing import invoices, terms
 from smartsub_tui.billing.access import Permission, above_limit, check, may, with_article
-from smartsub_tui.billing.changes import Change, check_text, perform
+from smartsub_tui.billing.changes import Change, check_text, is_stored, perform
 from smartsub_tui.billing.details import details, known_by, read_order, term_of
 from smartsub_tui.billing.invoices import NO_REFERENCES, BuyerReferences
 from smartsub_tui.billing.lifecycle import Decision, Effect, OrderFacts, Transition, decide, why_never, why_not_settled
@@ -28,7 +28,7 @@ from smartsub_tui.clock import local_date
 from smartsub_tui.config import Settings
 from smartsub_tui.data import queries
 from smartsub_tui.data.database import available, rows
-from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Refund, Request, Subscription, User
+from smartsub_tui.data.models import Claim, Department, Order, OrderLine, Payment, Refund, Subscription, User
 from smartsub_tui.data.money import LARGEST, Money
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.records import AdminRecord, OrderSummary
@@ -335,9 +335,8 @@ def _refuse_at_once(session: Session, trigger: Trigger, number: str, request_id:
         reason = next((why_never(trigger, status) for (status,) in rows(stored)), None)
         if reason is None or not may(check(session.admin, Permission.READ).role, trigger):
             return  # that they may not is said first
-        # Asked last: where the same request moved the order just now, it is there.
-        if request_id is not None and Request.get_or_none(Request.id == request_id) is not None:
-            return  # it was done, and is answered as it was then
+        if is_stored(request_id):
+            return
     raise refusal(trigger, number, reason)
 
 

@@ -81,7 +81,9 @@ def pay(
             if reference is not None or amount is not None:
                 raise click.UsageError("--provider bank takes no --reference: give it alone when the money came")
             bank = partial(payments.pay, session, number, payments.BankTransfer(), **options)
-            paid = hold(session, links.without_link(session, Trigger.PAY, number, bank, dry_run=dry_run))
+            paid = hold(
+                session, links.without_link(session, Trigger.PAY, number, bank, request_id=request_id, dry_run=dry_run)
+            )
             _print_paid(run, session, paid, dry_run, bank=True)
             return
         if provider == "stripe":
@@ -94,7 +96,9 @@ def pay(
         if reference is None and not _is_free(session, number):
             raise click.UsageError("say --reference TEXT if the money is here, or --provider bank or stripe")
         here = partial(payments.pay, session, number, money, **options)
-        paid = hold(session, links.without_link(session, Trigger.PAY, number, here, dry_run=dry_run))
+        paid = hold(
+            session, links.without_link(session, Trigger.PAY, number, here, request_id=request_id, dry_run=dry_run)
+        )
         _print_paid(run, session, paid, dry_run)
 
 
@@ -132,7 +136,9 @@ def confirm(
             request_id=request_id,
             dry_run=dry_run,
         )
-        paid = hold(session, links.without_link(session, Trigger.CONFIRM, number, came, dry_run=dry_run))
+        paid = hold(
+            session, links.without_link(session, Trigger.CONFIRM, number, came, request_id=request_id, dry_run=dry_run)
+        )
         _print_paid(run, session, paid, dry_run)
 
 
@@ -246,7 +252,9 @@ def _closing(trigger: Trigger, help_text: str) -> click.Command:
 
         with run.session() as session:
             move = partial(payments.CLOSING[trigger], session, number, reason, request_id=request_id, dry_run=dry_run)
-            found = hold(session, links.without_link(session, trigger, number, move, dry_run=dry_run))
+            found = hold(
+                session, links.without_link(session, trigger, number, move, request_id=request_id, dry_run=dry_run)
+            )
             _print_order(run, session, found, dry_run)
 
     closing: click.Command = close

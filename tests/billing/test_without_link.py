@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from smartsub_tui.billing import bulk, links, payments
 from smartsub_tui.billing.bulk import Move, SaveInvoices
+from smartsub_tui.billing.payments import BankTransfer
 from smartsub_tui.billing.providers import DEADLINE, Abandoned, Talk, abandon, hold, of_settings, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.config import PaymentSettings
@@ -95,6 +96,35 @@ def test_who_saw_another_version_ends_nothing(session: Session, stripe: StripeSe
     cancel(session, number, version_of(number))
     assert status(number) is OrderStatus.CANCEL
     assert state(number) in (PaymentState.EXPIRED, None)
+
+
+def test_what_was_done_already_is_answered_as_it_was_and_ends_no_link(
+    session: Session, stripe: StripeServer, clock: FixedClock
+) -> None:
+    """A bank transfer was chosen, and a link opened since; also when the time to pay is over."""
+    number = NUMBERS[3]
+    seen = version_of(number)
+
+    def by_bank(session: Session, version: int | None) -> payments.Paid:
+        return payments.pay(session, number, BankTransfer(), version=version, request_id="r")
+
+    def as_it_is() -> payments.Paid:
+        return held(
+            session,
+            links.without_link(session, Trigger.PAY, number, lambda: by_bank(session, None), request_id="r"),
+        )
+
+    def as_it_was_seen() -> payments.Paid:
+        return held(session, links.act_without_link(session, Trigger.PAY, number, seen, by_bank, request_id="r"))
+
+    first = as_it_is()
+    held(session, links.open_link(session, number))
+    asked = len(stripe.faults.seen)
+    assert as_it_is() == as_it_was_seen() == first
+    clock.advance(days=30)
+    assert as_it_is() == as_it_was_seen() == first
+    assert len(stripe.faults.seen) == asked
+    assert state(number) is PaymentState.SENT
 
 
 def test_who_does_not_wait_for_the_provider_is_told_what_was_not_done(session: Session) -> None:

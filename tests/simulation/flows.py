@@ -127,6 +127,7 @@ FLOWS: Final[dict[str, Flow]] = {
                 Trigger.CANCEL,
                 number,
                 lambda: payments.cancel(on.session, number, "why", request_id=_REQUEST),
+                request_id=_REQUEST,
             ),
         ),
     ),

@@ -177,6 +177,7 @@ class Person:
                 Trigger.PAY,
                 number,
                 lambda: payments.pay(session, number, paying, request_id=request),
+                request_id=request,
             )
         )
 
@@ -193,6 +194,7 @@ class Person:
                 Trigger.CONFIRM,
                 number,
                 lambda: payments.confirm(session, number, money, second=second, request_id=request),
+                request_id=request,
             )
         )
 
@@ -219,7 +221,13 @@ class Person:
         if number is None:
             return None
         return lambda request: self._held(
-            links.without_link(session, trigger, number, lambda: close(session, number, "why", request_id=request))
+            links.without_link(
+                session,
+                trigger,
+                number,
+                lambda: close(session, number, "why", request_id=request),
+                request_id=request,
+            )
         )
 
     def move(self) -> Command | None:
