@@ -456,7 +456,11 @@ class SmartSubApp(App[None], inherit_bindings=False):
         self._held, self._handing = None, False
 
     def let_go(self, *, at_once: bool = False) -> None:
-        """Hand on what was held, in its order, to where the way leads that was just begun; `at_once`: it is there."""
+        """Hand on what was held, in its order, to where the way leads that was just begun; `at_once`: it is there.
+
+        What they waited for has come, and an Esc typed from here on is one of them.
+        """
+        self._stop = None
         if at_once:
             self.call_next(self._hand_on, self._held)
         else:

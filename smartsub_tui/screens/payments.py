@@ -21,7 +21,7 @@ from smartsub_tui.billing.payments import offers_in_list
 from smartsub_tui.billing.session import Session
 from smartsub_tui.commands import OF_SCREEN, OF_TRIGGER, ORDER_ACTIONS, bindings, key_of
 from smartsub_tui.data import queries
-from smartsub_tui.data.filters import ORDER_KEYS, Filter, Moment, parse_orders
+from smartsub_tui.data.filters import BARE, ORDER_KEYS, Filter, Moment, parse_orders
 from smartsub_tui.data.keyset import Cursor
 from smartsub_tui.data.money import Money
 from smartsub_tui.data.queries import Facets, OrderPage, Sort, Stretch
@@ -87,6 +87,7 @@ class PaymentsScreen(OrderActions):
         self._first = first  # until it is drawn
         self._missed = False  # something was changed meanwhile
         self._searching = False
+        self._slow: tuple[Filter, Sort] | None = None  # a number that was not found at once
         self._everything: int | None = None
         self._recounts = False  # all orders are to be counted anew, whatever is asked meanwhile
         self._facets: Facets | None = None
@@ -260,10 +261,14 @@ class PaymentsScreen(OrderActions):
         answered between them; with `tell` what was found so far is shown, and how far the search has come.
         """
         moment = self.moment()
-        box = _SMALL_BOX if tell and chosen.number_prefix is not None else _BOX
-        page = await self.backend.within(box, "orders", _page, chosen, moment, sort, start, backward, limit)
-        if page is not None:
-            return page, len(page.rows) < limit
+        begins = tell and chosen.number_prefix is not None
+        if not (begins and self._slow is not None and _is_no_quicker((chosen, sort), self._slow)):
+            box = _SMALL_BOX if begins else _BOX
+            page = await self.backend.within(box, "orders", _page, chosen, moment, sort, start, backward, limit)
+            if begins:
+                self._slow = (chosen, sort) if page is None else None
+            if page is not None:
+                return page, len(page.rows) < limit
         if chosen.includes_deleted:  # no index walks hidden orders too; few are hidden, or in trouble
             page = await self.backend.patient("orders", _page, chosen, moment, sort, start, backward, limit)
             return page, len(page.rows) < limit
@@ -804,6 +809,18 @@ def _again(
 
 def _beginning(session: Session, chosen: Filter, moment: Moment, limit: int) -> OrderPage:
     return queries.orders_beginning(chosen, moment, limit=limit)
+
+
+def _is_no_quicker(asked: tuple[Filter, Sort], before: tuple[Filter, Sort]) -> bool:
+    """Whether the orders asked for are among those of `before`, and so are found no sooner, for no index leads to them.
+
+    They are where a digit more is typed. A server may have an index of every three letters.
+    """
+    (chosen, sort), (wider, wider_sort) = asked, before
+    longer, digits = chosen.number_prefix or "", wider.number_prefix or ""
+    if sort != wider_sort or longer == digits or digits not in longer or len(digits) < 3 <= len(longer):
+        return False
+    return chosen.without_key(BARE) == wider.without_key(BARE)
 
 
 def _joined(one: OrderPage, other: OrderPage) -> OrderPage:

@@ -159,6 +159,18 @@ async def reached(pilot: Pilot[None], true: Callable[[], object]) -> None:
         raise AssertionError(f"waited in vain, before this screen:\n{drawn(pilot.app)}") from None
 
 
+async def resize(pilot: Pilot[None], width: int, height: int) -> None:
+    """Give the terminal another size, and wait until the screen has it: Textual tells it a moment later."""
+    app = pilot.app
+    await pilot.resize_terminal(width, height)
+    await until(pilot, lambda: app._resize_event is None and app._resize_timer is None)
+
+
+async def left(app: SmartSubApp) -> None:
+    """Wait until the application is left. A pilot would wait for answers of screens that are being taken down."""
+    await turns(lambda: app._exit)
+
+
 async def turns(true: Callable[[], object]) -> None:
     """Wait for something turn by turn, before the next picture is drawn; the database may answer nobody meanwhile."""
     async with asyncio.timeout(_LONGEST):

@@ -22,7 +22,7 @@ from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.question import Question
 from tests import postgres
 from tests.proxy import Proxy
-from tests.screens.stage import app_over, drawn, press, reached, toasts, until, write
+from tests.screens.stage import app_over, drawn, left, press, reached, toasts, until, write
 from tests.support import SETTINGS, FixedClock, add_office, add_order, add_people, add_prices, session_on
 
 pytestmark = pytest.mark.postgres
@@ -140,8 +140,7 @@ async def test_who_leaves_meanwhile_leaves_at_once_and_is_told_what_was_not_done
     async with on_stage(cluster) as (app, pilot):
         await cancel(app, pilot, cluster)
         await pilot.press("q", "q")
-        await pilot.pause()
-        assert app._exit
+        await left(app)
     (said,) = app.left_over
     assert "was lost and none came in its place, nothing was stored" in said
     assert app.left_code == 5
@@ -212,7 +211,7 @@ async def test_who_leaves_a_server_that_stands_still_has_left(cluster: postgres.
         late.start()
         await pilot.press("f5")
         await pilot.press("q", "q")
-        await reached(pilot, lambda: app._exit)
+        await left(app)
     has_left = late.is_alive()
     late.cancel()
     go_on()

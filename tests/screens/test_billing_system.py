@@ -25,7 +25,7 @@ from smartsub_tui.widgets.frame import KeyLine
 from smartsub_tui.widgets.qr import needs
 from tests.journeys.material import SMARTSUB, environment, smartsub
 from tests.packaging.terminal import Terminal
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, write
+from tests.screens.stage import drawn, make_database, on_stage, press, resize, settle, toasts, write
 from tests.support import SETTINGS, add_office, add_order
 from tests.widgets.camera import BLACK, WHITE, Cell, of_strips, scan
 
@@ -137,20 +137,20 @@ async def test_a_code_comes_and_goes_with_the_size_of_the_terminal(path: Path) -
     async with on_stage(path, start="payments", settings=with_url(MIDDLE)) as (app, pilot):
         await press(pilot, "b")
         for size in (Size(69, 27), Size(68, 27), Size(69, 26), Size(200, 60), Size(60, 18), Size(44, 80), Size(80, 28)):
-            await pilot.resize_terminal(*size)
+            await resize(pilot, *size)
             await settle(pilot)
             fits = size.width >= 45 + 24 and size.height >= 23 + 4
             assert scan(cells(app)) == ([MIDDLE] if fits else []), size
             assert MIDDLE in written(app)
-        await pilot.resize_terminal(80, 24)
+        await resize(pilot, 80, 24)
         await press(pilot, "f")
         assert scan(cells(app)) == [MIDDLE]
-        await pilot.resize_terminal(80, 22)
+        await resize(pilot, 80, 22)
         await settle(pilot)
         assert not set(drawn(app)) & set("▀")
         assert "This QR needs 45x23, the terminal has 80x22." in drawn(app)
         assert MIDDLE in written(app)
-        await pilot.resize_terminal(45, 23)
+        await resize(pilot, 45, 23)
         await settle(pilot)
         assert scan(cells(app)) == [MIDDLE]
 

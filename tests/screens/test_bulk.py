@@ -32,7 +32,7 @@ from smartsub_tui.screens.pay import PayScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.lines import Lines
-from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, reached, resize, settle, toasts, until, write
 from tests.screens.test_hostile_rows import HOSTILE, assert_harmless
 from tests.screens.test_sizes import SIZES, assert_inside
 from tests.screens.test_typed_ahead import at_once
@@ -702,7 +702,7 @@ async def test_everything_of_it_is_in_sight(path: Path, size: tuple[int, int]) -
             assert words in drawn(app)
         assert_inside(app)
         for other in (*SIZES, size):
-            await pilot.resize_terminal(*other)
+            await resize(pilot, *other)
             await settle(pilot)
             assert_inside(app)
         lines = app.screen.query_one(Lines)

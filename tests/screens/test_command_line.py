@@ -30,7 +30,7 @@ from smartsub_tui.screens.qr_full import QrFullScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
 from smartsub_tui.widgets.command_line import CommandLine
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until
+from tests.screens.stage import drawn, left, make_database, on_stage, press, resize, settle, toasts, until
 from tests.screens.test_typed_ahead import at_once
 from tests.support import NOW, SETTINGS, TODAY, add_community, add_office, add_order, add_people
 
@@ -163,8 +163,9 @@ async def test_words_move_the_cursor_and_change_the_filter_as_keys_do(path: Path
 
 async def test_quit_leaves_from_the_first_screen(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
-        await press(pilot, "colon", "q", "enter")
-        await pilot.pause()
+        await press(pilot, "colon", "q")
+        await pilot.press("enter")
+        await left(app)
     assert app.return_code == 0
     assert not app.is_running
 
@@ -235,7 +236,7 @@ async def test_the_sentence_is_whole_at_every_size(path: Path) -> None:
             await say(pilot, "payments type:subscription status:faled")
             said = " ".join(drawn(app).split())
             assert "'faled' is no value of status: did you mean failed? It takes one of" in said
-            await pilot.resize_terminal(90, 30)
+            await resize(pilot, 90, 30)
             await settle(pilot)
             assert "did you mean failed" in " ".join(drawn(app).split())
 

@@ -25,7 +25,7 @@ from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.widgets.frame import KeyLine
 from smartsub_tui.widgets.lines import Lines
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, resize, settle, toasts, until, write
 from tests.screens.test_journey import expires_on
 from tests.screens.test_sizes import SIZES, assert_inside
 from tests.support import MONTH_PRICE, add_office, add_people, add_person, gross, session_on
@@ -172,7 +172,7 @@ async def test_more_lines_than_fit_scroll_with_the_cursor(tmp_path: Path) -> Non
         assert "Name of p059" in drawn(app)
         assert "Name of p000" not in drawn(app)
         assert "58 of 60 lines" in drawn(app)
-        await pilot.resize_terminal(100, 30)
+        await resize(pilot, 100, 30)
         await settle(pilot)
         await press(pilot, "g", "down")
         assert "Name of p000" in drawn(app)
@@ -252,7 +252,7 @@ async def test_it_fits_every_size_whatever_people_are_called(tmp_path: Path) -> 
     session.database.close()
     async with asked(made) as (app, pilot):
         for size in (*SIZES, *reversed(SIZES)):
-            await pilot.resize_terminal(*size)
+            await resize(pilot, *size)
             await settle(pilot)
             assert_inside(app)
             seen = drawn(app)

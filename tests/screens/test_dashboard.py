@@ -18,7 +18,7 @@ from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
 from smartsub_tui.widgets.expiring_grid import ExpiringGrid
 from smartsub_tui.widgets.expiring_table import ExpiringTable
-from tests.screens.stage import drawn, make_database, on_stage, press, settle
+from tests.screens.stage import drawn, make_database, on_stage, press, resize, settle
 from tests.support import (
     NOW,
     TODAY,
@@ -171,7 +171,7 @@ async def test_the_panel_gives_way_where_there_is_no_room(
     path: Path, size: tuple[int, int], panel: bool, line: bool
 ) -> None:
     async with on_stage(path, size=(80, 24)) as (app, pilot):
-        await pilot.resize_terminal(*size)
+        await resize(pilot, *size)
         await settle(pilot)
         seen = drawn(app)
         assert isinstance(app.screen, DashboardScreen)

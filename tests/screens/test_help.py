@@ -12,7 +12,7 @@ from smartsub_tui.data.vocabulary import OrderStatus, SubscriptionState
 from smartsub_tui.screens.base import BaseScreen
 from smartsub_tui.screens.help import HelpScreen
 from smartsub_tui.widgets.lines import Lines
-from tests.screens.stage import drawn, make_database, on_stage, press
+from tests.screens.stage import drawn, make_database, on_stage, press, resize
 from tests.screens.test_journey import fill
 
 WAYS = {
@@ -84,7 +84,7 @@ async def test_its_lines_are_whole_at_every_size(path: Path, size: tuple[int, in
         assert max(len(line) for line in lines) < size[0] - 1
         await press(pilot, "G")
         assert "id or name of a user" in drawn(app)
-        await pilot.resize_terminal(100, 30)
+        await resize(pilot, 100, 30)
         await press(pilot, "g")
         assert "Keys of Dashboard" in drawn(app)
         assert len(app.screen.query_one(Lines).text.splitlines()) < len(lines)

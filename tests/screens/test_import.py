@@ -17,7 +17,7 @@ from smartsub_tui.screens.import_files import ImportScreen
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.frame import KeyLine
 from smartsub_tui.widgets.lines import Lines
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
 from tests.support import FixedClock
 
 PRICES = "service,action,amount,currency,office_kind,tax_rate,valid_from\napp,month,5.00,EUR,,0.19,2021-01-01\n"
@@ -172,11 +172,9 @@ async def test_the_interface_goes_on_and_the_end_is_told_wherever_one_is(path: P
         await press(pilot, "I", "enter")
         app.write(lambda: app.backend.call(holding, hold))
         await pilot.press("y")
-        await pilot.pause()
-        assert "importing ..." in drawn(app)
+        await reached(pilot, lambda: "importing ..." in drawn(app))
         await pilot.press("y", "escape")
-        await pilot.pause()
-        assert isinstance(app.screen, DashboardScreen)
+        await reached(pilot, lambda: isinstance(app.screen, DashboardScreen))
         assert "the import goes on" in drawn(app)
         hold.set()
         await until(pilot, lambda: "imported 2 users" in toasts(app))
@@ -198,8 +196,7 @@ async def test_a_look_that_was_left_is_not_done(path: Path, folder: Path, monkey
         await press(pilot, "I")
         app.write(lambda: app.backend.call(holding, hold))
         await pilot.press("enter", "escape", "escape")
-        await pilot.pause()
-        assert isinstance(app.screen, DashboardScreen)
+        await reached(pilot, lambda: isinstance(app.screen, DashboardScreen))
         hold.set()
         await settle(pilot)
         assert not looked

@@ -21,7 +21,7 @@ from smartsub_tui.screens.subscriptions import SubscriptionsScreen
 from smartsub_tui.widgets.field import Field
 from smartsub_tui.widgets.frame import KeyLine
 from smartsub_tui.widgets.order_table import OrderTable
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, left, make_database, on_stage, press, resize, settle, toasts, until, write
 from tests.support import (
     NOW,
     TODAY,
@@ -319,7 +319,7 @@ async def test_digits_choose_modes_and_q_goes_back_and_out(path: Path) -> None:
         await press(pilot, "q")
         assert isinstance(app.screen, DashboardScreen)
         await pilot.press("q")
-        await pilot.pause()
+        await left(app)
         assert app.return_code == 0
 
 
@@ -429,7 +429,7 @@ async def test_a_resize_keeps_cursor_and_filter(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await press(pilot, "j", "j")
         for size in ((120, 40), (60, 18), (200, 60), (80, 24)):
-            await pilot.resize_terminal(*size)
+            await resize(pilot, *size)
             await settle(pilot)
             assert app.screen.query_one(OrderTable).cursor_row == 2
             assert "20261001" in drawn(app)

@@ -17,7 +17,7 @@ from smartsub_tui.billing import bulk
 from smartsub_tui.screens.bulk import BulkScreen
 from smartsub_tui.screens.confirm import ConfirmScreen
 from smartsub_tui.screens.dashboard import DashboardScreen
-from tests.screens.stage import drawn, hold_back, make_database, on_stage, press, reached, settle, toasts, until
+from tests.screens.stage import drawn, hold_back, left, make_database, on_stage, press, reached, settle, toasts, until
 from tests.screens.test_journey import look, status_of
 from tests.screens.test_typed_ahead import NEW, OLD, at_once, fill
 
@@ -56,7 +56,7 @@ async def test_what_waits_for_its_turn_is_done_first(path: Path, keys: tuple[str
         at_once(app, "x", *"too", "enter", "y")  # nobody's any more
         assert not app._exit
         go_on.set()
-        await reached(pilot, lambda: app._exit)
+        await left(app)
     assert app.left_over == []
     assert app.return_code == (0 if keys else 143)
     assert [status_of(path, number) for number in (NEW, OLD)] == ["cancel", "processing"]
@@ -69,7 +69,7 @@ async def test_what_is_refused_then_is_told_at_the_end(path: Path) -> None:
         await leave(app, pilot, ("escape", "q", "q"))
         look(path, f"UPDATE orders SET status = 'time_out', version = version + 1 WHERE number = '{NEW}'")
         go_on.set()
-        await reached(pilot, lambda: app._exit)
+        await left(app)
     (said,) = app.left_over
     assert f"order {NEW}" in said
     assert app.left_code == 1
@@ -87,7 +87,7 @@ async def test_a_yes_is_begun_where_it_is_typed(path: Path, ticks: int) -> None:
         for _ in range(ticks):
             await asyncio.sleep(0)
         app.call_later(partial(app.exit, return_code=143))
-        await reached(pilot, lambda: app._exit)
+        await left(app)
     made = look(path, "SELECT count(*) FROM orders") - 2
     assert (app.return_code, app.left_over, app._exception) == (143, [], None)
     assert made == 1
@@ -113,7 +113,7 @@ async def test_a_run_over_many_orders_ends_behind_the_one_under_way_and_says_so(
         await reached(pilot, under_way.is_set)
         app.exit(return_code=143)
         go_on.set()
-        await reached(pilot, lambda: app._exit)
+        await left(app)
     (said,) = app.left_over
     assert said.startswith("stopped: 1 order deleted, 1 not reached")
     assert look(path, "SELECT count(*) FROM orders WHERE deleted_at IS NOT NULL") == 1
@@ -123,7 +123,7 @@ async def test_whoever_types_quit_is_not_waited_for(path: Path) -> None:
     async with on_stage(path) as (app, pilot):
         await settle(pilot)
         at_once(app, ":", "q", "enter", "ctrl+c")
-        await reached(pilot, lambda: app._exit)
+        await left(app)
     assert (toasts(app), app.return_code, app.left_over) == ([], 0, [])
 
 

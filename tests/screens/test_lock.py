@@ -28,7 +28,7 @@ from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.pay import PayScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.widgets.frame import Line
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, left, make_database, on_stage, press, resize, settle, toasts, until, write
 from tests.support import FixedClock, add_office, add_order, add_people, session_on
 
 NUMBER = "20261122080000000000"
@@ -259,7 +259,7 @@ async def test_it_is_painted_whole_whatever_the_size_becomes(path: Path) -> None
     async with on_stage(path, size=(120, 40)) as (app, pilot):
         await press(pilot, "ctrl+l")
         for width, height in ((80, 24), (1, 1), (20, 5), (200, 60), (100, 30)):
-            await pilot.resize_terminal(width, height)
+            await resize(pilot, width, height)
             await settle(pilot)
             assert app.screen.size == Size(width, height)
             assert shown(app) <= {*NOTHING, "manager"} or width < 20
@@ -358,10 +358,10 @@ async def test_over_ssh_what_could_not_be_opened_is_ended(
     path: Path, clock: FixedClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other(path, "DELETE FROM admin_pin")
-    async with on_stage(path, clock=clock, profile=Profile.SSH) as (app, pilot):
+    async with on_stage(path, clock=clock, profile=Profile.SSH) as (app, _):
         clock.advance(minutes=10)
         app._look_at_idleness()
-        await until(pilot, lambda: app._exit)
+        await left(app)
         assert shown(app) <= {*NOTHING, "manager"}
     said = "smartsub has ended, for there is no PIN to open it again: smartsub admin pin manager"
     assert (app.return_code, " ".join(capsys.readouterr().err.split())) == (0, said)
@@ -397,5 +397,5 @@ async def test_over_ssh_an_hour_without_a_key_is_the_end(
         assert not app._exit
         clock.advance(timedelta(seconds=1) if locked else timedelta(minutes=60))
         app._look_at_idleness()
-        await until(pilot, lambda: app._exit)
+        await left(app)
     assert (app.return_code, capsys.readouterr().err) == (0, "smartsub has ended: no key for 60 minutes\n")

@@ -27,7 +27,19 @@ from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.qr_full import QrFullScreen
 from smartsub_tui.widgets.qr import needs
 from tests.providers import CARD_NUMBER, Call, Fault, StripeServer, pay, running
-from tests.screens.stage import drawn, make_database, on_stage, press, reached, settle, toasts, until, write
+from tests.screens.stage import (
+    drawn,
+    left,
+    make_database,
+    on_stage,
+    press,
+    reached,
+    resize,
+    settle,
+    toasts,
+    until,
+    write,
+)
 from tests.screens.test_billing_system import cells, offered, written
 from tests.screens.test_journey import expires_on, look, status_of
 from tests.screens.test_sizes import SIZES, assert_inside
@@ -195,7 +207,7 @@ async def test_it_fits_every_size_and_its_help_names_its_keys(stage: Stage, path
         await open_link(app, pilot)
         url = url_of(path)
         for size in (*SIZES, (200, 38), (112, 60), (40, 10), (5, 3), (80, 24)):
-            await pilot.resize_terminal(*size)
+            await resize(pilot, *size)
             await settle(pilot)
             if size[0] < 60:  # does no harm
                 continue
@@ -383,8 +395,7 @@ async def test_it_can_be_left_while_it_is_opened(stage: Stage, path: Path, strip
         await pilot.press("down", "y")
         await reached(pilot, lambda: "being opened" in drawn(app))
         await pilot.press("escape")
-        await pilot.pause()
-        assert isinstance(app.screen, PaymentsScreen)
+        await reached(pilot, lambda: isinstance(app.screen, PaymentsScreen))
         stripe.faults.release()
         await until(pilot, lambda: any("is open: p shows it" in each for each in toasts(app)))
         assert state_of(path) == "sent"
@@ -564,7 +575,7 @@ async def test_whoever_leaves_does_not_wait_for_the_provider(stage: Stage, path:
         await pilot.press("down", "y")
         await asyncio.to_thread(stripe.faults.wait_until_held)
         app.exit()
-        await reached(pilot, lambda: app._exit)
+        await left(app)
     stripe.faults.release()
     (said,) = app.left_over
     assert said.startswith("Stripe had not answered when smartsub ended")
@@ -583,7 +594,7 @@ async def test_a_link_is_asked_for_as_soon_as_yes_was_said(stage: Stage, path: P
                 break
             await asyncio.sleep(0)
         app.exit(return_code=143)
-        await reached(pilot, lambda: app._exit)
+        await left(app)
     assert app.return_code == 143
     assert look(path, "SELECT count(*) FROM payment") == 1
     assert len(app.left_over) == 1

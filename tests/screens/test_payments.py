@@ -10,6 +10,7 @@ import pytest
 from textual.geometry import Region
 from textual.widget import Widget
 
+from smartsub_tui.backend import Backend
 from smartsub_tui.data.queries import parse_sort
 from smartsub_tui.errors import Unavailable
 from smartsub_tui.screens import payments
@@ -21,6 +22,8 @@ from tests.screens.stage import drawn, hold_back, make_database, on_stage, press
 from tests.screens.test_journey import fill, look, many
 from tests.screens.test_typed_ahead import at_once
 from tests.support import NOW
+
+HELD = "20261101000000000001"  # its order, in progress
 
 
 @pytest.fixture
@@ -101,6 +104,35 @@ async def test_a_search_that_ended_says_how_many_it_found(
             await settle(pilot)
             assert found in drawn(app)
             assert "searching" not in drawn(app)
+
+
+async def test_a_digit_more_does_not_wait_again_for_what_took_too_long(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payments, "_SMALL_BOX", -1.0)
+    asked: list[str] = []
+    page = payments._page
+
+    async def spied(backend: Backend, seconds: float, question: str, function: Any, *given: Any) -> Any:
+        if function is page:
+            asked.append(given[0].describe())
+        return await within(backend, seconds, question, function, *given)
+
+    within = Backend.within
+    async with on_stage(path, start="payments") as (app, pilot):
+        assert isinstance(app.screen, PaymentsScreen)
+        monkeypatch.setattr(Backend, "within", spied)
+        await press(pilot, "slash", *HELD[:6])
+        assert HELD in drawn(app)
+        assert "1 of 5" in drawn(app)
+        # A server may have an index where three digits are typed.
+        assert asked == [HELD[0], HELD[:3]]
+        await press(pilot, *["backspace"] * 3)
+        assert asked[2:] == [HELD[:3]]
+        await press(pilot, "backspace", HELD[2])
+        assert asked[3:] == [HELD[:2], HELD[:3]]
+        await write(pilot, f"{HELD[3]} type:subscription")
+        assert asked[5:] == [f"{HELD[:4]} type:subscription"]
 
 
 async def test_what_is_counted_while_more_rows_are_searched_for_is_told(

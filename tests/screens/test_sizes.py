@@ -21,7 +21,7 @@ from smartsub_tui.data.vocabulary import OrderStatus
 from smartsub_tui.screens.question import Question
 from smartsub_tui.widgets.frame import KeyLine, Masthead
 from smartsub_tui.widgets.order_table import OrderTable
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, resize, settle, until, write
 from tests.screens.test_journey import fill
 from tests.support import TODAY, add_community, add_order, add_person
 
@@ -165,7 +165,7 @@ async def test_a_screen_fits_after_every_resize(path: Path, name: str) -> None:
     async with on_stage(path) as (app, pilot):
         await go(app, pilot, WAYS[name])
         for size in (*reversed(SIZES), (80, 24)):
-            await pilot.resize_terminal(*size)
+            await resize(pilot, *size)
             await settle(pilot)
             assert_inside(app)
             for word in WAYS[name].words:
@@ -182,7 +182,7 @@ async def test_what_a_new_size_has_painted_later_is_not_when_the_screen_was_left
         left = app.screen
         assert len(app.screen_stack) == 2
         monkeypatch.setattr(left, "call_after_refresh", later.append)
-        await pilot.resize_terminal(60, 18)
+        await resize(pilot, 60, 18)
         await settle(pilot)
         assert later
         await app.pop_screen()
@@ -206,14 +206,14 @@ async def test_too_small_a_terminal_does_no_harm(path: Path, name: str) -> None:
     async with on_stage(path) as (app, pilot):
         await go(app, pilot, WAYS[name])
         for size in ((1, 1), (2, 2), (5, 3), (20, 5), (40, 10), (59, 17), (300, 2), (3, 100)):
-            await pilot.resize_terminal(*size)
+            await resize(pilot, *size)
             await settle(pilot)
             await press(pilot, "j", "k", "G", "g", "f5", "tab")
             app.tell("a sentence that is longer than the terminal is wide", wrong=True)
             await settle(pilot)
             if size == (59, 17):
                 assert "59x17, needs 60x18" in drawn(app)
-            await pilot.resize_terminal(80, 24)
+            await resize(pilot, 80, 24)
             await settle(pilot)
             assert_inside(app)
 
@@ -221,7 +221,7 @@ async def test_too_small_a_terminal_does_no_harm(path: Path, name: str) -> None:
 @pytest.mark.parametrize("size", [(20, 5), (60, 18)])
 async def test_a_question_can_be_answered_in_little_room(path: Path, size: tuple[int, int]) -> None:
     async with on_stage(path, start="payments", filter_text="status:system") as (app, pilot):
-        await pilot.resize_terminal(*size)
+        await resize(pilot, *size)
         await settle(pilot)
         await press(pilot, "c")
         await until(pilot, lambda: isinstance(app.screen, Question))
@@ -232,7 +232,7 @@ async def test_a_question_can_be_answered_in_little_room(path: Path, size: tuple
 async def test_order_numbers_totals_and_statuses_stay_at_any_width(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         for width in range(30, 130, 3):
-            await pilot.resize_terminal(width, 24)
+            await resize(pilot, width, 24)
             await settle(pilot)
             table = app.screen.query_one(OrderTable)
             keys = [str(column.key.value) for column in table.columns.values()]

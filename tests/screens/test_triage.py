@@ -25,7 +25,7 @@ from smartsub_tui.screens.subscriptions import SubscriptionsScreen
 from smartsub_tui.screens.triage import TriageScreen
 from smartsub_tui.widgets.frame import KeyLine
 from smartsub_tui.widgets.queue_list import QueueList
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import drawn, make_database, on_stage, press, resize, settle, toasts, until, write
 from tests.screens.test_journey import status_of
 from tests.screens.test_typed_ahead import at_once
 from tests.support import (
@@ -478,10 +478,10 @@ async def test_the_cursor_stands_on_items_only_and_is_always_seen_with_its_headi
         await press(pilot, "g")
         assert here(app) == UNKNOWN
         assert Rank.UNKNOWN.label in drawn(app)
-        await pilot.resize_terminal(80, 24)
+        await resize(pilot, 80, 24)
         await settle(pilot)
         await press(pilot, "G")
-        await pilot.resize_terminal(60, 18)
+        await resize(pilot, 60, 18)
         await settle(pilot)
         assert "Oak House" in drawn(app).splitlines()[2 + shown.size.height - 1]
 

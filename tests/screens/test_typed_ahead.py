@@ -26,7 +26,7 @@ from smartsub_tui.screens.pay import PayScreen
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.widgets.field import Field
-from tests.screens.stage import drawn, make_database, on_stage, press, settle, toasts, turns, until
+from tests.screens.stage import drawn, left, make_database, on_stage, press, settle, toasts, turns, until
 from tests.screens.test_journey import look, status_of
 from tests.support import NOW, TODAY, add_community, add_office, add_order, add_people, add_person
 
@@ -137,14 +137,25 @@ async def test_payments_that_are_left_before_they_are_made_have_no_state_to_keep
 
 
 async def test_what_is_typed_behind_the_key_that_leaves_does_nothing(path: Path) -> None:
-    async with on_stage(path) as (app, pilot):
+    async with on_stage(path) as (app, _):
         at_once(app, *"3qq:q", "enter", "3", "p", *":q", "enter")
-        await until(pilot, lambda: app._exit)
+        await left(app)
     assert app.return_code == 0
-    async with on_stage(path) as (app, pilot):
+    async with on_stage(path) as (app, _):
         at_once(app, *":q", "enter", *":q", "enter", "p", *":q", "enter")
-        await until(pilot, lambda: app._exit)
+        await left(app)
     assert app.return_code == 0
+
+
+async def test_esc_is_for_the_screen_that_came_as_soon_as_it_did(path: Path) -> None:
+    """Drawn or not: there is nothing left that it could stop."""
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "enter")
+        assert isinstance(app.screen, OrderInfoScreen)
+        app.hold(lambda: pytest.fail("there is nothing to stop"))
+        app.let_go()
+        at_once(app, "escape")
+        await until(pilot, lambda: isinstance(app.screen, PaymentsScreen))
 
 
 async def test_esc_behind_the_key_that_leaves_stops_nothing_that_is_gone(path: Path) -> None:

@@ -23,7 +23,7 @@ from smartsub_tui.screens.renew import RenewScreen
 from smartsub_tui.screens.subscriptions import SubscriptionsScreen
 from smartsub_tui.screens.views import ViewsScreen
 from smartsub_tui.widgets.view_table import ViewTable
-from tests.screens.stage import app_over, drawn, make_database, on_stage, press, settle, toasts, until, write
+from tests.screens.stage import app_over, drawn, make_database, on_stage, press, resize, settle, toasts, until, write
 from tests.screens.test_command_line import say
 from tests.screens.test_journey import fill, look
 from tests.screens.test_mouse import click
@@ -128,7 +128,7 @@ async def test_the_table_of_views_fits_at_every_size(path: Path) -> None:
         await say(pilot, f"save {'N' * 60}")
         await press(pilot, "w")
         for size in ((60, 18), (80, 24), (200, 60)):
-            await pilot.resize_terminal(*size)
+            await resize(pilot, *size)
             await settle(pilot)
             table = app.screen.query_one(ViewTable)
             assert table.max_scroll_x == 0
