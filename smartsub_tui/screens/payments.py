@@ -42,7 +42,7 @@ _BELOW: Final = 8  # rows of the first page below those in sight
 _PAGE: Final = 128
 # Seconds that a question may hold the database before it goes on in parts, and that one part should take.
 _BOX: Final = 0.05
-_SMALL_BOX: Final = 0.006  # where something else can be shown at once
+_SMALL_BOX: Final = 0.015  # where something else can be shown at once: once for a number, however many digits follow
 _LOOKED_AT: Final = 32_000  # rows of the first part
 _MOST_LOOKED_AT: Final = 512_000
 _TELL_EVERY: Final = 0.3  # seconds between two words on how far a search has come
