@@ -84,6 +84,18 @@ def without_password(_context: click.Context, _parameter: click.Parameter, url: 
     return url
 
 
+def fit_to_store(_context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Text of an option that is to be stored; raises WrongUsage where it cannot be.
+
+    Looked at before anything is done, for a provider may be asked to end a payment link before the order is written.
+    """
+    from smartsub_tui.billing.changes import check_text
+
+    if text is not None:
+        check_text(parameter.opts[0], text)
+    return text
+
+
 def with_globals(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--json", "json_", is_flag=True, help="Print JSON."),
@@ -260,13 +272,18 @@ def read_small(file: str, what: str) -> str:
 
 filter_words = click.argument("words", nargs=-1, metavar="[FILTER]")
 order_number = click.argument("number")
-with_reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the timeline.")
+with_reason = click.option(
+    "--reason", required=True, metavar="TEXT", callback=fit_to_store, help="Why; kept in the timeline."
+)
 
 
 def writes(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--dry-run", is_flag=True, help="Show what would be done; store nothing.")(command)
     return click.option(
-        "--request-id", metavar="ID", help="A repeat with the same ID returns the first result and does nothing."
+        "--request-id",
+        metavar="ID",
+        callback=fit_to_store,
+        help="A repeat with the same ID returns the first result and does nothing.",
     )(command)
 
 

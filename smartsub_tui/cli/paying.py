@@ -15,6 +15,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.cli.invocation import (
     Invocation,
     command,
+    fit_to_store,
     hold,
     order_number,
     say,
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
 
 
 def with_references(command: Callable[..., Any]) -> Callable[..., Any]:
-    command = click.option("--buyer-reference", metavar="TEXT", help="The buyer's own reference; on the invoice.")(
-        command
-    )
-    return click.option("--po-number", metavar="TEXT", help="The buyer's purchase order; on the invoice.")(command)
+    command = click.option(
+        "--buyer-reference", metavar="TEXT", callback=fit_to_store, help="The buyer's own reference; on the invoice."
+    )(command)
+    return click.option(
+        "--po-number", metavar="TEXT", callback=fit_to_store, help="The buyer's purchase order; on the invoice."
+    )(command)
 
 
 def said(po_number: str | None, buyer_reference: str | None) -> BuyerReferences:
@@ -48,7 +51,7 @@ def said(po_number: str | None, buyer_reference: str | None) -> BuyerReferences:
 
 @command()
 @order_number
-@click.option("--reference", metavar="TEXT", help="What says that the money is here.")
+@click.option("--reference", metavar="TEXT", callback=fit_to_store, help="What says that the money is here.")
 @click.option("--amount", metavar="A", help="Where it is not the total: it is recorded and waits.")
 @click.option("--provider", type=click.Choice(["manual", "bank", "stripe"]), help="How it will be paid.")
 @with_references
@@ -104,7 +107,9 @@ def pay(
 
 @command()
 @order_number
-@click.option("--reference", required=True, metavar="TEXT", help="What says that the money came.")
+@click.option(
+    "--reference", required=True, metavar="TEXT", callback=fit_to_store, help="What says that the money came."
+)
 @click.option("--amount", metavar="A", help="Where it is not the total: it is recorded and waits.")
 @click.option("--second", is_flag=True, help="It is money beside what the order was paid with.")
 @with_references
@@ -157,7 +162,7 @@ def apply(run: Invocation, number: str, dry_run: bool, request_id: str | None) -
 @command()
 @order_number
 @with_reason
-@click.option("--reference", metavar="TEXT", help="What says that it was paid back by hand.")
+@click.option("--reference", metavar="TEXT", callback=fit_to_store, help="What says that it was paid back by hand.")
 @writes
 @with_invocation
 def refund(
@@ -176,7 +181,7 @@ def refund(
 @order_number
 @click.option("--user", "users", multiple=True, metavar="ID", help="Only this person of it; may be repeated.")
 @with_reason
-@click.option("--reference", metavar="TEXT", help="What says that it was paid back by hand.")
+@click.option("--reference", metavar="TEXT", callback=fit_to_store, help="What says that it was paid back by hand.")
 @writes
 @with_invocation
 def credit(

@@ -294,6 +294,10 @@ class Database(_Base, ABC):
         """
         raise Refused(f"{self.name} is a file, and files have no roles: let the accounts of the machine guard it")
 
+    def finds_parts(self) -> bool:
+        """Whether an index leads to parts of numbers and names, of three characters on; else all are looked through."""
+        return False
+
     def set_up(self) -> dict[str, Callable[[], str]]:
         """Of what the engine may have or not, each by a name: what tells how it is here, and what could be better."""
         return {}

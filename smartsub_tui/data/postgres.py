@@ -650,16 +650,19 @@ class PostgresDatabase(Database, _Base):
             self.execute_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         return self._schema_of_trigrams()
 
+    def finds_parts(self) -> bool:
+        indexes = [f"{_quoted(self._tables)}.{table}_parts" for table in models.SEARCHED]
+        (made,) = self.execute_sql(
+            "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name", (indexes,)
+        ).fetchone()
+        return bool(made)
+
     def set_up(self) -> dict[str, Callable[[], str]]:
         return {"search": self._search, "rights": self._rights}
 
     def _search(self) -> str:
         """What finds a part of a number or a name."""
-        indexes = [f"{_quoted(self._tables)}.{table}_parts" for table in models.SEARCHED]
-        (made,) = self.execute_sql(
-            "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name", (indexes,)
-        ).fetchone()
-        if made:
+        if self.finds_parts():
             return "a part of a number or name by its letters (pg_trgm)"
         (there,) = self.execute_sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'").fetchone()
         slow = "a part of a number or name by looking at every one of them"

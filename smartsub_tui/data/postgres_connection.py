@@ -136,13 +136,9 @@ class Connection(psycopg.Connection[Any]):
         return self.closed or (error is not None and any(is_behind(error, each) for each in ENDED_BY_THE_SERVER))
 
     def wait(self, gen: Any, interval: float = _LOOK_SECONDS, timeout: float | None = None) -> Any:
-        asked = time.perf_counter()
         if self.unwanted is None:
-            answer = super().wait(gen, timeout=timeout or self.within)
-        else:
-            answer = super().wait(self._watched(gen), interval, timeout)
-        self.round_trip = min(self.round_trip, time.perf_counter() - asked)
-        return answer
+            return super().wait(gen, timeout=timeout or self.within)
+        return super().wait(self._watched(gen), interval, timeout)
 
     def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
         ended: float | None = None
@@ -175,7 +171,11 @@ class Cursor(psycopg.ClientCursor[Any]):
     """Several statements may be sent as one text: the rows are those of the last."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        connection: Any = self.connection
+        asked = time.perf_counter()
         super().execute(query, params or None, **options)
+        # A statement goes to the server and back; not all that is waited for does, as a row of a COPY.
+        connection.round_trip = min(connection.round_trip, time.perf_counter() - asked)
         while self.nextset():
             pass
         return self

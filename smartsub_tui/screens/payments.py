@@ -42,7 +42,7 @@ _BELOW: Final = 8  # rows of the first page below those in sight
 _PAGE: Final = 128
 # Seconds that a question may hold the database before it goes on in parts, and that one part should take.
 _BOX: Final = 0.05
-_SMALL_BOX: Final = 0.015  # where something else can be shown at once: once for a number, however many digits follow
+_SMALL_BOX: Final = 0.015  # where something else can be shown at once
 _LOOKED_AT: Final = 32_000  # rows of the first part
 _MOST_LOOKED_AT: Final = 512_000
 _TELL_EVERY: Final = 0.3  # seconds between two words on how far a search has come
@@ -87,7 +87,7 @@ class PaymentsScreen(OrderActions):
         self._first = first  # until it is drawn
         self._missed = False  # something was changed meanwhile
         self._searching = False
-        self._slow: tuple[Filter, Sort] | None = None  # a number that was not found at once
+        self._ran_out: tuple[Filter, Sort] | None = None  # of its time: the search before, for a part of a number
         self._everything: int | None = None
         self._recounts = False  # all orders are to be counted anew, whatever is asked meanwhile
         self._facets: Facets | None = None
@@ -261,12 +261,11 @@ class PaymentsScreen(OrderActions):
         answered between them; with `tell` what was found so far is shown, and how far the search has come.
         """
         moment = self.moment()
-        begins = tell and chosen.number_prefix is not None
-        if not (begins and self._slow is not None and _is_no_quicker((chosen, sort), self._slow)):
-            box = _SMALL_BOX if begins else _BOX
+        if tell and self._ran_out is not None and not _is_no_quicker((chosen, sort), self._ran_out):
+            self._ran_out = None
+        if not tell or self._ran_out is None:
+            box = _SMALL_BOX if tell and chosen.number_prefix is not None else _BOX
             page = await self.backend.within(box, "orders", _page, chosen, moment, sort, start, backward, limit)
-            if begins:
-                self._slow = (chosen, sort) if page is None else None
             if page is not None:
                 return page, len(page.rows) < limit
         if chosen.includes_deleted:  # no index walks hidden orders too; few are hidden, or in trouble
@@ -286,9 +285,11 @@ class PaymentsScreen(OrderActions):
         found: OrderPage = OrderPage((), ())
         seen, looked_at, told = 0, _LOOKED_AT, perf_counter()
         if tell:
-            # Those that begin with the digits lie side by side: they are there before the others are found.
-            digits = chosen.number_prefix is not None
-            beginning = await self.backend.latest("orders", _beginning, chosen, moment, limit) if digits else found
+            beginning = found
+            if chosen.number_prefix is not None:
+                # Those that begin with the digits lie side by side: they are there before the others are found.
+                beginning, finds_parts = await self.backend.latest("orders", _beginning, chosen, moment, limit)
+                self._ran_out = None if finds_parts else (chosen, sort)
             self._show_some(beginning, seen)
         while True:
             began = perf_counter()
@@ -807,18 +808,18 @@ def _again(
     return _joined(above, page), True, last
 
 
-def _beginning(session: Session, chosen: Filter, moment: Moment, limit: int) -> OrderPage:
-    return queries.orders_beginning(chosen, moment, limit=limit)
+def _beginning(session: Session, chosen: Filter, moment: Moment, limit: int) -> tuple[OrderPage, bool]:
+    """The orders whose number begins with the digits, and whether an index leads to those that hold them too."""
+    return queries.orders_beginning(chosen, moment, limit=limit), session.database.finds_parts()
 
 
 def _is_no_quicker(asked: tuple[Filter, Sort], before: tuple[Filter, Sort]) -> bool:
-    """Whether the orders asked for are among those of `before`, and so are found no sooner, for no index leads to them.
-
-    They are where a digit more is typed. A server may have an index of every three letters.
+    """Whether the orders asked for are some of those of `before`, for a digit more was typed: by looking at one after
+    the other they are found no sooner.
     """
     (chosen, sort), (wider, wider_sort) = asked, before
     longer, digits = chosen.number_prefix or "", wider.number_prefix or ""
-    if sort != wider_sort or longer == digits or digits not in longer or len(digits) < 3 <= len(longer):
+    if sort != wider_sort or longer == digits or digits not in longer:
         return False
     return chosen.without_key(BARE) == wider.without_key(BARE)
 

@@ -402,6 +402,7 @@ def test_the_server_itself_ends_a_statement_that_was_given_a_time(
 ) -> None:
     """To tell it so takes another connection, and as long again. Also for who works for some offices."""
     shared.see_only(admin)
+    monkeypatch.setattr("smartsub_tui.data.postgres_connection._BY_ITSELF_SECONDS", 3600.0)  # however busy it is
     monkeypatch.setattr(type(shared.connection()), "cancel_safe", lambda *_, **__: pytest.fail("it was told"))
     shared.watch(lambda: False, until=perf_counter() + 0.05)
     with pytest.raises(peewee.OperationalError) as ended:
@@ -415,6 +416,22 @@ def test_the_server_itself_ends_a_statement_that_was_given_a_time(
     assert 0 < left <= 60_000
     shared.watch(None)
     assert shared.execute_sql("SELECT current_setting('statement_timeout')").fetchone() == ("0",)
+
+
+@on_a_server
+def test_how_far_the_server_is_its_quickest_answer_to_a_statement_says(shared: Database) -> None:
+    """What is written by COPY, or by no statement at all, waits for no answer."""
+    connection = shared.connection()
+    with shared.atomic() as written:
+        shared.execute_sql("SELECT 1")
+        connection.round_trip = 0.02
+        shared._copy_in(
+            "COPY counter (series, year, last) FROM STDIN", [(f"series {row}", 2026, row) for row in range(1, 99)]
+        )
+        assert shared.round_trip == 0.02
+        written.rollback()
+    shared.execute_sql("SELECT 1")
+    assert 0 < shared.round_trip < 0.02
 
 
 @on_a_server

@@ -77,6 +77,21 @@ def test_a_link_is_ended_before_the_order_is_cancelled(env: Env, remote: Remote)
     assert pay(link).status in (409, 410)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (("cancel", "--reason", "why", "--request-id", ""), "--request-id is empty"),
+        (("cancel", "--reason", "wh\u202ey"), "--reason holds U+202E"),
+        (("pay", "--reference", " "), "--reference is empty"),
+    ],
+)
+def test_what_cannot_be_stored_ends_no_link(env: Env, remote: Remote, wrong: tuple[str, ...], what: str) -> None:
+    number = renew(env, "--pay", "stripe")
+    refused = smartsub(env, wrong[0], number, *wrong[1:], code=2)
+    assert what in refused.stderr
+    assert smartsub_json(env, "order", number)["payments"][0]["state"] == "sent"
+
+
 def test_an_order_that_is_soon_due_gets_the_time_that_its_link_needs(env: Env, remote: Remote) -> None:
     config = Path(env["SMARTSUB_CONFIG"])
     config.write_text(config.read_text() + '[orders]\npay_within = "5m"\n')

@@ -168,7 +168,10 @@ async def resize(pilot: Pilot[None], width: int, height: int) -> None:
 
 async def left(app: SmartSubApp) -> None:
     """Wait until the application is left. A pilot would wait for answers of screens that are being taken down."""
-    await turns(lambda: app._exit)
+    try:
+        await turns(lambda: app._exit)
+    except TimeoutError:
+        raise AssertionError(f"not left, before this screen:\n{drawn(app)}") from None
 
 
 async def turns(true: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 from smartsub_tui.backend import Backend
+from smartsub_tui.data.database import Database
 from smartsub_tui.data.queries import parse_sort
 from smartsub_tui.errors import Unavailable
 from smartsub_tui.screens import payments
@@ -106,33 +107,55 @@ async def test_a_search_that_ended_says_how_many_it_found(
             assert "searching" not in drawn(app)
 
 
-async def test_a_digit_more_does_not_wait_again_for_what_took_too_long(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The filters whose orders were asked for at once; a part of a number takes too long, and what follows does not."""
     monkeypatch.setattr(payments, "_SMALL_BOX", -1.0)
+    monkeypatch.setattr(payments, "_BOX", 60.0)
     asked: list[str] = []
-    page = payments._page
+    page, within = payments._page, Backend.within
 
     async def spied(backend: Backend, seconds: float, question: str, function: Any, *given: Any) -> Any:
         if function is page:
             asked.append(given[0].describe())
         return await within(backend, seconds, question, function, *given)
 
-    within = Backend.within
+    monkeypatch.setattr(Backend, "within", spied)
+    return asked
+
+
+async def test_a_digit_more_does_not_wait_again_for_what_took_too_long(path: Path, asked: list[str]) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
-        assert isinstance(app.screen, PaymentsScreen)
-        monkeypatch.setattr(Backend, "within", spied)
         await press(pilot, "slash", *HELD[:6])
         assert HELD in drawn(app)
         assert "1 of 5" in drawn(app)
-        # A server may have an index where three digits are typed.
-        assert asked == [HELD[0], HELD[:3]]
-        await press(pilot, *["backspace"] * 3)
-        assert asked[2:] == [HELD[:3]]
-        await press(pilot, "backspace", HELD[2])
-        assert asked[3:] == [HELD[:2], HELD[:3]]
-        await write(pilot, f"{HELD[3]} type:subscription")
-        assert asked[5:] == [f"{HELD[:4]} type:subscription"]
+        assert asked == [HELD[0]]
+        await press(pilot, "backspace", HELD[5])  # one digit less is another search
+        assert asked[1:] == [HELD[:5]]
+        await write(pilot, " type:subscription")
+        assert asked[2:] == [f"{HELD[:6]} type:subscription"]
+        await press(pilot, "escape", "escape", "slash", *HELD[:2])  # of all others nothing is known
+        assert asked[3:] == ["", HELD[0]]
+
+
+async def test_a_digit_more_under_another_sort_is_another_search(path: Path, asked: list[str]) -> None:
+    async with on_stage(path, start="payments") as (app, pilot):
+        assert isinstance(app.screen, PaymentsScreen)
+        app.screen.look_for(HELD[:4])
+        await settle(pilot)
+        app.screen.look_for(HELD[:5], parse_sort("number"))
+        await settle(pilot)
+        assert asked[-1] == HELD[:5]
+
+
+async def test_a_digit_more_is_asked_for_where_an_index_leads_to_it(
+    path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Database, "finds_parts", lambda _: True)
+    async with on_stage(path, start="payments") as (app, pilot):
+        await press(pilot, "slash", *HELD[:4])
+        assert asked == [HELD[: place + 1] for place in range(4)]
+        await until(pilot, lambda: "5 of 5" in drawn(app))
 
 
 async def test_what_is_counted_while_more_rows_are_searched_for_is_told(
