@@ -108,6 +108,6 @@ def test_the_buyer_s_references_are_in_the_order_s_json_and_text(shop: tuple[dic
     smartsub(env, "cancel", unpaid, "--reason", "x")
     made = smartsub_json(env, "again", unpaid, "--buyer-reference", "B", "--dry-run")
     assert (made["po_number"], made["buyer_reference"]) == ("PO 1", "B")
-    assert "PO number is empty" in smartsub(env, "again", unpaid, "--po-number", " ", code=2).stderr
+    assert "--po-number is empty" in smartsub(env, "again", unpaid, "--po-number", " ", code=2).stderr
     done = smartsub(env, "confirm", paid, "--reference", "S", "--second", "--po-number", "late", code=1)
     assert "its invoice issued" in done.stderr
