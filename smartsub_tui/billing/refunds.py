@@ -7,7 +7,7 @@ answer is recorded in another (docs/payments.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from smartsub_tui.billing import access, profiles
@@ -50,7 +50,11 @@ def refund(
     if not dry_run:
         yield from _ask_before(session, number)
 
+    begun_at: datetime | None = None
+
     def work(change: Change) -> list[int]:
+        nonlocal begun_at
+        begun_at = change.now
         order = expected_order(number, version)
         decided(Trigger.REFUND, order, change)
         move(order, change)
@@ -67,7 +71,7 @@ def refund(
     begun = perform(session, Trigger.REFUND, arguments, list[int], work, request_id=request_id, dry_run=dry_run)
     if not dry_run:
         for each in begun:
-            yield from pay_back(session, each, again=False)
+            yield from pay_back(session, each, begun_at)
     with available():
         return read_order(number, session.clock.now(), session.settings)
 
@@ -138,16 +142,18 @@ def begin(
     return made.id
 
 
-def pay_back(session: Session, refund: int, *, again: bool = True) -> Talk[BackAnswer | None]:
+def pay_back(session: Session, refund: int, begun_at: datetime | None = None) -> Talk[BackAnswer | None]:
     """Have a refund that was begun paid back by its provider, or ask what became of it; record and return the answer.
 
-    Not `again`: it was begun just now, in this same talk. None: it is no longer under way, and nobody was asked.
+    `begun_at`: when this same talk began refunds. What was begun at another moment may have been sent before, also
+    under the same request: it is looked for first. None: it is no longer under way, and nobody was asked.
     """
     with available():
         found = Refund.get_by_id(refund)
         if not found.state.is_live:
             return None
-        sent_before = found.state is not RefundState.CREATED or session.clock.now() >= found.created_at + DEADLINE
+        late = session.clock.now() >= found.created_at + DEADLINE
+        sent_before = found.state is not RefundState.CREATED or found.created_at != begun_at or late
         payment = found.payment
         asked = PayBack(
             payment.provider,
@@ -159,7 +165,7 @@ def pay_back(session: Session, refund: int, *, again: bool = True) -> Talk[BackA
                 reference=found.reference,
                 created_at=found.created_at,
                 asked_at=session.clock.now(),
-                again=again or sent_before,
+                again=sent_before,
             ),
         )
     if not asked.back.charge:

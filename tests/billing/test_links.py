@@ -749,9 +749,35 @@ def test_what_may_have_been_sent_before_is_looked_for_first(
     talk.close()
     Refund.update(state=state).execute()
     clock.advance(age)
-    call = step(paying.database, refunds.pay_back(paying, Refund.get().id, again=False), None)
+    found = Refund.get()
+    call = step(paying.database, refunds.pay_back(paying, found.id, found.created_at), None)
     assert isinstance(call, PayBack)
     assert call.back.again is again
+
+
+def test_what_was_sent_under_the_same_request_is_looked_for_first(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    """Whoever sent it was killed before its answer was stored, and asks again; Stripe knows the key no more."""
+    url = link_of(opened(paying, number))
+    server.faults.plan(Call.PAY, Fault.WRONG_AMOUNT)
+    pay(url)
+    held(paying, links.ask_order(paying, number))
+    talk = refunds.refund(paying, number, "too much", request_id="r")
+    call = step(paying.database, talk, None)
+    assert isinstance(call, PayBack)
+    assert isinstance(call.put_to(paying.providers(call.provider)), PaidBack)
+    talk.close()
+    server.books.keys.forget_all()
+    again = refunds.refund(paying, number, "too much", request_id="r")
+    call = step(paying.database, again, None)
+    assert isinstance(call, PayBack)
+    assert call.back.again
+    again.close()
+    held(paying, refunds.refund(paying, number, "too much", request_id="r"))
+    (found,) = Refund.select()
+    assert found.state is RefundState.SUCCEEDED
+    check_settled(paying, server)
 
 
 @pytest.mark.parametrize("declined", [False, True])
