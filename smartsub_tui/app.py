@@ -468,8 +468,8 @@ class SmartSubApp(App[None], inherit_bindings=False):
             self.call_after_refresh(self.call_next, self._hand_on, self._held)
 
     async def _hand_on(self, held: list[Key] | None) -> None:
-        if held is None or held is not self._held or self._handing or self.is_ending:
-            return
+        if held is None or held is not self._held or self._handing or self.is_ending or not self.screen_stack:
+            return  # or all is taken down just now
         if not self.screen.is_mounted:  # what ran just before led there
             self.let_go()
             return
