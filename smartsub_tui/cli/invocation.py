@@ -96,6 +96,11 @@ def fit_to_store(_context: click.Context, parameter: click.Parameter, text: str 
     return text
 
 
+def fit_or_empty(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """As fit_to_store, of an option that may be empty."""
+    return fit_to_store(context, parameter, text) if text else text
+
+
 def with_globals(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--json", "json_", is_flag=True, help="Print JSON."),

@@ -14,7 +14,7 @@ from smartsub_tui.cli.invocation import (
     Invocation,
     command,
     filter_words,
-    fit_to_store,
+    fit_or_empty,
     hold,
     order_number,
     say,
@@ -34,7 +34,7 @@ _additional = click.option("--additional", is_flag=True, help="The family member
 
 def _paying(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
-        "--reference", metavar="TEXT", callback=fit_to_store, help="What says that the money is here."
+        "--reference", metavar="TEXT", callback=fit_or_empty, help="What says that the money is here."
     )(command)
     return click.option("--pay", "provider", type=click.Choice(["manual", "bank", "stripe"]), help="Pay at once.")(
         command

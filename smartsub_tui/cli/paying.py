@@ -15,6 +15,7 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.cli.invocation import (
     Invocation,
     command,
+    fit_or_empty,
     fit_to_store,
     hold,
     order_number,
@@ -51,7 +52,7 @@ def said(po_number: str | None, buyer_reference: str | None) -> BuyerReferences:
 
 @command()
 @order_number
-@click.option("--reference", metavar="TEXT", callback=fit_to_store, help="What says that the money is here.")
+@click.option("--reference", metavar="TEXT", callback=fit_or_empty, help="What says that the money is here.")
 @click.option("--amount", metavar="A", help="Where it is not the total: it is recorded and waits.")
 @click.option("--provider", type=click.Choice(["manual", "bank", "stripe"]), help="How it will be paid.")
 @with_references
@@ -96,7 +97,7 @@ def pay(
             _print_paid(run, session, paid, dry_run)
             return
         money = payments.Manual(reference or "", _amount(session, number, amount))
-        if reference is None and not _is_free(session, number):
+        if not reference and not _is_free(session, number):
             raise click.UsageError("say --reference TEXT if the money is here, or --provider bank or stripe")
         here = partial(payments.pay, session, number, money, **options)
         paid = hold(

@@ -285,12 +285,12 @@ class PaymentsScreen(OrderActions):
         found: OrderPage = OrderPage((), ())
         seen, looked_at, told = 0, _LOOKED_AT, perf_counter()
         if tell:
-            beginning = found
-            if chosen.number_prefix is not None:
-                # Those that begin with the digits lie side by side: they are there before the others are found.
-                beginning, finds_parts = await self.backend.latest("orders", _beginning, chosen, moment, limit)
-                self._ran_out = None if finds_parts else (chosen, sort)
+            # Those that begin with the digits lie side by side: they are there before the others are found.
+            digits = chosen.number_prefix is not None
+            beginning = await self.backend.latest("orders", _beginning, chosen, moment, limit) if digits else found
             self._show_some(beginning, seen)
+            if digits and (self._ran_out is not None or not await self.backend.latest("orders", _finds_parts)):
+                self._ran_out = (chosen, sort)
         while True:
             began = perf_counter()
             part = await self.backend.patient(
@@ -808,9 +808,12 @@ def _again(
     return _joined(above, page), True, last
 
 
-def _beginning(session: Session, chosen: Filter, moment: Moment, limit: int) -> tuple[OrderPage, bool]:
-    """The orders whose number begins with the digits, and whether an index leads to those that hold them too."""
-    return queries.orders_beginning(chosen, moment, limit=limit), session.database.finds_parts()
+def _beginning(session: Session, chosen: Filter, moment: Moment, limit: int) -> OrderPage:
+    return queries.orders_beginning(chosen, moment, limit=limit)
+
+
+def _finds_parts(session: Session) -> bool:
+    return session.database.finds_parts()
 
 
 def _is_no_quicker(asked: tuple[Filter, Sort], before: tuple[Filter, Sort]) -> bool:

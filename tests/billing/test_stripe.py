@@ -319,21 +319,18 @@ def test_money_goes_back_once_under_its_key(server: StripeServer, stripe: Stripe
     assert len(server.books.refunds) == 1
 
 
-def test_a_refund_whose_second_attempt_finds_it_done_is_done(server: StripeServer, stripe: Stripe) -> None:
-    """The first was done and not answered, and its key is known no more when the library tries again."""
-    charge = charged(stripe)
+@pytest.mark.parametrize("amount", [500, 1190], ids=["part", "whole"])
+def test_a_refund_without_an_answer_is_looked_for_before_it_is_sent_again(
+    server: StripeServer, stripe: Stripe, amount: int
+) -> None:
+    """It was done, and its key is known no more: of a part Stripe would take a second one."""
+    asked = back(charged(stripe), amount=Money(amount, "EUR"))
     server.faults.plan(Call.REFUND, Fault.RESET_AFTER)
     server.faults.plan(Call.REFUND, Fault.FORGOTTEN_KEY, nth=2)
-    assert isinstance(stripe.refund(back(charge)), PaidBack)
-    assert len(server.books.refunds) == 1
-
-
-def test_whether_a_refund_that_is_refused_was_done_may_be_unknown(server: StripeServer, stripe: Stripe) -> None:
-    charge = charged(stripe)
-    assert isinstance(stripe.refund(back(charge, key="by somebody else")), PaidBack)
-    assert stripe.refund(back(charge)) == No("Stripe has paid it back already")
-    server.faults.always(Fault.RESET_BEFORE, Call.REFUND_LIST)
-    assert isinstance(stripe.refund(back(charge)), Unknown)
+    assert isinstance(stripe.refund(asked), Unknown)
+    server.books.keys.forget_all()
+    assert isinstance(stripe.refund(replace(asked, again=True)), PaidBack)
+    assert [each.amount for each in server.books.refunds.values()] == [amount]
 
 
 def test_what_was_never_sent_is_not_sent_when_its_key_is_old(stripe: Stripe) -> None:

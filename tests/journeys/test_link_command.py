@@ -83,6 +83,7 @@ def test_a_link_is_ended_before_the_order_is_cancelled(env: Env, remote: Remote)
         (("cancel", "--reason", "why", "--request-id", ""), "--request-id is empty"),
         (("cancel", "--reason", "wh\u202ey"), "--reason holds U+202E"),
         (("pay", "--reference", " "), "--reference is empty"),
+        (("pay", "--reference", ""), "say --reference TEXT"),
     ],
 )
 def test_what_cannot_be_stored_ends_no_link(env: Env, remote: Remote, wrong: tuple[str, ...], what: str) -> None:
