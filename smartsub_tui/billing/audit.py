@@ -93,4 +93,5 @@ _SAID = {
     "refund_under_way": "the refund is under way",
     "refund_declined": "it could not be paid back",
     "refund_unknown": "whether it was paid back is unknown",
+    "refund_twice": "it had been called declined, and its money was used since: see that it is not gone twice",
 }

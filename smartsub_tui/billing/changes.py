@@ -153,6 +153,14 @@ def is_stored(request_id: str | None) -> bool:
     return request_id is not None and Request.get_or_none(Request.id == request_id) is not None
 
 
+def part_of(request_id: str | None, part: str) -> str | None:
+    """The request id of what a request does in another transaction; it is kept, however long that of the whole is."""
+    if request_id is None:
+        return None
+    named = f"{request_id}/{part}"
+    return named if len(named) <= LONGEST_TEXT else f"{hashlib.sha256(request_id.encode()).hexdigest()}/{part}"
+
+
 def _is_due(now: datetime) -> Any:
     live = Payment.select(Payment.id).where(
         (Payment.order == Order.id) & Payment.state.in_([state.value for state in LIVE_PAYMENT_STATES])

@@ -193,16 +193,18 @@ def _facts_with(
 
 
 def _refunds(found: Iterable[Any]) -> tuple[tuple[Money, ...], bool]:
-    """Of refunds by credit note, state, amount and currency, oldest first: what credit notes still owe, for paying it
-    back was declined, and whether money is just being paid back.
+    """Of refunds by credit note, state, amount and currency: what credit notes still owe, for all that was tried to pay
+    it back was declined, and whether money is just being paid back.
     """
-    last: dict[int, Money | None] = {}
+    owed: dict[int, Money | None] = {}
     under_way = False
     for credit_note, state, amount, currency in found:
         under_way |= state.is_live
-        if credit_note is not None:
-            last[credit_note] = Money(amount, currency) if state is RefundState.DECLINED else None
-    return tuple(money for money in last.values() if money is not None), under_way
+        if credit_note is not None and state is RefundState.DECLINED:
+            owed.setdefault(credit_note, Money(amount, currency))
+        elif credit_note is not None:
+            owed[credit_note] = None
+    return tuple(money for money in owed.values() if money is not None), under_way
 
 
 def _facts(

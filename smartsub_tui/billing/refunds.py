@@ -6,6 +6,7 @@ answer is recorded in another (docs/payments.md).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -93,11 +94,16 @@ def _ask_before(session: Session, number: str) -> Talk[None]:
 
 def _owed(order: Order) -> list[tuple[int, Refund]]:
     """The credit notes of the order whose money could not be paid back, by row id, and the last attempt of each."""
-    last: dict[int, Refund] = {}
+    attempts: dict[int, list[Refund]] = defaultdict(list)
     for each in Refund.select().join(Payment).where(Payment.order == order).order_by(Refund.id):
         if each.credit_note is not None:
-            last[each.credit_note.id] = each
-    return [(note, each) for note, each in last.items() if each.state is RefundState.DECLINED]
+            attempts[each.credit_note.id].append(each)
+    # Not the last alone: an earlier one may have been heard of late.
+    return [(note, all_of[-1]) for note, all_of in attempts.items() if all(map(_is_declined, all_of))]
+
+
+def _is_declined(refund: Refund) -> bool:
+    return refund.state is RefundState.DECLINED
 
 
 def begin(
@@ -116,7 +122,7 @@ def begin(
     Raises Refused where that much is not left of the payment.
     """
     earlier = list(Refund.select().where(Refund.payment == payment))
-    left = payment.amount - sum(each.amount for each in earlier if each.state is not RefundState.DECLINED)
+    left = payment.amount - sum(each.amount for each in earlier if not _is_declined(each))
     if amount > left:
         currency = payment.currency
         raise Refused(f"only {Money(left, currency)} is left of the payment, not {Money(amount, currency)}")
@@ -181,9 +187,15 @@ def hear(session: Session, refund: int, answer: BackAnswer) -> None:
 
     def work(change: Change) -> bool:
         found = Refund.get_by_id(refund)
-        if not found.state.is_live:
+        # Whoever sent it may have stood still until another took it for never sent, and called it declined.
+        after_all = _is_declined(found) and isinstance(answer, PaidBack)
+        if not (found.state.is_live or after_all):
             return False
         match answer:
+            case PaidBack() if after_all and _is_spent(found):
+                _done(change, found, answer)
+                Payment.update(contested=True).where(Payment.id == found.payment.id).execute()
+                change.record("refund_twice", order=found.payment.order.id, after=_what(found))
             case PaidBack(under_way=False):
                 _done(change, found, answer)
             case PaidBack():
@@ -210,6 +222,19 @@ def hear(session: Session, refund: int, answer: BackAnswer) -> None:
         return True
 
     perform(session, Permission.SWEEP, {"refund": refund}, bool, work)
+
+
+def _is_spent(declined: Refund) -> bool:
+    """Whether the money of a refund that was declined has been applied, or is being paid back in another way."""
+    payment = declined.payment
+    others = [
+        each
+        for each in Refund.select().where((Refund.payment == payment) & (Refund.id != declined.id))
+        if not _is_declined(each)
+    ]
+    too_much = sum(each.amount for each in others) + declined.amount > payment.amount
+    applied = declined.credit_note is None and payment.applied
+    return too_much or applied or any(each.credit_note == declined.credit_note for each in others)
 
 
 def _next(change: Change, asked: int, waits: Sequence[timedelta]) -> dict[str, Any]:

@@ -151,12 +151,12 @@ def _linked(
 ) -> orders.NewOrder:
     """The order as it is with a payment link, where it is to be paid by one."""
     from smartsub_tui.billing import links
+    from smartsub_tui.billing.changes import part_of
 
     if provider != "stripe" or dry_run:
         return made
     # The order is made, whatever becomes of the link: a repeat of the command opens it then.
-    link_id = None if request_id is None else f"{request_id}/link"
-    paid = hold(session, links.open_link(session, made.order.number, request_id=link_id))
+    paid = hold(session, links.open_link(session, made.order.number, request_id=part_of(request_id, "link")))
     return replace(made, order=paid.order)
 
 

@@ -68,7 +68,7 @@ _NEVER: Final = SQL("(1 = 0)")
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ANYTHING: Final = ("", "")  # the pieces of `*`
 _Successor: Final = Order.alias("successor")
-_Later: Final = Refund.alias("later")
+_Other: Final = Refund.alias("other")
 
 
 # Orders
@@ -212,9 +212,10 @@ def _mark(mark: Word, now: int, listed: _Listed) -> Condition:
 
 
 def _owed() -> ModelSelect[Any]:
-    """The orders of credit notes whose money could not be paid back, at the last attempt."""
-    later = _Later.select(SQL("1")).where(_all([_Later.credit_note == Refund.credit_note, _Later.id > Refund.id]))
-    declined = _all([_is(Refund.state, RefundState.DECLINED), Refund.credit_note.is_null(False), ~_exists(later)])
+    """The orders of credit notes whose money could not be paid back, at any attempt."""
+    same = [_Other.payment == Refund.payment, _Other.credit_note == Refund.credit_note]
+    other = _Other.select(SQL("1")).where(_all([*same, ~_is(_Other.state, RefundState.DECLINED)]))
+    declined = _all([_is(Refund.state, RefundState.DECLINED), Refund.credit_note.is_null(False), ~_exists(other)])
     return Refund.select(Payment.order).join(Payment).where(declined)
 
 

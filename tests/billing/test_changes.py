@@ -426,3 +426,12 @@ def test_a_sweep_times_out_what_is_due_and_says_how_many(session: Session, clock
 def test_a_viewer_may_not_sweep(session: Session) -> None:
     with pytest.raises(NotAllowed):
         sweep(as_role(session, Role.VIEWER))
+
+
+def test_the_request_id_of_a_part_is_of_its_whole_and_as_short_as_any() -> None:
+    assert changes.part_of(None, "link") is None
+    assert changes.part_of("r" * 495, "link") == f"{'r' * 495}/link"
+    long, other = changes.part_of("r" * 496, "link"), changes.part_of("r" * 497, "link")
+    assert long is not None
+    assert len(long) <= changes.LONGEST_TEXT
+    assert len({long, other, changes.part_of("r" * 496, "end")}) == 3

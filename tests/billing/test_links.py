@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -18,11 +18,13 @@ from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.links import ASK_AFTER, LOOK_AFTER
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import DEADLINE, Ended, No, PaidBack, PayBack, step
+from smartsub_tui.billing.providers import DEADLINE, Ended, No, PaidBack, PayBack, Talk, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
+from smartsub_tui.data.filters import Moment, parse_orders
 from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
 from smartsub_tui.data.order_records import OrderDetails
+from smartsub_tui.data.queries import search_orders
 from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, RefundState, Role, Trigger
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
@@ -855,9 +857,6 @@ def test_what_someone_confirmed_and_the_provider_denies_needs_a_person(
     settle_all(paying, clock)
     assert now_is(paying, number).status is SUCCEED
     assert Payment.get().contested
-    from smartsub_tui.data.filters import Moment, parse_orders
-    from smartsub_tui.data.queries import search_orders
-
     found = search_orders(parse_orders("is:stuck"), Moment(clock.now(), "UTC"))
     assert [order.number for order in found.rows] == [number]
 
@@ -1026,6 +1025,99 @@ def test_a_refund_that_is_declined_can_be_paid_out_by_hand(
     order = now_is(paying, number)
     assert (order.unapplied, states(order)) == ((), [PaymentState.REFUNDED])
     assert server.books.refunds == {}
+
+
+def declined_while_it_is_sent(session: Session, talk: Talk[Any], clock: FixedClock) -> PayBack:
+    """Whoever pays back stands still in front of the call, for most of a day, until a sweep takes it for never sent."""
+    call = step(session.database, talk, None)
+    assert isinstance(call, PayBack)
+    clock.advance(hours=23, minutes=1)
+    swept(session)
+    assert state_of_refund() is RefundState.DECLINED
+    return call
+
+
+def goes_on(session: Session, talk: Talk[Any], call: PayBack) -> None:
+    answer = call.put_to(session.providers(call.provider))
+    assert isinstance(answer, PaidBack)
+    assert isinstance(step(session.database, talk, answer), Ended)
+
+
+def stands_in(session: Session, mark: str) -> bool:
+    return bool(search_orders(parse_orders(mark), Moment(session.clock.now(), "UTC")).rows)
+
+
+@pytest.mark.parametrize("under_way", [False, True])
+def test_what_was_called_declined_and_is_paid_back_after_all_is_not_owed(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock, under_way: bool
+) -> None:
+    pay(link_of(opened(paying, number)))
+    held(paying, links.ask_order(paying, number))
+    server.books.refunds_wait = under_way
+    talk = credits.credit(paying, number, "moved out")
+    call = declined_while_it_is_sent(paying, talk, clock)
+    assert stands_in(paying, "is:unapplied")
+    goes_on(paying, talk, call)
+    assert not stands_in(paying, "is:unapplied")
+    assert state_of_refund() is (RefundState.PENDING if under_way else RefundState.SUCCEEDED)
+    if under_way:
+        (refund,) = server.books.refunds
+        server.books.settle(refund, succeeded=True)
+        settle_all(paying, clock)
+    with pytest.raises(Refused, match="no money of it waits"):
+        held(paying, refunds.refund(paying, number, "again", reference="by hand"))
+    assert not stands_in(paying, "is:stuck")
+    check_settled(paying, server)
+
+
+def test_an_earlier_attempt_that_is_done_after_all_pays_what_a_later_one_could_not(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    pay(link_of(opened(paying, number)))
+    held(paying, links.ask_order(paying, number))
+    talk = credits.credit(paying, number, "moved out")
+    call = declined_while_it_is_sent(paying, talk, clock)
+    server.faults.always(Fault.REFUSED, Call.REFUND)
+    held(paying, refunds.refund(paying, number, "again"))
+    server.faults.clear()
+    clock.advance(hours=23, minutes=1)
+    swept(paying)
+    goes_on(paying, talk, call)
+    assert [each.state for each in Refund.select().order_by(Refund.id)] == [
+        RefundState.SUCCEEDED,
+        RefundState.DECLINED,
+    ]
+    assert not stands_in(paying, "is:unapplied")
+    with pytest.raises(Refused, match="no money of it waits"):
+        held(paying, refunds.refund(paying, number, "again", reference="by hand"))
+    check_settled(paying, server)
+
+
+def paid_by_hand(session: Session, number: str) -> None:
+    held(session, refunds.refund(session, number, "at last", reference="cash, receipt 9"))
+
+
+def applied(session: Session, number: str) -> None:
+    Subscription.update(expires_on=SOON, activated_on=date(2026, 11, 22), anchor_day=22).execute()
+    payments.cancel(session, number, "to be settled with what waits")
+    payments.apply(session, number)
+
+
+@pytest.mark.parametrize("meanwhile", [paid_by_hand, applied])
+def test_what_was_called_declined_and_is_gone_twice_is_told_and_stays_until_a_person_looks(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock, meanwhile: Callable[[Session, str], None]
+) -> None:
+    waiting_money(paying, number)
+    talk = refunds.refund(paying, number, "too much")
+    call = declined_while_it_is_sent(paying, talk, clock)
+    meanwhile(paying, number)
+    goes_on(paying, talk, call)
+    assert {each.state for each in Refund.select()} == {RefundState.SUCCEEDED}
+    assert stands_in(paying, "is:stuck")
+    told = now_is(paying, number).events[-1]
+    assert (told.action, "is not gone twice" in sentence(told)) == ("refund_twice", True)
+    assert now_is(paying, number).status is (SUCCEED if meanwhile is applied else PROCESSING)
+    check(paying, server)
 
 
 def test_a_refund_on_its_way_is_waited_for(

@@ -48,10 +48,11 @@ def renew(env: Env, *more: str) -> str:
 @pytest.mark.long
 def test_an_order_is_paid_by_its_link_and_the_sweep_hears_of_it(env: Env, remote: Remote) -> None:
     before = len(remote.paid())
-    made = smartsub_json(env, "renew", "--office", OFFICE, "--months", "12", "--pay", "stripe", "--request-id", "r1")
+    renewal = ("renew", "--office", OFFICE, "--months", "12", "--pay", "stripe", "--request-id", "r" * 500)
+    made = smartsub_json(env, *renewal)
     (payment,) = made["payments"]
     assert (made["status"], payment["provider"], payment["state"]) == ("processing", "stripe", "sent")
-    again = smartsub_json(env, "renew", "--office", OFFICE, "--months", "12", "--pay", "stripe", "--request-id", "r1")
+    again = smartsub_json(env, *renewal)
     assert again["payments"] == made["payments"]
     shown = smartsub_json(env, "pay", made["number"], "--provider", "stripe")
     assert shown["payments"][0]["link"] == payment["link"]
