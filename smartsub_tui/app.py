@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 
 from rich.console import RenderableType
 from rich.text import Text
+from textual._compositor import CompositorUpdate, LayoutUpdate
 from textual._context import active_message_pump
 from textual.actions import ActionParseResult
 from textual.app import App, ScreenStackError
@@ -542,8 +543,19 @@ class SmartSubApp(App[None], inherit_bindings=False):
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Paint a screen; nothing but the lock while it is locked, whoever asks for it."""
-        if not self._covered or screen is self._lock:
-            super()._display(screen, renderable)
+        if self._covered and screen is not self._lock:
+            return
+        if isinstance(renderable, CompositorUpdate) and not self._batch_count:
+            if isinstance(renderable, LayoutUpdate):
+                screen._repaint_required = False  # else Textual draws what it has just drawn again
+            if isinstance(self._driver, TerminalDriver):
+                renderable = self._driver.picture.differing(renderable)
+        super()._display(screen, renderable)
+
+    def on_resize(self) -> None:
+        """What a terminal shows in another size is its own affair."""
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.picture.forget()
 
     def _locks(self, event: Key) -> bool:
         """Whether a key locks: on every screen and in every question, unless it is a letter of a field."""

@@ -24,6 +24,7 @@ from textual.message import Message
 from smartsub_tui.errors import Unavailable
 from smartsub_tui.failures import note
 from smartsub_tui.fence import Fence
+from smartsub_tui.picture import Picture
 from smartsub_tui.terminal_input import TerminalInput, within
 
 MOST_SECONDS: Final = 5
@@ -71,6 +72,7 @@ class TerminalDriver(LinuxDriver):
         self._outlet = _Outlet(cast(IO[str], sys.__stderr__), self._hung_up)
         self._file = self._outlet  # type: ignore[assignment] # it has all of a stream that Textual uses
         self._fence = Fence(lambda kind: note(f"not sent to the terminal, shown by its number instead: {kind}"))
+        self.picture = Picture(self._app.console)
         self._found: list[Any] | None = None  # how the terminal was set
         self._size = within(*(self._size or super()._get_terminal_size()))
         self._taken = False  # the terminal is in use, and not yet as it was
@@ -88,6 +90,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         self._taken = True
+        self.picture.forget()
         super().start_application_mode()  # type: ignore[no-untyped-call] # as Textual declares it
         # Taken up again, it may be set as it was left.
         if self._found is None:
@@ -203,4 +206,5 @@ class TerminalDriver(LinuxDriver):
         if self._writer_thread is None or self._app._exit:
             return
         self.suspend_application_mode()
-        self.resume_application_mode()  # which draws all of it
+        self.resume_application_mode()
+        self._app.refresh()  # the terminal has forgotten all of it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,3 +238,55 @@ def test_nothing_is_sent_while_nothing_happens(database: Path) -> None:
         terminal.wait_for("18 of 18")
         terminal.written_within(0.5)  # counts wait until nobody types
         assert terminal.written_within(1.5) == b""
+
+
+def drawn_anew(terminal: Terminal) -> bytes:
+    """What is sent when all of it is drawn again, as behind a stop."""
+    before = len(terminal.output)
+    terminal.process.send_signal(signal.SIGCONT)
+
+    def sent() -> bytes:
+        return terminal.output[before:].partition(b"\x1b[?1049h")[2]
+
+    terminal.wait_until(lambda: b"\x1b[24;" in sent(), "the whole screen")
+    return sent()
+
+
+OVER_ORDERS: Final = ("--admin", "mara", "--screen", "payments", "--filter", "created:2024")
+
+
+def test_what_is_not_sent_again_stands_on_the_screen(database: Path) -> None:
+    """Behind each step the screen is what it is when all of it is drawn anew."""
+    walk = {
+        "/": "Esc back", "stat": "status:", "\x15created:2024\r": "Enter info", "S": "Status", "\x1b": "Enter info",
+        "\r": "Zoë", "q": "Enter info", "?": "Esc back", "q ": "1 marked", "j ": "2 marked",
+        "1": "NEEDS YOU", "3": "2 marked",
+    }  # fmt: skip
+    env = environment(database) | {"LANG": "C.UTF-8"}
+    with Terminal([*SMARTSUB, *OVER_ORDERS], cwd=database, env=env) as terminal:
+        terminal.wait_for("Subscription 18")
+        terminal.wait_for("Enter info")
+        for keys, shown in walk.items():
+            terminal.type(keys)
+            terminal.wait_for(shown)
+            terminal.written_within(1)  # counts wait until nobody types
+            before = frame(terminal)
+            drawn_anew(terminal)
+            terminal.written_within(0.3)
+            assert frame(terminal) == before, keys
+
+
+def test_a_focus_that_goes_and_comes_is_a_few_lines(database: Path) -> None:
+    env = environment(database) | {"LANG": "C.UTF-8"}
+    with Terminal([*SMARTSUB, *OVER_ORDERS], cwd=database, env=env) as terminal:
+        terminal.wait_for("Subscription 18")
+        terminal.wait_for("Enter info")
+        terminal.written_within(0.3)
+        sizes = []
+        for keys, shown in (("/", "Esc back"), ("\x1b", "Enter info")):
+            before = len(terminal.output)
+            terminal.type(keys)
+            terminal.wait_for(shown)
+            terminal.written_within(0.3)
+            sizes.append(len(terminal.output) - before)
+        assert 4 * max(sizes) < len(drawn_anew(terminal))

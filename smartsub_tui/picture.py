@@ -1,0 +1,80 @@
+"""What the terminal shows: of what is drawn again, only the lines that differ are sent.
+
+Textual sends whatever was marked to be drawn: a table that loses the focus is another line or two, and all of it goes
+over the link. Here a line is compared with the one that was sent last, as bytes. What covers the whole screen is always
+sent whole, so that whatever another program wrote over it is gone with the next screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.control import Control
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+
+Span = tuple[int, int]  # the columns of a piece of a line: its first, and the first behind it
+
+
+class Picture:
+    """The lines that were sent, in pieces as they were drawn. Of what it does not know it says that it differs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lines: dict[int, dict[Span, str]] = {}
+
+    def differing(self, update: CompositorUpdate) -> CompositorUpdate | None:
+        """What of an update has to be sent, taken as sent with this; None where all of it is there already."""
+        if isinstance(update, ChopsUpdate):
+            lines = [self._sequence(y, pieces) for y, pieces in self._pieces(update) if self._differs(y, pieces)]
+            return Lines(lines) if lines else None
+        self.forget()
+        if isinstance(update, LayoutUpdate):
+            for y, strips in enumerate(update.strips, update.region.y):
+                x, line = update.region.x, self._lines.setdefault(y, {})
+                for strip in strips:
+                    line[x, x + strip.cell_length] = strip.render(self._console)
+                    x += strip.cell_length
+        return update
+
+    def forget(self) -> None:
+        """Whatever the terminal shows now, nothing of it is known."""
+        self._lines.clear()
+
+    def _pieces(self, update: ChopsUpdate) -> Iterable[tuple[int, dict[Span, str]]]:
+        """What is drawn in each span, cut as Textual cuts it: a piece that a span begins in is drawn from its start."""
+        for y, first, last in update.spans:
+            pieces = {}
+            for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+                if strip is not None and x < last and end > first:
+                    if not (first <= x < last and end <= last):
+                        end = min(end, last)
+                        strip = strip.crop(0, end - x)
+                    pieces[x, end] = strip.render(self._console)
+            yield y, pieces
+
+    def _differs(self, y: int, pieces: dict[Span, str]) -> bool:
+        """Whether any of these is not what stands there: then all of them are sent, and stand there."""
+        line = self._lines.setdefault(y, {})
+        if all(line.get(span) == text for span, text in pieces.items()):
+            return False
+        for first, last in pieces:
+            for span in [each for each in line if each[0] < last and each[1] > first]:
+                del line[span]
+        line.update(pieces)
+        return True
+
+    @staticmethod
+    def _sequence(y: int, pieces: dict[Span, str]) -> str:
+        return "".join(f"{Control.move_to(x, y).segment.text}{text}" for (x, _), text in pieces.items())
+
+
+class Lines(CompositorUpdate):
+    """Pieces of lines, each behind the move to where it begins."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def render_segments(self, console: Console) -> str:
+        """All of them, one behind the other."""
+        return "".join(self._lines)
