@@ -187,8 +187,9 @@ def hear(session: Session, refund: int, answer: BackAnswer) -> None:
 
     def work(change: Change) -> bool:
         found = Refund.get_by_id(refund)
-        # Whoever sent it may have stood still until another took it for never sent, and called it declined.
-        after_all = _is_declined(found) and isinstance(answer, PaidBack)
+        # Another, whose clock is a day ahead, may have taken what was just being sent for never sent, and called it
+        # declined. What Stripe itself declined has its name.
+        after_all = _is_declined(found) and found.reference is None and isinstance(answer, PaidBack)
         if not (found.state.is_live or after_all):
             return False
         match answer:

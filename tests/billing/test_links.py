@@ -18,11 +18,12 @@ from smartsub_tui.billing.changes import Change
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.links import ASK_AFTER, LOOK_AFTER
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import DEADLINE, Ended, No, PaidBack, PayBack, Talk, step
+from smartsub_tui.billing.providers import DEADLINE, Ended, No, PaidBack, PayBack, Talk, Unknown, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.filters import Moment, parse_orders
 from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
+from smartsub_tui.data.money import Money
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.queries import search_orders
 from smartsub_tui.data.records import AdminRecord
@@ -1027,14 +1028,19 @@ def test_a_refund_that_is_declined_can_be_paid_out_by_hand(
     assert server.books.refunds == {}
 
 
-def declined_while_it_is_sent(session: Session, talk: Talk[Any], clock: FixedClock) -> PayBack:
-    """Whoever pays back stands still in front of the call, for most of a day, until a sweep takes it for never sent."""
+def declined_while_it_is_sent(session: Session, talk: Talk[Any]) -> PayBack:
+    """A sweep whose clock is a day ahead takes it for never sent, just before it is."""
     call = step(session.database, talk, None)
     assert isinstance(call, PayBack)
-    clock.advance(hours=23, minutes=1)
-    swept(session)
+    swept(a_day_ahead(session))
     assert state_of_refund() is RefundState.DECLINED
     return call
+
+
+def a_day_ahead(session: Session) -> Session:
+    clock = FixedClock(session.clock.now())
+    clock.advance(hours=23, minutes=1)
+    return replace(session, clock=clock)
 
 
 def goes_on(session: Session, talk: Talk[Any], call: PayBack) -> None:
@@ -1055,7 +1061,7 @@ def test_what_was_called_declined_and_is_paid_back_after_all_is_not_owed(
     held(paying, links.ask_order(paying, number))
     server.books.refunds_wait = under_way
     talk = credits.credit(paying, number, "moved out")
-    call = declined_while_it_is_sent(paying, talk, clock)
+    call = declined_while_it_is_sent(paying, talk)
     assert stands_in(paying, "is:unapplied")
     goes_on(paying, talk, call)
     assert not stands_in(paying, "is:unapplied")
@@ -1070,18 +1076,80 @@ def test_what_was_called_declined_and_is_paid_back_after_all_is_not_owed(
     check_settled(paying, server)
 
 
+def stays_unsent(session: Session, talk: Talk[Any], call: PayBack) -> None:
+    answer = call.put_to(session.providers(call.provider))
+    assert isinstance(answer, Unknown)
+    assert "it was not sent" in answer.why
+    assert isinstance(step(session.database, talk, answer), Ended)
+
+
+def test_what_stood_still_until_another_gave_it_up_is_not_sent(
+    paying: Session, server: StripeServer, clock: FixedClock
+) -> None:
+    """Half of the money, so that Stripe would pay it twice: once more under another key."""
+    number = orders.renew(paying, "Oak House", ["u1", "u2"], Months(1)).order.number
+    pay(link_of(opened(paying, number)))
+    held(paying, links.ask_order(paying, number))
+    talk = credits.credit(paying, number, "moved out", users=["u1"])
+    call = step(paying.database, talk, None)
+    assert isinstance(call, PayBack)
+    clock.advance(hours=24)
+    swept(paying)
+    assert state_of_refund() is RefundState.DECLINED
+    stays_unsent(paying, talk, call)
+    assert server.books.refunds == {}
+    held(paying, refunds.refund(paying, number, "again"))
+    assert state_of_refund() is RefundState.SUCCEEDED
+    assert len(server.books.refunds) == 1
+    check_settled(paying, server)
+
+
+def test_what_stood_still_until_another_sent_it_is_not_sent(
+    paying: Session, number: str, server: StripeServer, clock: FixedClock
+) -> None:
+    waiting_money(paying, number)
+    talk = refunds.refund(paying, number, "why")
+    call = step(paying.database, talk, None)
+    assert isinstance(call, PayBack)
+    clock.advance(minutes=1)
+    swept(paying)
+    server.books.keys.forget_all()
+    stays_unsent(paying, talk, call)
+    assert state_of_refund() is RefundState.SUCCEEDED
+    check_settled(paying, server)
+
+
+def test_an_older_answer_that_a_refund_is_under_way_does_not_take_back_that_it_was_declined(
+    paying: Session, number: str, server: StripeServer
+) -> None:
+    waiting_money(paying, number)
+    server.books.refunds_wait = True
+    held(paying, refunds.refund(paying, number, "why"))
+    (refund,) = server.books.refunds
+    older = PaidBack(reference=refund, amount=Money(595, "EUR"), under_way=True)
+    server.books.settle(refund, succeeded=False)
+    swept_later(paying, 1)
+    assert state_of_refund() is RefundState.DECLINED
+    paid_by_hand(paying, number)
+    refunds.hear(paying, Refund.select().order_by(Refund.id).get().id, older)
+    assert [each.state for each in Refund.select().order_by(Refund.id)] == [
+        RefundState.DECLINED,
+        RefundState.SUCCEEDED,
+    ]
+    assert not stands_in(paying, "is:stuck")
+
+
 def test_an_earlier_attempt_that_is_done_after_all_pays_what_a_later_one_could_not(
     paying: Session, number: str, server: StripeServer, clock: FixedClock
 ) -> None:
     pay(link_of(opened(paying, number)))
     held(paying, links.ask_order(paying, number))
     talk = credits.credit(paying, number, "moved out")
-    call = declined_while_it_is_sent(paying, talk, clock)
+    call = declined_while_it_is_sent(paying, talk)
     server.faults.always(Fault.REFUSED, Call.REFUND)
     held(paying, refunds.refund(paying, number, "again"))
     server.faults.clear()
-    clock.advance(hours=23, minutes=1)
-    swept(paying)
+    swept(a_day_ahead(paying))
     goes_on(paying, talk, call)
     assert [each.state for each in Refund.select().order_by(Refund.id)] == [
         RefundState.SUCCEEDED,
@@ -1109,7 +1177,7 @@ def test_what_was_called_declined_and_is_gone_twice_is_told_and_stays_until_a_pe
 ) -> None:
     waiting_money(paying, number)
     talk = refunds.refund(paying, number, "too much")
-    call = declined_while_it_is_sent(paying, talk, clock)
+    call = declined_while_it_is_sent(paying, talk)
     meanwhile(paying, number)
     goes_on(paying, talk, call)
     assert {each.state for each in Refund.select()} == {RefundState.SUCCEEDED}

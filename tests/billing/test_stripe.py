@@ -22,6 +22,7 @@ from smartsub_tui.billing import changes, links, orders, payments, refunds
 from smartsub_tui.billing.access import Permission
 from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.providers import (
+    DEADLINE,
     Back,
     Checkout,
     Ended,
@@ -65,7 +66,7 @@ def server(clock: FixedClock) -> Iterator[StripeServer]:
 @pytest.fixture
 def stripe(server: StripeServer) -> Stripe:
     settings = replace(SET_UP, stripe_url=server.url)
-    return Stripe(settings, seconds=SECONDS, environment={KEY_VARIABLE: server.key})
+    return Stripe(settings, seconds=SECONDS, environment={KEY_VARIABLE: server.key}, clock=FixedClock(NOW))
 
 
 def checkout(*items: Item, total: Money = TOTAL, **changed: Any) -> Checkout:
@@ -338,6 +339,18 @@ def test_what_was_never_sent_is_not_sent_when_its_key_is_old(stripe: Stripe) -> 
     late = back(charge, again=True, asked_at=NOW + timedelta(days=1))
     assert stripe.refund(late) == No("Stripe knows nothing of it")
     assert isinstance(stripe.refund(replace(late, asked_at=NOW + timedelta(hours=22))), PaidBack)
+
+
+def test_what_was_decided_long_ago_is_not_sent_unless_it_was_looked_for_just_now(
+    server: StripeServer, stripe: Stripe
+) -> None:
+    asked = back(charged(stripe), asked_at=NOW - DEADLINE - timedelta(microseconds=1))
+    unsent = Unknown("it was not sent: too much time had gone by since it was decided")
+    assert stripe.refund(asked) == stripe.refund(replace(asked, again=True)) == unsent
+    assert server.books.refunds == {}
+    assert isinstance(stripe.refund(replace(asked, asked_at=NOW - DEADLINE)), PaidBack)
+    # What is only read is not sent.
+    assert isinstance(stripe.refund(replace(asked, again=True)), PaidBack)
 
 
 def test_a_refund_that_failed_is_a_definite_no(server: StripeServer, stripe: Stripe) -> None:

@@ -36,6 +36,7 @@ from smartsub_tui.billing.providers import (
     PaidBack,
     Unknown,
 )
+from smartsub_tui.clock import Clock, SystemClock
 from smartsub_tui.config import PaymentSettings
 from smartsub_tui.data.money import DECIMALS, LARGEST, Money
 from smartsub_tui.errors import WrongUsage
@@ -120,8 +121,9 @@ class Stripe:
         *,
         seconds: tuple[float, float] = _SECONDS,
         environment: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._settings, self._seconds = settings, seconds
+        self._settings, self._seconds, self._clock = settings, seconds, clock or SystemClock()
         self._key = read_key(settings, environment)
         self._client: Any = None
 
@@ -198,6 +200,9 @@ class Stripe:
                 return self._paid_back(back, known[0])
             if back.asked_at - back.created_at > _KEY_LASTS:
                 return No("Stripe knows nothing of it")
+        # Who stood still until now does not know what was done meanwhile, nor whether the key is known still.
+        if self._clock.now() - back.asked_at > DEADLINE:
+            return Unknown("it was not sent: too much time had gone by since it was decided")
         parameters = {
             "payment_intent": back.charge,
             "amount": amount,
