@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import timedelta
-from typing import Final, TypeVar
+from datetime import date, timedelta
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from smartsub_tui.billing import audit
+from smartsub_tui.billing import audit, links
+from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.providers import Provider, Talk, hold
 from smartsub_tui.billing.providers.manual import ByHand
 from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe
@@ -17,9 +18,10 @@ from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.sweep import Swept, sweep
 from smartsub_tui.config import PaymentSettings
 from smartsub_tui.data.fields import from_microseconds
-from smartsub_tui.data.models import AuditEvent, Payment, Refund
-from smartsub_tui.data.vocabulary import PaymentState, ProviderName, RefundState
-from tests.providers import StripeServer
+from smartsub_tui.data.models import AuditEvent, Payment, Refund, Subscription
+from smartsub_tui.data.order_records import OrderDetails
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, RefundState, Trigger
+from tests.providers import StripeServer, pay
 from tests.support import FixedClock
 
 T = TypeVar("T")
@@ -132,3 +134,54 @@ def check_settled(session: Session, server: StripeServer) -> None:
     now, shown = session.clock.now().timestamp(), {payment.link for payment in Payment.select()}
     payable = [each for each in server.books.sessions.values() if each.status == "open" and each.expires_at > now]
     assert not [each for each in payable if each.link in shown]
+
+
+# An order, as a test looks at it
+
+PROCESSING, SYSTEM, SUCCEED, FAILED, TIME_OUT, CANCEL = OrderStatus
+SOON, LATER = date(2026, 12, 22), date(2027, 1, 22)
+
+
+def now_is(session: Session, number: str) -> OrderDetails:
+    return read_order(number, session.clock.now(), session.settings)
+
+
+def opened(session: Session, number: str) -> OrderDetails:
+    return held(session, links.open_link(session, number)).order
+
+
+def link_of(order: OrderDetails) -> str:
+    (link,) = [each.link for each in order.payments if each.state is PaymentState.SENT]
+    assert link is not None
+    return link
+
+
+def states(order: OrderDetails) -> list[PaymentState]:
+    return [each.state for each in order.payments]
+
+
+def actions(order: OrderDetails) -> list[str]:
+    return [event.action for event in order.events]
+
+
+def ended(session: Session, trigger: Trigger, number: str, act: Any, **options: Any) -> Any:
+    return held(session, links.without_link(session, trigger, number, act, **options))
+
+
+def swept_later(session: Session, minutes: float) -> None:
+    clock: Any = session.clock
+    clock.advance(minutes=minutes)
+    swept(session)
+
+
+def waiting_money(session: Session, number: str) -> None:
+    """Money for the order that cannot be applied."""
+    pay(link_of(opened(session, number)))
+    Subscription.update(expires_on=None, activated_on=None, anchor_day=None).execute()
+    swept_later(session, 1)
+    assert now_is(session, number).unapplied
+
+
+def state_of_refund() -> RefundState:
+    state: RefundState = Refund.select().order_by(Refund.id.desc()).get().state
+    return state

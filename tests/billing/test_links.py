@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,23 +13,41 @@ from msgspec.structs import replace
 
 from smartsub_tui.billing import credits, links, orders, payments, refunds
 from smartsub_tui.billing.audit import sentence
-from smartsub_tui.billing.changes import Change
-from smartsub_tui.billing.details import read_order
-from smartsub_tui.billing.links import ASK_AFTER, LOOK_AFTER
+from smartsub_tui.billing.links import ASK_AFTER
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import DEADLINE, Ended, No, PaidBack, PayBack, Talk, Unknown, step
+from smartsub_tui.billing.providers import Ended, No, step
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.data.filters import Moment, parse_orders
 from smartsub_tui.data.models import AuditEvent, Order, Payment, Refund, Subscription
-from smartsub_tui.data.money import Money
-from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.queries import search_orders
-from smartsub_tui.data.records import AdminRecord
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, RefundState, Role, Trigger
 from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable, WrongUsage
-from tests.billing.paying import check, check_settled, held, paying_by, settle_all, swept
-from tests.providers import Call, Fault, StripeServer, pay, running
+from tests.billing.paying import (
+    CANCEL,
+    FAILED,
+    LATER,
+    PROCESSING,
+    SOON,
+    SUCCEED,
+    SYSTEM,
+    TIME_OUT,
+    actions,
+    check,
+    check_settled,
+    ended,
+    held,
+    link_of,
+    now_is,
+    opened,
+    paying_by,
+    settle_all,
+    state_of_refund,
+    states,
+    swept,
+    swept_later,
+)
+from tests.providers import Call, Fault, StripeServer, pay
 from tests.support import (
     NOW,
     FixedClock,
@@ -43,54 +60,6 @@ from tests.support import (
     expiry,
     memory_session,
 )
-
-PROCESSING, SYSTEM, SUCCEED, FAILED, TIME_OUT, CANCEL = OrderStatus
-SOON, LATER = date(2026, 12, 22), date(2027, 1, 22)
-
-
-@pytest.fixture
-def server(clock: FixedClock) -> Iterator[StripeServer]:
-    with running(clock=clock) as made:
-        yield made
-
-
-@pytest.fixture
-def paying(session: Session, server: StripeServer) -> Session:
-    add_prices()
-    add_people(add_office(), "u1", "u2", expires_on=SOON)
-    return paying_by(session, server)
-
-
-@pytest.fixture
-def number(paying: Session) -> str:
-    return orders.renew(paying, "Oak House", ["u1"], Months(1)).order.number
-
-
-def now_is(session: Session, number: str) -> OrderDetails:
-    return read_order(number, session.clock.now(), session.settings)
-
-
-def opened(session: Session, number: str) -> OrderDetails:
-    return held(session, links.open_link(session, number)).order
-
-
-def link_of(order: OrderDetails) -> str:
-    (link,) = [each.link for each in order.payments if each.state is PaymentState.SENT]
-    assert link is not None
-    return link
-
-
-def states(order: OrderDetails) -> list[PaymentState]:
-    return [each.state for each in order.payments]
-
-
-def actions(order: OrderDetails) -> list[str]:
-    return [event.action for event in order.events]
-
-
-def ended(session: Session, trigger: Trigger, number: str, act: Any, **options: Any) -> Any:
-    return held(session, links.without_link(session, trigger, number, act, **options))
-
 
 # Opening, paying
 
@@ -312,12 +281,6 @@ def test_the_timeline_names_the_provider_its_state_and_why(paying: Session, numb
         opened(paying, other)
     refused = now_is(paying, other).events[-1]
     assert (refused.action, str(refused.reason)[:23]) == ("not_taken", "Stripe refuses the key:")
-
-
-def swept_later(session: Session, minutes: float) -> None:
-    clock: Any = session.clock
-    clock.advance(minutes=minutes)
-    swept(session)
 
 
 def test_delayed_money_is_waited_for_and_applied(paying: Session, number: str, server: StripeServer) -> None:
@@ -725,100 +688,6 @@ def test_another_amount_that_was_under_way_waits_and_its_order_is_open_again(
     assert (order.status, len(order.unapplied), expiry("u1")) == (PROCESSING, 1, SOON)
 
 
-@pytest.mark.parametrize(
-    ("state", "age", "again"),
-    [
-        (RefundState.CREATED, timedelta(), False),
-        (RefundState.CREATED, DEADLINE - timedelta(seconds=1), False),
-        (RefundState.CREATED, DEADLINE, True),  # its first sender may have died
-        (RefundState.UNKNOWN, timedelta(), True),
-        (RefundState.PENDING, timedelta(), True),
-    ],
-)
-def test_what_may_have_been_sent_before_is_looked_for_first(
-    paying: Session,
-    number: str,
-    server: StripeServer,
-    clock: FixedClock,
-    state: RefundState,
-    age: timedelta,
-    again: bool,
-) -> None:
-    """Whoever began it is overtaken by a sweep of another process."""
-    pay(link_of(opened(paying, number)))
-    held(paying, links.ask_order(paying, number))
-    talk = credits.credit(paying, number, "moved out")
-    assert isinstance(step(paying.database, talk, None), PayBack)
-    talk.close()
-    Refund.update(state=state).execute()
-    clock.advance(age)
-    found = Refund.get()
-    call = step(paying.database, refunds.pay_back(paying, found.id, found.created_at), None)
-    assert isinstance(call, PayBack)
-    assert call.back.again is again
-
-
-def test_what_was_sent_under_the_same_request_is_looked_for_first(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock
-) -> None:
-    """Whoever sent it was killed before its answer was stored, and asks again; Stripe knows the key no more."""
-    url = link_of(opened(paying, number))
-    server.faults.plan(Call.PAY, Fault.WRONG_AMOUNT)
-    pay(url)
-    held(paying, links.ask_order(paying, number))
-    talk = refunds.refund(paying, number, "too much", request_id="r")
-    call = step(paying.database, talk, None)
-    assert isinstance(call, PayBack)
-    assert isinstance(call.put_to(paying.providers(call.provider)), PaidBack)
-    talk.close()
-    server.books.keys.forget_all()
-    again = refunds.refund(paying, number, "too much", request_id="r")
-    call = step(paying.database, again, None)
-    assert isinstance(call, PayBack)
-    assert call.back.again
-    again.close()
-    held(paying, refunds.refund(paying, number, "too much", request_id="r"))
-    (found,) = Refund.select()
-    assert found.state is RefundState.SUCCEEDED
-    check_settled(paying, server)
-
-
-@pytest.mark.parametrize("declined", [False, True])
-def test_an_order_is_not_settled_by_money_that_is_going_back(
-    paying: Session, number: str, server: StripeServer, declined: bool
-) -> None:
-    """Its amount was told wrong, it was paid back as such, and before that is done the right one is told."""
-    pay(link_of(opened(paying, number)))
-    server.faults.plan(Call.RETRIEVE, Fault.WRONG_AMOUNT)
-    held(paying, links.ask_order(paying, number))
-    talk = refunds.refund(paying, number, "not what was asked for")
-    call = step(paying.database, talk, None)
-    assert isinstance(call, PayBack)
-    back = PaidBack(reference="re_1", amount=call.back.amount, under_way=True)
-    assert isinstance(step(paying.database, talk, back), Ended)
-    assert Refund.get().reference == "re_1"
-    held(paying, links.ask(paying, Payment.get().id, scheduled=True))
-    order = now_is(paying, number)
-    assert (order.status, order.invoice, expiry("u1")) == (PROCESSING, None, SOON)
-    assert Payment.get().contested  # a person has to look at the difference
-    held(paying, links.ask(paying, Payment.get().id, scheduled=True))
-    assert AuditEvent.select().where(AuditEvent.action == "contested").count() == 1
-    if declined:
-        # It was never to be had, so much: the money that is there pays the order.
-        refunds.hear(paying, Refund.get().id, No("not so much"))
-        swept_later(paying, 61)
-        order = now_is(paying, number)
-        assert (order.status, states(order), expiry("u1")) == (SUCCEED, [PaymentState.SUCCEEDED], LATER)
-        assert order.payments[0].amount == order.total
-        assert not Payment.get().contested
-        check_settled(paying, server)
-        return
-    refunds.hear(paying, Refund.get().id, replace(back, under_way=False))
-    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
-    swept_later(paying, 61)
-    assert Payment.get().contested
-
-
 @pytest.mark.parametrize("fault", [Fault.WRONG_AMOUNT, Fault.WRONG_CURRENCY])
 def test_a_link_that_asks_for_another_amount_is_not_shown(
     paying: Session, number: str, server: StripeServer, fault: Fault
@@ -975,427 +844,6 @@ def test_who_pays_back_confirmed_money_that_its_provider_denies_was_told(
     assert Payment.get().contested
     held(paying, refunds.refund(paying, number, "in cash", reference="receipt 7"))
     assert (Payment.get().state, Payment.get().contested) == (PaymentState.REFUNDED, False)
-
-
-# Paying back
-
-
-def waiting_money(session: Session, number: str) -> None:
-    """Money for the order that cannot be applied."""
-    pay(link_of(opened(session, number)))
-    Subscription.update(expires_on=None, activated_on=None, anchor_day=None).execute()
-    swept_later(session, 1)
-    assert now_is(session, number).unapplied
-
-
-@pytest.mark.parametrize("call", [Call.REFUND, Call.REFUND_LIST])
-@pytest.mark.parametrize("fault", [fault for fault in Fault if not fault.holds and fault is not Fault.FORGOTTEN_KEY])
-def test_whatever_fails_money_goes_back_once(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock, call: Call, fault: Fault
-) -> None:
-    waiting_money(paying, number)
-    server.faults.always(fault, call)
-    held(paying, refunds.refund(paying, number, "why"))
-    with contextlib.suppress(Refused):  # just being paid back, or found to be
-        held(paying, refunds.refund(paying, number, "why"))
-    server.faults.clear()
-    server.books.keys.forget_all()
-    settle_all(paying, clock)
-    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
-    (charge,) = server.books.paid()
-    assert charge.amount_refunded == charge.amount
-    assert len(server.books.refunds) == 1
-    check_settled(paying, server)
-
-
-def state_of_refund() -> RefundState:
-    state: RefundState = Refund.select().order_by(Refund.id.desc()).get().state
-    return state
-
-
-def test_a_refund_that_is_declined_can_be_paid_out_by_hand(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock
-) -> None:
-    waiting_money(paying, number)
-    server.key = "sk_test_another"
-    held(paying, refunds.refund(paying, number, "why"))
-    settle_all(paying, clock)
-    order = now_is(paying, number)
-    assert order.unapplied
-    held(paying, refunds.refund(paying, number, "why", reference="cash, receipt 9"))
-    order = now_is(paying, number)
-    assert (order.unapplied, states(order)) == ((), [PaymentState.REFUNDED])
-    assert server.books.refunds == {}
-
-
-def declined_while_it_is_sent(session: Session, talk: Talk[Any]) -> PayBack:
-    """A sweep whose clock is a day ahead takes it for never sent, just before it is."""
-    call = step(session.database, talk, None)
-    assert isinstance(call, PayBack)
-    swept(a_day_ahead(session))
-    assert state_of_refund() is RefundState.DECLINED
-    return call
-
-
-def a_day_ahead(session: Session) -> Session:
-    clock = FixedClock(session.clock.now())
-    clock.advance(hours=23, minutes=1)
-    return replace(session, clock=clock)
-
-
-def goes_on(session: Session, talk: Talk[Any], call: PayBack) -> None:
-    answer = call.put_to(session.providers(call.provider))
-    assert isinstance(answer, PaidBack)
-    assert isinstance(step(session.database, talk, answer), Ended)
-
-
-def stands_in(session: Session, mark: str) -> bool:
-    return bool(search_orders(parse_orders(mark), Moment(session.clock.now(), "UTC")).rows)
-
-
-@pytest.mark.parametrize("under_way", [False, True])
-def test_what_was_called_declined_and_is_paid_back_after_all_is_not_owed(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock, under_way: bool
-) -> None:
-    pay(link_of(opened(paying, number)))
-    held(paying, links.ask_order(paying, number))
-    server.books.refunds_wait = under_way
-    talk = credits.credit(paying, number, "moved out")
-    call = declined_while_it_is_sent(paying, talk)
-    assert stands_in(paying, "is:unapplied")
-    goes_on(paying, talk, call)
-    assert not stands_in(paying, "is:unapplied")
-    assert state_of_refund() is (RefundState.PENDING if under_way else RefundState.SUCCEEDED)
-    if under_way:
-        (refund,) = server.books.refunds
-        server.books.settle(refund, succeeded=True)
-        settle_all(paying, clock)
-    with pytest.raises(Refused, match="no money of it waits"):
-        held(paying, refunds.refund(paying, number, "again", reference="by hand"))
-    assert not stands_in(paying, "is:stuck")
-    check_settled(paying, server)
-
-
-def stays_unsent(session: Session, talk: Talk[Any], call: PayBack) -> None:
-    answer = call.put_to(session.providers(call.provider))
-    assert isinstance(answer, Unknown)
-    assert "it was not sent" in answer.why
-    assert isinstance(step(session.database, talk, answer), Ended)
-
-
-def test_what_stood_still_until_another_gave_it_up_is_not_sent(
-    paying: Session, server: StripeServer, clock: FixedClock
-) -> None:
-    """Half of the money, so that Stripe would pay it twice: once more under another key."""
-    number = orders.renew(paying, "Oak House", ["u1", "u2"], Months(1)).order.number
-    pay(link_of(opened(paying, number)))
-    held(paying, links.ask_order(paying, number))
-    talk = credits.credit(paying, number, "moved out", users=["u1"])
-    call = step(paying.database, talk, None)
-    assert isinstance(call, PayBack)
-    clock.advance(hours=24)
-    swept(paying)
-    assert state_of_refund() is RefundState.DECLINED
-    stays_unsent(paying, talk, call)
-    assert server.books.refunds == {}
-    held(paying, refunds.refund(paying, number, "again"))
-    assert state_of_refund() is RefundState.SUCCEEDED
-    assert len(server.books.refunds) == 1
-    check_settled(paying, server)
-
-
-def test_what_stood_still_until_another_sent_it_is_not_sent(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock
-) -> None:
-    waiting_money(paying, number)
-    talk = refunds.refund(paying, number, "why")
-    call = step(paying.database, talk, None)
-    assert isinstance(call, PayBack)
-    clock.advance(minutes=1)
-    swept(paying)
-    server.books.keys.forget_all()
-    stays_unsent(paying, talk, call)
-    assert state_of_refund() is RefundState.SUCCEEDED
-    check_settled(paying, server)
-
-
-def test_an_older_answer_that_a_refund_is_under_way_does_not_take_back_that_it_was_declined(
-    paying: Session, number: str, server: StripeServer
-) -> None:
-    waiting_money(paying, number)
-    server.books.refunds_wait = True
-    held(paying, refunds.refund(paying, number, "why"))
-    (refund,) = server.books.refunds
-    older = PaidBack(reference=refund, amount=Money(595, "EUR"), under_way=True)
-    server.books.settle(refund, succeeded=False)
-    swept_later(paying, 1)
-    assert state_of_refund() is RefundState.DECLINED
-    paid_by_hand(paying, number)
-    refunds.hear(paying, Refund.select().order_by(Refund.id).get().id, older)
-    assert [each.state for each in Refund.select().order_by(Refund.id)] == [
-        RefundState.DECLINED,
-        RefundState.SUCCEEDED,
-    ]
-    assert not stands_in(paying, "is:stuck")
-
-
-def test_an_earlier_attempt_that_is_done_after_all_pays_what_a_later_one_could_not(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock
-) -> None:
-    pay(link_of(opened(paying, number)))
-    held(paying, links.ask_order(paying, number))
-    talk = credits.credit(paying, number, "moved out")
-    call = declined_while_it_is_sent(paying, talk)
-    server.faults.always(Fault.REFUSED, Call.REFUND)
-    held(paying, refunds.refund(paying, number, "again"))
-    server.faults.clear()
-    swept(a_day_ahead(paying))
-    goes_on(paying, talk, call)
-    assert [each.state for each in Refund.select().order_by(Refund.id)] == [
-        RefundState.SUCCEEDED,
-        RefundState.DECLINED,
-    ]
-    assert not stands_in(paying, "is:unapplied")
-    with pytest.raises(Refused, match="no money of it waits"):
-        held(paying, refunds.refund(paying, number, "again", reference="by hand"))
-    check_settled(paying, server)
-
-
-def paid_by_hand(session: Session, number: str) -> None:
-    held(session, refunds.refund(session, number, "at last", reference="cash, receipt 9"))
-
-
-def applied(session: Session, number: str) -> None:
-    Subscription.update(expires_on=SOON, activated_on=date(2026, 11, 22), anchor_day=22).execute()
-    payments.cancel(session, number, "to be settled with what waits")
-    payments.apply(session, number)
-
-
-@pytest.mark.parametrize("meanwhile", [paid_by_hand, applied])
-def test_what_was_called_declined_and_is_gone_twice_is_told_and_stays_until_a_person_looks(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock, meanwhile: Callable[[Session, str], None]
-) -> None:
-    waiting_money(paying, number)
-    talk = refunds.refund(paying, number, "too much")
-    call = declined_while_it_is_sent(paying, talk)
-    meanwhile(paying, number)
-    goes_on(paying, talk, call)
-    assert {each.state for each in Refund.select()} == {RefundState.SUCCEEDED}
-    assert stands_in(paying, "is:stuck")
-    told = now_is(paying, number).events[-1]
-    assert (told.action, "is not gone twice" in sentence(told)) == ("refund_twice", True)
-    assert now_is(paying, number).status is (SUCCEED if meanwhile is applied else PROCESSING)
-    check(paying, server)
-
-
-def test_a_refund_on_its_way_is_waited_for(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock
-) -> None:
-    waiting_money(paying, number)
-    server.books.refunds_wait = True
-    held(paying, refunds.refund(paying, number, "why"))
-    assert state_of_refund() is RefundState.PENDING
-    swept_later(paying, 1)
-    assert state_of_refund() is RefundState.PENDING
-    (refund,) = server.books.refunds
-    server.books.settle(refund, succeeded=True)
-    settle_all(paying, clock)
-    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
-    check_settled(paying, server)
-
-
-def test_a_refund_on_its_way_is_told_and_heard_before_another_is_begun(
-    paying: Session, number: str, server: StripeServer
-) -> None:
-    waiting_money(paying, number)
-    server.books.refunds_wait = True
-    held(paying, refunds.refund(paying, number, "why"))
-    assert state_of_refund() is RefundState.PENDING
-    (refund,) = server.books.refunds
-    told = now_is(paying, number).events[-1]
-    assert (told.action, told.after) == (
-        "refund_under_way",
-        {"amount": {"amount": 595, "currency": "EUR"}, "reference": refund},
-    )
-    server.books.settle(refund, succeeded=True)
-    with pytest.raises(Refused, match="no money of it waits"):
-        held(paying, refunds.refund(paying, number, "why"))
-    assert states(now_is(paying, number)) == [PaymentState.REFUNDED]
-
-
-def test_what_came_by_hand_goes_back_by_hand(paying: Session, number: str, server: StripeServer) -> None:
-    payments.pay(paying, number, Manual("R", 100))
-    held(paying, refunds.refund(paying, number, "too little", reference="cash"))
-    order = now_is(paying, number)
-    assert (order.status, states(order), order.unapplied) == (PROCESSING, [PaymentState.REFUNDED], ())
-    with pytest.raises(Refused, match="no money of it waits"):
-        held(paying, refunds.refund(paying, number, "again"))
-    assert server.faults.seen == []
-
-
-# The sweep
-
-
-def test_a_sweep_says_what_it_did(paying: Session, number: str, clock: FixedClock) -> None:
-    pay(link_of(opened(paying, number)))
-    clock.advance(minutes=1)
-    done = swept(paying)
-    assert (done.timed_out, [(each.number, each.before, each.after) for each in done.payments]) == (
-        0,
-        [(number, "sent", "succeeded")],
-    )
-    assert swept(paying) == replace(done, payments=())
-
-
-@pytest.mark.long
-def test_a_provider_that_does_not_answer_is_left_for_the_next_time(
-    paying: Session, server: StripeServer, clock: FixedClock
-) -> None:
-    add_people(add_office("Ash"), *(f"a{place}" for place in range(6)), expires_on=SOON)
-    numbers = [orders.renew(paying, "Ash", [f"a{place}"], Months(1)).order.number for place in range(6)]
-    server.faults.always(Fault.RESET_AFTER, Call.CREATE)
-    for each in numbers:
-        with pytest.raises(Unavailable):
-            opened(paying, each)
-    server.faults.always(Fault.REFUSED)
-    clock.advance(minutes=1)
-    first = swept(paying)
-    assert [each.number for each in first.payments] == numbers[:3]
-    assert first.waiting == {"Stripe does not answer": 3}
-    second = swept(paying)
-    assert [each.number for each in second.payments] == numbers[3:]
-    server.faults.clear()
-    settle_all(paying, clock)
-    check_settled(paying, server)
-
-
-def test_open_links_of_a_provider_that_does_not_answer_do_not_hold_the_sweep(
-    paying: Session, server: StripeServer, clock: FixedClock
-) -> None:
-    """Each call may take its whole deadline, and an open link that is not answered about stays as it is."""
-    add_people(add_office("Ash"), *(f"a{place}" for place in range(6)), expires_on=SOON)
-    numbers = [orders.renew(paying, "Ash", [f"a{place}"], Months(1)).order.number for place in range(6)]
-    for each in numbers:
-        opened(paying, each)
-    server.faults.always(Fault.REFUSED)
-    clock.advance(minutes=1)
-    first = swept(paying)
-    assert [(each.number, each.after) for each in first.payments] == [(each, "sent") for each in numbers[:3]]
-    assert first.waiting == {"Stripe does not answer": 3}
-    assert [each.number for each in swept(paying).payments] == numbers[3:]
-
-
-def test_without_a_key_the_sweep_goes_on_with_the_rest(
-    session: Session, paying: Session, number: str, clock: FixedClock
-) -> None:
-    opened(paying, number)
-    clock.advance(days=2)
-    other = orders.renew(session, "Oak House", ["u2"], Months(1)).order.number
-    clock.advance(days=2)
-    done = swept(session)
-    assert list(done.waiting.values()) == [1]
-    assert "not set up" in next(iter(done.waiting))
-    assert now_is(session, other).status is TIME_OUT
-    assert now_is(session, number).status is PROCESSING
-
-
-def test_two_sweeps_at_once_ask_once(paying: Session, number: str, server: StripeServer, clock: FixedClock) -> None:
-    from smartsub_tui.billing.sweep import sweep
-
-    pay(link_of(opened(paying, number)))
-    clock.advance(minutes=1)
-    one = sweep(paying)
-    call = step(paying.database, one, None)
-    assert not isinstance(call, Ended)
-    before = len(server.faults.seen)
-    assert swept(paying).payments == ()
-    assert len(server.faults.seen) == before
-    answer = call.put_to(paying.providers(ProviderName.STRIPE))
-    assert isinstance(step(paying.database, one, answer), Ended)
-    assert now_is(paying, number).status is SUCCEED
-
-
-def test_what_another_sweep_has_taken_up_meanwhile_is_left(
-    paying: Session, server: StripeServer, clock: FixedClock
-) -> None:
-    from smartsub_tui.billing.sweep import sweep
-
-    numbers = [orders.renew(paying, "Oak House", [key], Months(1)).order.number for key in ("u1", "u2")]
-    for number in numbers:
-        pay(link_of(opened(paying, number)))
-    clock.advance(minutes=1)
-    one = sweep(paying)
-    call = step(paying.database, one, None)
-    assert [each.number for each in swept(paying).payments] == numbers[1:]
-    assert not isinstance(call, Ended)
-    done = step(paying.database, one, call.put_to(paying.providers(ProviderName.STRIPE)))
-    assert isinstance(done, Ended)
-    assert [each.number for each in done.result.payments] == numbers[:1]
-    check_settled(paying, server)
-
-
-def test_behind_what_another_sweep_has_taken_up_the_others_are_asked_about(
-    paying: Session, server: StripeServer, clock: FixedClock
-) -> None:
-    from smartsub_tui.billing.sweep import sweep
-
-    add_people(add_office("Ash"), *(f"a{place}" for place in range(3)), expires_on=SOON)
-    numbers = [orders.renew(paying, "Ash", [f"a{place}"], Months(1)).order.number for place in range(3)]
-    for number in numbers:
-        pay(link_of(opened(paying, number)))
-    clock.advance(minutes=1)
-    stripe = paying.providers(ProviderName.STRIPE)
-    one, other = sweep(paying), sweep(paying)
-    first = step(paying.database, one, None)
-    second = step(paying.database, other, None)
-    assert not isinstance(first, Ended)
-    assert not isinstance(second, Ended)
-    third = step(paying.database, one, first.put_to(stripe))
-    assert not isinstance(third, Ended)
-    done = step(paying.database, one, third.put_to(stripe))
-    assert isinstance(done, Ended)
-    assert [each.number for each in done.result.payments] == [numbers[0], numbers[2]]
-    done = step(paying.database, other, second.put_to(stripe))
-    assert isinstance(done, Ended)
-    assert [each.number for each in done.result.payments] == [numbers[1]]
-    check_settled(paying, server)
-
-
-def test_an_open_link_is_looked_at_less_and_less_often(paying: Session, number: str, clock: FixedClock) -> None:
-    opened(paying, number)
-    for asked, wait in enumerate(LOOK_AFTER):
-        assert (Payment.get().asked, Payment.get().ask_at) == (asked, clock.now() + wait)
-        clock.advance(wait)
-        assert [each.after for each in swept(paying).payments] == ["sent"]
-
-
-def test_rows_that_changed_under_the_hand_are_not_overwritten(
-    paying: Session, number: str, server: StripeServer
-) -> None:
-    """The second fence, for engines where two transactions can have read the same row."""
-    admin = AdminRecord(name="manager", role=Role.MANAGER, created_at=NOW, disabled_at=None)
-    change = Change(NOW, admin, "cli", paying.settings, None)
-    waiting_money(paying, number)
-    server.books.refunds_wait = True
-    held(paying, refunds.refund(paying, number, "why"))
-    payment, refund = Payment.get(), Refund.get()
-    Payment.update(state=PaymentState.REFUNDED).execute()
-    Refund.update(state=RefundState.SUCCEEDED).execute()
-    with pytest.raises(Refused, match="changed by someone else"):
-        links._put(change, payment, state=PaymentState.EXPIRED)
-    with pytest.raises(Refused, match="changed by someone else"):
-        refunds._put(change, refund, state=RefundState.DECLINED)
-    assert (Payment.get().state, Refund.get().state) == (PaymentState.REFUNDED, RefundState.SUCCEEDED)
-
-
-def test_what_is_due_and_has_an_open_link_is_ended_then_timed_out(
-    paying: Session, number: str, server: StripeServer, clock: FixedClock
-) -> None:
-    opened(paying, number)
-    clock.advance(hours=24)
-    done = swept(paying)
-    assert (now_is(paying, number).status, done.timed_out) == (TIME_OUT, 1)
-    check_settled(paying, server)
 
 
 # Every fault at every call
