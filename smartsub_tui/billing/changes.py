@@ -118,7 +118,10 @@ def perform(
                 session.database.rely_on_what_was_read()  # for it is answered as if it were done now
                 return from_json(result_type, json.loads(earlier.result))
             if (admin.offices is None) is not session.database.sees_all:
-                raise Refused(f"the offices of {admin.name} were changed in this moment: try it again")
+                # No rule: asked again, it is looked at with the offices that are theirs by then.
+                raise Unavailable(
+                    f"the offices of {admin.name} were changed in this moment, and nothing was stored: try it again"
+                )
             if dry_run and permission is not Permission.SWEEP:
                 _time_out(change)
             result = work(change)

@@ -38,7 +38,7 @@ from smartsub_tui.billing import (
 from smartsub_tui.billing.admins import Changed
 from smartsub_tui.billing.details import read_order
 from smartsub_tui.billing.payments import BankTransfer, Manual
-from smartsub_tui.billing.providers import Call, step
+from smartsub_tui.billing.providers import Call, Talk, step
 from smartsub_tui.billing.providers.manual import ByHand
 from smartsub_tui.billing.session import Session
 from smartsub_tui.billing.sweep import sweep
@@ -52,7 +52,7 @@ from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.queries import Sort
 from smartsub_tui.data.sqlite import works_for_some_in
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Role, Trigger
-from smartsub_tui.errors import NotAllowed, NotFound, Refused
+from smartsub_tui.errors import NotAllowed, NotFound, Refused, Unavailable
 from smartsub_tui.screens import order_actions
 from tests.billing.paying import held, paying_by
 from tests.providers import running
@@ -421,7 +421,7 @@ def test_who_sees_the_admins_sees_no_other_offices_in_them(ann: Session) -> None
 def test_a_change_of_offices_in_the_midst_of_a_write_is_not_overlooked(ann: Session) -> None:
     """She was found to work for all, and does not any more when it is her turn to write."""
     ann.database.see_only(None)
-    with pytest.raises(Refused, match="the offices of ann were changed in this moment: try it again"):
+    with pytest.raises(Unavailable, match="were changed in this moment, and nothing was stored: try it again"):
         payments.cancel(ann, elm_number(ann, OrderStatus.PROCESSING), "why")
 
 
@@ -429,6 +429,30 @@ def test_what_was_done_before_is_told_to_who_asks_for_it_again(ann: Session) -> 
     number = orders.renew(ann, OAK, ["o7"], Months(1), request_id="r").order.number
     ann.database.see_only(None)  # as if her offices had been widened, and narrowed again in this moment
     assert orders.renew(ann, OAK, ["o7"], Months(1), request_id="r").order.number == number
+
+
+def test_what_was_done_while_a_provider_answered_is_told_to_who_asks_for_it_again(ann: Session) -> None:
+    """She asked twice for the same, and her offices were changed in the moment in which the first heard of the link."""
+    number = orders.renew(ann, OAK, ["o7"], Months(1)).order.number
+    with running(clock=cast(FixedClock, ann.clock)) as server:
+        paying = paying_by(ann, server)
+        held(paying, links.open_link(paying, number))
+
+        def cancelled() -> Talk[OrderDetails]:
+            def act() -> OrderDetails:
+                return payments.cancel(paying, number, "why", request_id="r")
+
+            return links.without_link(paying, Trigger.CANCEL, number, act, request_id="r")
+
+        first = cancelled()
+        call = step(paying.database, first, None)
+        assert isinstance(call, Call)
+        answer = call.put_to(paying.providers(ProviderName.STRIPE))
+        done = held(paying, cancelled())
+        paying.database.see_only(None)
+        with pytest.raises(Unavailable, match="in this moment, and what was begun before is stored: try it again"):
+            step(paying.database, first, answer)
+        assert held(paying, cancelled()).number == done.number
 
 
 def test_who_is_moved_elsewhere_while_a_provider_answers_is_told_so(ann: Session) -> None:
