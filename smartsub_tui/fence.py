@@ -67,6 +67,11 @@ _CLIPBOARD: Final = rf"\x1b\]52;c;{_BASE64}\x07|\x1bP\x1b\]52;c;{_PART}(?:\x1b\\
 _TOLD: Final = r"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|\][0-9]{0,4}|[ -~])?"
 
 
+def is_sure(frame: str) -> bool:
+    """Whether all of a frame is sent as it is, and no terminal gives a sign of it another width than is counted."""
+    return _FRAME.fullmatch(frame) is not None
+
+
 class Fence:
     """Lets through what may be sent, shows the rest by its number, and counts it by kind.
 
@@ -79,7 +84,7 @@ class Fence:
 
     def passed(self, text: str) -> str:
         """`text` as it may be sent."""
-        if _FRAME.fullmatch(text) or text in _ALONE or re.fullmatch(_CLIPBOARD, text):
+        if is_sure(text) or text in _ALONE or re.fullmatch(_CLIPBOARD, text):
             return text
         return re.sub(_PIECE, self._passed, text)
 

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.control import Control
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 
+from smartsub_tui.fence import is_sure
+
 Span = tuple[int, int]  # the columns of a piece of a line: its first, and the first behind it
 
 
@@ -31,10 +33,11 @@ class Picture:
         self.forget()
         if isinstance(update, LayoutUpdate):
             for y, strips in enumerate(update.strips, update.region.y):
-                x, line = update.region.x, self._lines.setdefault(y, {})
+                x, pieces = update.region.x, {}
                 for strip in strips:
-                    line[x, x + strip.cell_length] = strip.render(self._console)
+                    pieces[x, x + strip.cell_length] = strip.render(self._console)
                     x += strip.cell_length
+                self._differs(y, pieces)
         return update
 
     def forget(self) -> None:
@@ -54,8 +57,11 @@ class Picture:
             yield y, pieces
 
     def _differs(self, y: int, pieces: dict[Span, str]) -> bool:
-        """Whether any of these is not what stands there: then all of them are sent, and stand there."""
+        """Whether any of these is not what stands there, or may not be: then all of them are sent, and stand there."""
         line = self._lines.setdefault(y, {})
+        if not all(map(is_sure, pieces.values())):  # what is wider than was counted stands in the piece beside it
+            line.clear()
+            return True
         if all(line.get(span) == text for span, text in pieces.items()):
             return False
         for first, last in pieces:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pyte
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -102,3 +103,17 @@ def test_behind_what_is_drawn_in_another_way_nothing_is_known() -> None:
     inline = InlineUpdate([])
     assert picture.differing(inline) is inline
     assert picture.differing(line) is not None
+
+
+@pytest.mark.parametrize("text", ["梅田", "मोहन", "👨 ❤", "a\u202eb", "\x1b[2J"])
+def test_a_line_with_signs_that_may_be_wider_than_they_are_counted_is_always_sent(text: str) -> None:
+    picture, plain = Picture(console()), [[(0, 0)] * COLUMNS] * ROWS
+    at = [[0, 4, COLUMNS]] * ROWS
+    for marked in (None, [(0, 0, 4)], [(0, 0, COLUMNS)], [(0, 0, 4)]):
+        drawn = update(plain, at, marked)
+        if isinstance(drawn, ChopsUpdate):
+            drawn.chops[0][0] = Strip([Segment(text, STYLES[0])])  # type: ignore[index] # as the screen has them
+        assert picture.differing(drawn) is not None
+    # What stands beside it may be hidden by it.
+    assert picture.differing(update(plain, at, [(0, 4, COLUMNS)])) is not None
+    assert picture.differing(update(plain, at, [(1, 0, COLUMNS)])) is None

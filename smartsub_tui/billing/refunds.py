@@ -210,8 +210,8 @@ def hear(session: Session, refund: int, answer: BackAnswer) -> None:
                 )
                 if not again:
                     change.record("refund_under_way", order=found.payment.order.id, after=_what(found))
-            case No(why):
-                _put(change, found, state=RefundState.DECLINED, ask_at=None)
+            case No(why, reference):
+                _put(change, found, state=RefundState.DECLINED, reference=found.reference or reference, ask_at=None)
                 change.record("refund_declined", order=found.payment.order.id, after=_what(found), reason=why)
             case _:
                 again = found.state is RefundState.UNKNOWN

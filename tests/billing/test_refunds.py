@@ -267,12 +267,20 @@ def test_what_stood_still_until_another_sent_it_is_not_sent(
     check_settled(paying, server)
 
 
+@pytest.mark.parametrize("heard", [True, False])
 def test_an_older_answer_that_a_refund_is_under_way_does_not_take_back_that_it_was_declined(
-    paying: Session, number: str, server: StripeServer
+    paying: Session, number: str, server: StripeServer, heard: bool
 ) -> None:
+    """Whoever had that answer stood still with it, before anybody heard it or behind that."""
     waiting_money(paying, number)
     server.books.refunds_wait = True
-    held(paying, refunds.refund(paying, number, "why"))
+    talk = refunds.refund(paying, number, "why")
+    if heard:
+        held(paying, talk)
+    else:
+        call = step(paying.database, talk, None)
+        assert isinstance(call, PayBack)
+        call.put_to(paying.providers(call.provider))
     (refund,) = server.books.refunds
     older = PaidBack(reference=refund, amount=Money(595, "EUR"), under_way=True)
     server.books.settle(refund, succeeded=False)

@@ -336,21 +336,43 @@ def test_a_refund_without_an_answer_is_looked_for_before_it_is_sent_again(
 
 def test_what_was_never_sent_is_not_sent_when_its_key_is_old(stripe: Stripe) -> None:
     charge = charged(stripe)
-    late = back(charge, again=True, asked_at=NOW + timedelta(days=1))
+    late = back(charge, again=True, created_at=NOW - timedelta(days=1))
     assert stripe.refund(late) == No("Stripe knows nothing of it")
-    assert isinstance(stripe.refund(replace(late, asked_at=NOW + timedelta(hours=22))), PaidBack)
+    assert isinstance(stripe.refund(replace(late, created_at=NOW - timedelta(hours=22))), PaidBack)
 
 
 def test_what_was_decided_long_ago_is_not_sent_unless_it_was_looked_for_just_now(
     server: StripeServer, stripe: Stripe
 ) -> None:
-    asked = back(charged(stripe), asked_at=NOW - DEADLINE - timedelta(microseconds=1))
     unsent = Unknown("it was not sent: too much time had gone by since it was decided")
-    assert stripe.refund(asked) == stripe.refund(replace(asked, again=True)) == unsent
+    too_long = DEADLINE + timedelta(microseconds=1)
+    asked = back(charged(stripe), asked_at=NOW - too_long)
+    for asked_at in (NOW - too_long, NOW + too_long):  # a clock may be put back
+        for again in (False, True):
+            assert stripe.refund(replace(asked, asked_at=asked_at, again=again)) == unsent
     assert server.books.refunds == {}
     assert isinstance(stripe.refund(replace(asked, asked_at=NOW - DEADLINE)), PaidBack)
     # What is only read is not sent.
     assert isinstance(stripe.refund(replace(asked, again=True)), PaidBack)
+
+
+def test_who_stands_still_while_the_library_is_loaded_sends_nothing(
+    server: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FixedClock(NOW)
+    settings = replace(SET_UP, stripe_url=server.url)
+    stripe = Stripe(settings, seconds=SECONDS, environment={KEY_VARIABLE: server.key}, clock=clock)
+    connect = stripe._connect
+
+    def slowly() -> object:
+        clock.advance(days=1)
+        return connect()
+
+    monkeypatch.setattr(stripe, "_connect", slowly)
+    answer = stripe.refund(back("pi_1"))
+    assert isinstance(answer, Unknown)
+    assert "it was not sent" in answer.why
+    assert server.faults.seen == []
 
 
 def test_a_refund_that_failed_is_a_definite_no(server: StripeServer, stripe: Stripe) -> None:
@@ -361,7 +383,7 @@ def test_a_refund_that_failed_is_a_definite_no(server: StripeServer, stripe: Str
     assert waits.under_way
     server.books.settle(waits.reference, succeeded=False)
     assert stripe.refund(back(charge, reference=waits.reference)) == No(
-        "Stripe could not pay it back: pay it back in another way"
+        "Stripe could not pay it back: pay it back in another way", waits.reference
     )
 
 

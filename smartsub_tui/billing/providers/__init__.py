@@ -70,9 +70,13 @@ class Back(Struct, frozen=True, kw_only=True):
 
 
 class No(Struct, frozen=True):
-    """Definitely nothing happened, and nothing will; `why` in a sentence of ours."""
+    """Definitely nothing happened, and nothing will; `why` in a sentence of ours.
+
+    `reference` is the provider's name of what was begun and came to nothing.
+    """
 
     why: str
+    reference: str | None = None
 
 
 class Unknown(Struct, frozen=True):

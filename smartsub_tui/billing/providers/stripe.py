@@ -200,9 +200,6 @@ class Stripe:
                 return self._paid_back(back, known[0])
             if back.asked_at - back.created_at > _KEY_LASTS:
                 return No("Stripe knows nothing of it")
-        # Who stood still until now does not know what was done meanwhile, nor whether the key is known still.
-        if self._clock.now() - back.asked_at > DEADLINE:
-            return Unknown("it was not sent: too much time had gone by since it was decided")
         parameters = {
             "payment_intent": back.charge,
             "amount": amount,
@@ -210,7 +207,14 @@ class Stripe:
         }
         # One attempt: a second by the library does not look first, and pays twice where the key is known no more.
         options = {"idempotency_key": back.key, "max_network_retries": 0}
-        return self._paid_back(back, self._call(lambda client: client.v1.refunds.create(parameters, options)))
+
+        def send(client: Any) -> Any:
+            # Who stood still until now does not know what was done meanwhile, nor whether the key is known still.
+            if abs(self._clock.now() - back.asked_at) > DEADLINE:
+                return Unknown("it was not sent: too much time had gone by since it was decided")
+            return client.v1.refunds.create(parameters, options)
+
+        return self._paid_back(back, self._call(send))
 
     # How it is read
 
@@ -281,7 +285,7 @@ class Stripe:
         if amount != back.amount:
             return Unknown("Stripe tells of another amount than was to be paid back")
         if refund.status in ("failed", "canceled"):
-            return No("Stripe could not pay it back: pay it back in another way")
+            return No("Stripe could not pay it back: pay it back in another way", refund.id)
         return PaidBack(reference=refund.id, amount=amount, under_way=refund.status != "succeeded")
 
     # How it is called
