@@ -32,7 +32,7 @@ _LINK: Final = r"\x1b\]8;id=-?[0-9]{1,20}(?:-?[0-9]{1,20})?;(?i:https?://|mailto
 _LINE_END: Final = rf"\n{{1,1000}}+(?={_MOVE})"
 # Letters and signs of which each is harmless whatever it stands beside, as a test makes sure. Others are looked at one
 # by one: more of them here would be half of the time that this module takes at the start.
-SURE: Final = " -~\xa0-\xac\xae-\u034e\u0350-\u0377\u0400-\u052f\u2010-\u2027\u2030-\u205e\u2500-\u262f"
+SURE: Final = " -~\xa0-\xac\xae-\u034e\u0350-\u0377\u0400-\u052f\u2010-\u2027\u2030-\u205e\u2500-\u262f\u2713"
 
 _SEQUENCE: Final = rf"{_COLOURS}|{_MOVE}|{_LINK}|{_LINE_END}"
 _TEXT: Final = f"[{SURE}]++"
