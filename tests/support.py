@@ -216,7 +216,8 @@ def session_on(
     name = role.value
     if not Admin.select().where(Admin.name == name).exists():
         Admin.create(name=name, role=role, created_at=NOW)
-    return Session(database, name, source, clock or FixedClock(), settings, of_settings(settings))
+    clock = clock or FixedClock()
+    return Session(database, name, source, clock, settings, of_settings(settings, clock))
 
 
 def memory_session(

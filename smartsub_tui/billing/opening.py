@@ -53,7 +53,7 @@ def open_session(
     except BaseException:
         database.close()
         raise
-    return Session(database, admin, source, clock, settings, of_settings(settings), profile)
+    return Session(database, admin, source, clock, settings, of_settings(settings, clock), profile)
 
 
 class First(Struct, frozen=True):

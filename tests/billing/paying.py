@@ -36,7 +36,7 @@ def paying_by(session: Session, server: StripeServer) -> Session:
     # The library waits half a second before it tries again; the test provider needs no rest.
     HTTPClient.INITIAL_DELAY = 0.01
     payments = PaymentSettings(return_url="https://example.com/paid", stripe_url=server.url)
-    stripe = Stripe(payments, seconds=SECONDS, environment={KEY_VARIABLE: server.key}, clock=session.clock)
+    stripe = Stripe(payments, session.clock, seconds=SECONDS, environment={KEY_VARIABLE: server.key})
     by_hand = ByHand()
 
     def provider(name: ProviderName) -> Provider:

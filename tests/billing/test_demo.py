@@ -663,7 +663,8 @@ def test_the_trail_tells_of_the_imports(demo: Database) -> None:
 def session() -> Iterator[Session]:
     """A session on a demo in which everything has happened that happens seldom."""
     database = made(200, 4000)
-    yield Session(database, "alice", "app", FixedClock(MIDNIGHT), SETTINGS, of_settings(SETTINGS))
+    clock = FixedClock(MIDNIGHT)
+    yield Session(database, "alice", "app", clock, SETTINGS, of_settings(SETTINGS, clock))
     database.close()
 
 

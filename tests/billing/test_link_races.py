@@ -20,6 +20,7 @@ from smartsub_tui.billing import links, orders
 from smartsub_tui.billing.providers import Provider, hold
 from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe
 from smartsub_tui.billing.terms import Months
+from smartsub_tui.clock import SystemClock
 from smartsub_tui.config import PaymentSettings
 from smartsub_tui.data.database import open_database
 from smartsub_tui.data.models import Invoice, Order, Payment
@@ -37,7 +38,7 @@ SOON, LATER = date(2026, 12, 22), date(2027, 1, 22)
 def pay_all(url: str, provider_url: str, key: str, place: int) -> str:
     """Pay every order by link, in an order of one's own; what was refused on the way, by its words."""
     settings = PaymentSettings(return_url="https://example.com/paid", stripe_url=provider_url)
-    stripe = Stripe(settings, environment={KEY_VARIABLE: key}, seconds=(60.0, 60.0))
+    stripe = Stripe(settings, SystemClock(), environment={KEY_VARIABLE: key}, seconds=(60.0, 60.0))
 
     def provider(_: ProviderName) -> Provider:
         return stripe

@@ -66,7 +66,7 @@ def server(clock: FixedClock) -> Iterator[StripeServer]:
 @pytest.fixture
 def stripe(server: StripeServer) -> Stripe:
     settings = replace(SET_UP, stripe_url=server.url)
-    return Stripe(settings, seconds=SECONDS, environment={KEY_VARIABLE: server.key}, clock=FixedClock(NOW))
+    return Stripe(settings, FixedClock(NOW), seconds=SECONDS, environment={KEY_VARIABLE: server.key})
 
 
 def checkout(*items: Item, total: Money = TOTAL, **changed: Any) -> Checkout:
@@ -162,7 +162,7 @@ def test_the_key_comes_from_the_environment_or_a_file_of_its_own(tmp_path: Path)
     settings = replace(SET_UP, stripe_key_file=str(file))
     assert read_key(settings, {}) == KEY
     assert read_key(settings, {KEY_VARIABLE: "sk_live_another"}) == "sk_live_another"
-    made = Stripe(settings, environment={})
+    made = Stripe(settings, FixedClock(), environment={})
     assert KEY not in repr(made)
 
 
@@ -361,7 +361,7 @@ def test_who_stands_still_while_the_library_is_loaded_sends_nothing(
 ) -> None:
     clock = FixedClock(NOW)
     settings = replace(SET_UP, stripe_url=server.url)
-    stripe = Stripe(settings, seconds=SECONDS, environment={KEY_VARIABLE: server.key}, clock=clock)
+    stripe = Stripe(settings, clock, seconds=SECONDS, environment={KEY_VARIABLE: server.key})
     connect = stripe._connect
 
     def slowly() -> object:
@@ -489,10 +489,11 @@ def test_the_library_prints_nothing_of_what_it_hears(server: StripeServer, how: 
     asks = (
         "import sys\n"
         "from smartsub_tui.billing.providers.stripe import Stripe\n"
+        "from smartsub_tui.clock import SystemClock\n"
         "from smartsub_tui.config import PaymentSettings\n"
         "from tests.billing.test_stripe import checkout\n"
         "settings = PaymentSettings(return_url='https://example.com/paid', stripe_url=sys.argv[1])\n"
-        "print(Stripe(settings).create(checkout()))\n"
+        "print(Stripe(settings, SystemClock()).create(checkout()))\n"
     )
     environment = {**os.environ, KEY_VARIABLE: server.key, "STRIPE_LOG": "debug"}
     run = subprocess.run(
@@ -582,7 +583,7 @@ def test_by_hand_there_is_nobody_to_ask() -> None:
 
 def test_the_providers_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
-    providers = of_settings(Settings(payments=SET_UP))
+    providers = of_settings(Settings(payments=SET_UP), FixedClock())
     assert isinstance(providers(ProviderName.STRIPE), Stripe)
     assert providers(ProviderName.STRIPE) is providers(ProviderName.STRIPE)
     assert isinstance(providers(ProviderName.BANK), ByHand)

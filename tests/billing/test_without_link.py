@@ -46,7 +46,7 @@ def session(stripe: StripeServer, clock: FixedClock, tmp_path: Path) -> Session:
     key.chmod(0o600)
     stripes = PaymentSettings(stripe_key_file=str(key), return_url="https://example.com/", stripe_url=stripe.url)
     settings = replace(SETTINGS, payments=stripes)
-    session = replace(memory_session(clock=clock, settings=settings), providers=of_settings(settings))
+    session = replace(memory_session(clock=clock, settings=settings), providers=of_settings(settings, clock))
     with session.database.writing():
         add_prices()
         oak = add_office()

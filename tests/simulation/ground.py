@@ -76,7 +76,9 @@ class Ground:
         self.engine = Engine(path, self.disk)
         self.engine.connect()
         settings = PaymentSettings(return_url="https://example.com/paid", stripe_url=URL)
-        by_name: dict[ProviderName, Provider] = {ProviderName.STRIPE: StripeOnTheLine(settings, self.account)}
+        by_name: dict[ProviderName, Provider] = {
+            ProviderName.STRIPE: StripeOnTheLine(settings, self.clock, self.account)
+        }
         by_hand = ByHand()
         self.session = Session(
             database=self.engine,

@@ -15,6 +15,7 @@ from requests.adapters import BaseAdapter
 from stripe._http_client import HTTPClient
 
 from smartsub_tui.billing.providers.stripe import KEY_VARIABLE, Stripe
+from smartsub_tui.clock import Clock
 from smartsub_tui.config import PaymentSettings
 from tests.providers.books import Books
 from tests.providers.faults import Fault, Faults
@@ -84,8 +85,8 @@ class _Line(BaseAdapter):
 class StripeOnTheLine(Stripe):
     """The product's Stripe, whose library is connected to an account in this process."""
 
-    def __init__(self, settings: PaymentSettings, account: Account) -> None:
-        super().__init__(settings, environment={KEY_VARIABLE: account.key})
+    def __init__(self, settings: PaymentSettings, clock: Clock, account: Account) -> None:
+        super().__init__(settings, clock, environment={KEY_VARIABLE: account.key})
         HTTPClient.INITIAL_DELAY = 0
         session = requests.Session()
         session.mount(URL, _Line(account))

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from smartsub_tui.clock import Clock
 from smartsub_tui.config import Settings
 from smartsub_tui.data.database import Database
 from smartsub_tui.data.money import Money
@@ -181,8 +182,10 @@ Talk = Generator[Call, Any, T]
 Providers = Callable[[ProviderName], Provider]
 
 
-def of_settings(settings: Settings) -> Providers:
-    """The providers as they are set up; one that is not raises WrongUsage when it is asked for."""
+def of_settings(settings: Settings, clock: Clock) -> Providers:
+    """The providers as they are set up, by the clock of their session; one that is not set up raises WrongUsage when it
+    is asked for.
+    """
     made: dict[ProviderName, Provider] = {}
 
     def provider(name: ProviderName) -> Provider:
@@ -190,7 +193,7 @@ def of_settings(settings: Settings) -> Providers:
             if name is ProviderName.STRIPE:
                 from smartsub_tui.billing.providers.stripe import Stripe
 
-                made[name] = Stripe(settings.payments)
+                made[name] = Stripe(settings.payments, clock)
             else:
                 from smartsub_tui.billing.providers.manual import ByHand
 

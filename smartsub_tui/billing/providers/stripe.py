@@ -36,7 +36,7 @@ from smartsub_tui.billing.providers import (
     PaidBack,
     Unknown,
 )
-from smartsub_tui.clock import Clock, SystemClock
+from smartsub_tui.clock import Clock
 from smartsub_tui.config import PaymentSettings
 from smartsub_tui.data.money import DECIMALS, LARGEST, Money
 from smartsub_tui.errors import WrongUsage
@@ -118,12 +118,12 @@ class Stripe:
     def __init__(
         self,
         settings: PaymentSettings,
+        clock: Clock,
         *,
         seconds: tuple[float, float] = _SECONDS,
         environment: Mapping[str, str] | None = None,
-        clock: Clock | None = None,
     ) -> None:
-        self._settings, self._seconds, self._clock = settings, seconds, clock or SystemClock()
+        self._settings, self._clock, self._seconds = settings, clock, seconds
         self._key = read_key(settings, environment)
         self._client: Any = None
 
