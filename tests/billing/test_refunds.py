@@ -342,6 +342,8 @@ def test_what_was_called_declined_and_is_gone_twice_is_told_and_stays_until_a_pe
     assert (told.action, "is not gone twice" in sentence(told)) == ("refund_twice", True)
     assert now_is(paying, number).status is (SUCCEED if meanwhile is applied else PROCESSING)
     check(paying, server)
+    payments.delete(paying, number, "seen to")
+    assert not stands_in(paying, "is:stuck")
 
 
 def test_a_refund_on_its_way_is_waited_for(
