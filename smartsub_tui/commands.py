@@ -78,7 +78,7 @@ _ALL: Final = (
     ),
     Command("by_status", "S", "S", "status", "Only orders of the next status; behind the last, of all."),
     Command("by_type", "t", "t", "type", "Only orders of the next type; behind the last, of all."),
-    Command("refresh", "f5", "F5", "refresh", "Read the screen's data again."),
+    Command("refresh", "f5", "F5", "refresh", "Read the screen's data again, and draw all of it."),
     Command("lock", "ctrl+l", "Ctrl+L", "lock", "Lock the screen at once; your PIN opens it again."),
     Command("down", "j", "j", "down", "One row down."),
     Command("up", "k", "k", "up", "One row up."),

@@ -290,9 +290,14 @@ class BaseScreen(Sized[None]):
         self.show_told(self.smartsub.told)
         self.load()
 
+    def read_again(self) -> None:
+        """What F5 reads: what was read when the screen came."""
+        self.load()
+
     def action_refresh(self) -> None:
         self.forget_waiting()
-        self.load()
+        self.read_again()
+        self.app.refresh()  # another program may have written over it
 
     def action_triage(self) -> None:
         self.smartsub.open_triage()

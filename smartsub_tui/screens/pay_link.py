@@ -303,8 +303,8 @@ class PayLinkScreen(BaseScreen):
     def _time(self) -> str:
         return display.instant_full(self.backend.clock.now(), self.timezone)[11:19]
 
-    def action_refresh(self) -> None:
-        """Asked now."""
+    def read_again(self) -> None:
+        """Ask the provider now."""
         self._ask()
 
     # Keys

@@ -276,6 +276,24 @@ def test_what_is_not_sent_again_stands_on_the_screen(database: Path) -> None:
             assert frame(terminal) == before, keys
 
 
+def test_f5_draws_what_another_program_has_written_over(database: Path) -> None:
+    """On the list of orders and in its filter line."""
+    env = environment(database) | {"LANG": "C.UTF-8"}
+    with Terminal([*SMARTSUB, *OVER_ORDERS], cwd=database, env=env) as terminal:
+        terminal.wait_for("Subscription 18")
+        for keys, shown in (("", "Enter info"), ("/", "Esc back")):
+            terminal.type(keys)
+            terminal.wait_for(shown)
+            terminal.written_within(1)  # counts wait until nobody types
+            before = frame(terminal)
+            terminal.write_over(b"\x1b7\x1b[7;3HThe system goes down at noon\x1b8")
+            terminal.wait_for("goes down at noon")
+            terminal.type("\x1b[15~")
+            terminal.wait_for("goes down at noon", gone=True)
+            terminal.written_within(0.3)
+            assert frame(terminal) == before, keys
+
+
 def test_a_focus_that_goes_and_comes_is_a_few_lines(database: Path) -> None:
     env = environment(database) | {"LANG": "C.UTF-8"}
     with Terminal([*SMARTSUB, *OVER_ORDERS], cwd=database, env=env) as terminal:

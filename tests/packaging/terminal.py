@@ -59,6 +59,7 @@ class Terminal:
             stderr=slave,
             start_new_session=True,
         )
+        self._name = os.ttyname(slave)
         os.close(slave)
 
     def __enter__(self) -> Self:
@@ -92,6 +93,14 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
+
+    def write_over(self, data: bytes) -> None:
+        """As another program that writes to the same terminal, such as wall, or the kernel."""
+        line = os.open(self._name, os.O_WRONLY | os.O_NOCTTY)
+        try:
+            os.write(line, data)
+        finally:
+            os.close(line)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
