@@ -53,7 +53,7 @@ from smartsub_tui.data.vocabulary import (
     Service,
     UserKind,
 )
-from smartsub_tui.errors import Refused
+from smartsub_tui.errors import Refused, Unavailable
 from tests import postgres
 
 # A Sunday: 10:00 in Berlin, 01:00 in Los Angeles, 18:00 in Tokyo; the same day in all of them.
@@ -185,6 +185,15 @@ def url_at(path: Path) -> str:
 def aside(path: Path) -> Any:
     """A connection beside smartsub's to the database at that path, as other programs have one."""
     return postgres.Other(postgres.name_at(path)) if postgres.is_wanted() else apsw.Connection(str(path))
+
+
+def said(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+    """The sentence with which it is unavailable."""
+    with pytest.raises(Unavailable) as refused:
+        call(*arguments, **options)
+    assert "\n" not in refused.value.message
+    assert refused.value.exit_code == 5
+    return refused.value.message
 
 
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
