@@ -18,6 +18,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -354,15 +356,21 @@ def segments(parts: Iterable[tuple[str, str]], width: int, base: Style) -> list[
 
     runs: list[tuple[str, str]] = []
     room = width
-    for text, style in (*parts, (" " * width, "")):
-        shown = plain(text)
-        if (wide := _width(shown)) > room:
-            shown, wide = fit(shown, room) if text.strip() else " " * room, room
-        room -= wide
-        if runs and runs[-1][1] == style:
-            runs[-1] = runs[-1][0] + shown, style
+    for style, alike in groupby((*parts, ("", "")), itemgetter(1)):
+        texts = [text for text, _ in alike]
+        together = "".join(texts)
+        if len(together) <= room and together.isascii() and together.isprintable():  # as most are
+            shown, room = together, room - len(together)
         else:
-            runs.append((shown, style))
+            shown = ""
+            for text in texts:
+                piece = plain(text)
+                if (wide := _width(piece)) > room:
+                    piece, wide = fit(piece, room) if text.strip() else " " * room, room
+                room -= wide
+                shown += piece
+        runs.append((shown, style))
+    runs[-1] = runs[-1][0] + " " * room, ""
     return [Segment(shown, base + Style.parse(rich_style(style)) if style else base) for shown, style in runs if shown]
 
 

@@ -207,6 +207,28 @@ def test_fitted_text_is_padded_on_the_side_that_it_does_not_lean_to() -> None:
 
 
 @properties
+@given(
+    st.lists(st.tuples(st.one_of(texts, st.text(" ab", max_size=9)), st.sampled_from(["", "danger"])), max_size=8),
+    st.integers(1, 40),
+)
+@example([("*", ""), ("ab", ""), (" ", ""), ("\u0301", "")], 9)
+@example([("ab", ""), ("abc", "")], 2)
+@example([("ab", ""), ("abc", "")], 4)
+def test_a_line_is_its_parts_one_behind_the_other(parts: list[tuple[str, str]], width: int) -> None:
+    """Each in its own style, and the part for which there is not enough room cut at its own end."""
+    base, room = RichStyle(dim=True), width
+    expected: list[tuple[str, RichStyle]] = []
+    for text, name in [*parts, (" " * width, "")]:
+        wide = display.cell_width(text)
+        shown = display.plain(text) if wide <= room else display.fit(text, room) if text.strip() else " " * room
+        room -= min(wide, room)
+        expected += [(character, base + RichStyle.parse("bold red" if name else "")) for character in shown]
+    line = display.segments(parts, width, base)
+    assert sum(segment.cell_length for segment in line) == width
+    assert [(character, segment.style) for segment in line for character in segment.text] == expected
+
+
+@properties
 @given(st.lists(texts, min_size=1, max_size=4), st.sampled_from(["left", "right"]))
 @example(["ID", "U0001"], "left")
 @example(["Net", "36.00", ""], "right")

@@ -417,19 +417,21 @@ class WindowedTable(RowTable, Generic[Row]):
         """As Textual does it for a widget without border, padding, opacity and tint: it would look for these, and for
         the style of the whole, in each line, which takes as long as to draw it.
         """
-        filters, background = self.get_line_filters(), self.background_colors[1]
-        strips = []
-        for y in crop.line_range:
-            strip = self.render_line(y)
-            for each in filters:
-                strip = strip.apply_filter(each, background)
-            strips.append(strip)
+        strips = self._filtered(map(self.render_line, crop.line_range))
         if crop.column_span != (0, self.region.width):
             strips = [strip.crop(*crop.column_span) for strip in strips]
         return strips
 
+    def _filtered(self, strips: Iterable[Strip]) -> list[Strip]:
+        """As they are shown: without colours, where there are none."""
+        background, shown = self.background_colors[1], list(strips)
+        for each in self.get_line_filters():
+            shown = [strip.apply_filter(each, background) for strip in shown]
+        return shown
+
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        # Up to the bar: what lies below it would be cut off in each frame.
+        width = self.outer_size.width - self.scrollbar_size_vertical
         if width != self._drawn_wide:
             self._strips.clear()
             self._drawn_wide = width
@@ -439,7 +441,7 @@ class WindowedTable(RowTable, Generic[Row]):
         if y < self.header_height:
             style = base + self.get_component_rich_style("datatable--header")
             text = " " * _GUTTER + "".join(str(column.label) for column in self.ordered_columns)
-            return Strip([Segment(display.fit(text, width), style)], width)
+            return Strip([Segment(display.fit(text.rstrip(" "), width), style)], width)
         index = y - self.header_height + self.top
         row = self.window.at(index)
         if row is None:
@@ -462,14 +464,17 @@ class WindowedTable(RowTable, Generic[Row]):
         base, width, drawn = self._base, self._drawn_wide, len(self._strips)
         if base is None:
             return
+        strips = []
         start = self.top + self._way * self.page
         for index in range(start, start + self.page):
             row = self.window.at(index)
             if row is not None:
-                self._strip(row, False, width, base)
+                strips.append(self._strip(row, False, width, base))
             if len(self._strips) - drawn >= _AHEAD:
                 self._drawing_ahead = self.call_after_refresh(self._draw_ahead)
-                return
+                break
+        for strip in self._filtered(strips):
+            strip.render(self.app.console)  # which it keeps
 
     def _draw(self, row: Any, under: bool, marked: bool, width: int, base: Style) -> Strip:
         parts = [("*" if marked else " ", "bold" if marked else "")]

@@ -264,7 +264,7 @@ async def test_a_place_in_the_list_is_found_where_its_rows_were_scrolled_away_me
 
 @pytest.mark.parametrize("look", ["dark", "light", "no colour"])
 async def test_a_line_is_what_textual_would_draw(path: Path, look: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table draws its lines by itself, for it has no border, padding or tint."""
+    """The table draws its lines by itself, for it has no border, padding or tint; nothing under its bar."""
     if look == "no colour":
         monkeypatch.setenv("NO_COLOR", "1")
     async with on_stage(path, start="payments", theme="light" if look == "light" else "dark") as (app, pilot):
@@ -272,8 +272,8 @@ async def test_a_line_is_what_textual_would_draw(path: Path, look: str, monkeypa
         table = app.screen.table
         for keys in ((), ("space", "j"), ("slash",)):
             await press(pilot, *keys)
-            whole = table.region.size.region
-            for region in (whole, Region(3, 2, 20, 4)):
+            beside_bar = table.region.size.region.shrink((0, table.scrollbar_size_vertical, 0, 0))
+            for region in (beside_bar, Region(3, 2, 20, 4)):
                 with app._context():
                     drawn = table.render_lines(region)
                     table._styles_cache.clear()
