@@ -3,15 +3,23 @@
 Textual sends whatever was marked to be drawn: a table that loses the focus is another line or two, and all of it goes
 over the link. Here a line is compared with the one that was sent last, as bytes. What covers the whole screen is always
 sent whole, so that whatever another program wrote over it is gone with the next screen.
+
+Terminals do not agree on how wide the spacing vowel signs of Indic scripts are (see `display.plain`): behind one of
+them the cursor is put where the next word is counted to stand, or amounts would move to the right, and off the screen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from unicodedata import category
 
+from rich.cells import get_character_cell_size
 from rich.console import Console
 from rich.control import Control
+from rich.segment import Segment
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.strip import Strip
 
 from smartsub_tui.fence import is_sure
 
@@ -32,12 +40,15 @@ class Picture:
             return Lines(lines) if lines else None
         self.forget()
         if isinstance(update, LayoutUpdate):
+            lines = []
             for y, strips in enumerate(update.strips, update.region.y):
                 x, pieces = update.region.x, {}
                 for strip in strips:
-                    pieces[x, x + strip.cell_length] = strip.render(self._console)
+                    pieces[x, x + strip.cell_length] = self._rendered(strip, x, y)
                     x += strip.cell_length
                 self._differs(y, pieces)
+                lines.append(self._sequence(y, pieces))
+            return Lines(lines)
         return update
 
     def forget(self) -> None:
@@ -53,8 +64,14 @@ class Picture:
                     if not (first <= x < last and end <= last):
                         end = min(end, last)
                         strip = strip.crop(0, end - x)
-                    pieces[x, end] = strip.render(self._console)
+                    pieces[x, end] = self._rendered(strip, x, y)
             yield y, pieces
+
+    def _rendered(self, strip: Strip, x: int, y: int) -> str:
+        text = strip.render(self._console)
+        if is_sure(text) or not any(map(_is_disputed, text)):
+            return text
+        return Strip(_placed(strip, x, y), strip.cell_length).render(self._console)
 
     def _differs(self, y: int, pieces: dict[Span, str]) -> bool:
         """Whether any of these is not what stands there, or may not be: then all of them are sent, and stand there."""
@@ -72,7 +89,37 @@ class Picture:
 
     @staticmethod
     def _sequence(y: int, pieces: dict[Span, str]) -> str:
-        return "".join(f"{Control.move_to(x, y).segment.text}{text}" for (x, _), text in pieces.items())
+        sequence, stands = [], -1  # where the cursor is known to be
+        for (first, end), text in pieces.items():
+            if first != stands:
+                sequence.append(Control.move_to(first, y).segment.text)
+            sequence.append(text)
+            stands = end if is_sure(text) else -1
+        return "".join(sequence)
+
+
+@lru_cache(maxsize=1024)
+def _is_disputed(character: str) -> bool:
+    return category(character) == "Mc"
+
+
+def _placed(strip: Strip, x: int, y: int) -> Iterator[Segment]:
+    """A strip with a move behind each disputed sign: to the next word in ASCII, or in another style.
+
+    Not sooner: what is behind the sign in its own word would be drawn over it.
+    """
+    disputed = False
+    for text, style, _ in strip:
+        done = ""
+        for place, character in enumerate(text):
+            if disputed and (place == 0 or (character.isascii() and character != " ")):
+                yield Segment(done, style)
+                yield Segment(Control.move_to(x, y).segment.text)
+                done, disputed = "", False
+            done += character
+            disputed = disputed or _is_disputed(character)
+            x += get_character_cell_size(character)
+        yield Segment(done, style)
 
 
 class Lines(CompositorUpdate):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from unicodedata import category
 
 import pyte
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from rich.cells import get_character_cell_size
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -66,6 +68,13 @@ class Shown:
         return [[self.screen.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
 
 
+def shown(update: CompositorUpdate | None) -> list[list[pyte.screens.Char]]:
+    """What a terminal that shows nothing yet makes of it."""
+    terminal = Shown()
+    terminal.take(update)
+    return terminal.cells
+
+
 @properties
 @given(steps)
 def test_a_terminal_shows_the_same_as_one_that_is_sent_all(
@@ -86,10 +95,10 @@ def test_what_stands_there_is_not_sent_again_unless_all_of_the_screen_is(
     picture = Picture(console())
     assert picture.differing(update(screen, cut, marked)) is not None
     whole = update(screen, cut, None)
-    assert picture.differing(whole) is whole
+    assert shown(picture.differing(whole)) == shown(whole)
     lines = [(y, 0, COLUMNS) for y, _, _ in marked]
     assert picture.differing(update(screen, cut, lines)) is None
-    assert picture.differing(whole) is whole
+    assert shown(picture.differing(whole)) == shown(whole)
     picture.forget()
     assert picture.differing(update(screen, cut, lines)) is not None
     assert picture.differing(update(screen, cut, lines)) is None
@@ -116,3 +125,43 @@ def test_a_line_with_signs_that_may_be_wider_than_they_are_counted_is_always_sen
     # What stands beside it may be hidden by it.
     assert picture.differing(update(plain, at, [(0, 4, COLUMNS)])) is not None
     assert picture.differing(update(plain, at, [(1, 0, COLUMNS)])) is None
+
+
+class Wide(pyte.Screen):
+    """A terminal that gives spacing vowel signs a cell of their own, as tmux does."""
+
+    def draw(self, data: str) -> None:
+        super().draw("".join("~" if category(each) == "Mc" else each for each in data))
+
+
+words = st.text(st.sampled_from("a7 .क\u093e\u093f\u0940…✓"), max_size=6)
+
+
+@properties
+@given(st.lists(st.tuples(words, st.sampled_from(STYLES)), min_size=1, max_size=6), st.booleans(), st.integers(0, 9))
+@example([("क\u093e\u093e  7.5", STYLES[0])], False, 0)
+@example([("क\u093e\u093f  ", STYLES[0]), ("✓", STYLES[1])], True, 3)
+def test_what_is_behind_a_sign_of_disputed_width_stands_where_it_is_counted_to(
+    parts: list[tuple[str, Style]], whole: bool, x: int
+) -> None:
+    """All that is ASCII, on terminals that give it no cell and on those that give it one."""
+    line = Strip([Segment("a"), *(Segment(text, style) for text, style in parts)])
+    room = Strip.blank(40 - x - line.cell_length)
+    drawn = (
+        LayoutUpdate([[line, room]], Region(x, 0, 40 - x, 1))
+        if whole
+        else ChopsUpdate([{x: line, x + line.cell_length: room}], [(0, x, 40)], [[x + line.cell_length, 40]])
+    )
+    expected = {}
+    for character in line.text:
+        if character.isascii() and character != " ":
+            expected[x] = character
+        x += get_character_cell_size(character)
+    for kind in (pyte.Screen, Wide):
+        screen = kind(40, 1)
+        screen.reset_mode(7, private=True)
+        sent = Picture(console()).differing(drawn)
+        assert sent is not None
+        pyte.Stream(screen).feed(sent.render_segments(console()))
+        shown = {x: screen.buffer[0][x].data for x in range(40)}
+        assert {x: each for x, each in shown.items() if each.isascii() and each not in " ~"} == expected
