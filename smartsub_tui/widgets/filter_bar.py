@@ -117,6 +117,7 @@ class FilterBar(Vertical):
         self._subject, self._text, self._go = subject, text, leave
         self._backend, self._moment, self._found = backend, moment, found
         self.filter = parse(subject, text)
+        self._valid = text  # what `filter` was last read from
         self._names: Names = {}
         self._seen: tuple[str, int] | None = None  # text and cursor as they were read last
         self._offer: Completion | None = None
@@ -159,6 +160,7 @@ class FilterBar(Vertical):
         self.input.value = f"{text} " if text and not text.endswith(" ") and not afresh else text
         self.input.cursor_position = len(self.input.value)
         self.screen.set_focus(self.input)
+        self._seen = None  # it was read as a line that nobody types in
         if afresh:
             self.input.select_all()
         self.read()
@@ -199,6 +201,7 @@ class FilterBar(Vertical):
         """Take the text as the filter; whether it is one."""
         self._problem = self._refused(text)
         if self._problem is None:
+            self._valid = text
             chosen = parse(self._subject, text)
             if chosen != self.filter:
                 self.filter = chosen
@@ -217,7 +220,9 @@ class FilterBar(Vertical):
         elif event.key in ("enter", "ctrl+j"):  # what a scanner sends before the terminal is ours comes as a line feed
             await self._enter()
         elif event.key == "escape":
-            self._apply(self.input.value)
+            if not self._apply(self.input.value):  # then that which the list below is of
+                self.input.value = self._valid
+                self._apply(self._valid)
             self._leave("escape")
         else:
             return False

@@ -182,13 +182,14 @@ def test_what_is_sent_stays_within_the_terminal(name: str, database: Path, tmp_p
         assert ("Zoë Bjørn" if kind.letters else "Zoe Bj?rn") in terminal.text
         assert (OFFICE[:14] if kind.letters else "?stbanehallen ????") in terminal.text
         terminal.type("b")
+        terminal.wait_for("Zo", gone=True)
         terminal.wait_for("y copy")
         assert ("▀" in terminal.text) is (kind.signs and kind.address == SHORT)
         assert kind.signs or "which this terminal may not have" in terminal.text
         terminal.type("y")
         terminal.wait_for("sent the address" if kind.clipboard else "has no clipboard")
         terminal.type("\x1b")
-        terminal.wait_for("[ order before")
+        terminal.wait_for("] order after")
         terminal.type("d")
         terminal.wait_for("Yes, delete")
         assert sign("… Processing") in terminal.text
@@ -274,6 +275,21 @@ def test_what_is_not_sent_again_stands_on_the_screen(database: Path) -> None:
             drawn_anew(terminal)
             terminal.written_within(0.3)
             assert frame(terminal) == before, keys
+
+
+def test_two_slashes_behind_the_key_of_the_list_select_all_of_the_filter(database: Path) -> None:
+    """As a scanner sends them that begins with /; the line was used before, and is empty again."""
+    with Terminal([*SMARTSUB, *OVER_ORDERS], cwd=database, env=environment(database)) as terminal:
+        terminal.wait_for(" of 18")
+        for keys, shown in (("/", "Esc back"), ("\r", "Enter info"), ("\x1b", "")):
+            terminal.type(keys)
+            terminal.wait_for(shown)
+        terminal.wait_for("created:2024", gone=True)
+        terminal.type("1")
+        terminal.wait_for("NEEDS YOU")
+        terminal.type("3//status:failed")
+        terminal.wait_for("status:failed")
+        assert "//status" not in terminal.text
 
 
 def test_f5_draws_what_another_program_has_written_over(database: Path) -> None:
