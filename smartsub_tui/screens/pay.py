@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 from typing import ClassVar, Final
@@ -14,7 +15,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Resize
 from textual.geometry import Size
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing import bank_transfer
@@ -24,7 +25,7 @@ from smartsub_tui.billing.payments import BankTransfer, Manual, Paying, bank_pay
 from smartsub_tui.clock import Clock
 from smartsub_tui.commands import COMMANDS, bindings
 from smartsub_tui.config import Settings
-from smartsub_tui.data.money import parse_amount, plain_amount
+from smartsub_tui.data.money import Money, parse_amount, plain_amount
 from smartsub_tui.data.order_records import OrderDetails
 from smartsub_tui.data.vocabulary import OrderStatus
 from smartsub_tui.errors import SmartsubError
@@ -190,14 +191,25 @@ class PayScreen(Question[PayAnswer]):
         self.query_one("#pay-bank").display = self.way is Way.BANK
         self.query_one("#pay-problem", Static).update("")
         self._show_ways()
+        self._show_yes()
+        self.set_focus(self.query_one("#pay-reference" if self.way is Way.HERE else "#question-no"))
+
+    @on(Input.Changed, "#pay-amount")
+    def _show_yes(self) -> None:
+        """What Yes does: of another amount than the order's it is known before that it only waits."""
+        total, here = self._found.total, f"y  {self._verb} {self._found.total}"
+        if self.way is Way.HERE:
+            with suppress(ValueError):
+                came = parse_amount(self.query_one("#pay-amount", Field).value.strip(), total.currency)
+                if came != total.amount:
+                    here = f"y  Record {Money(came, total.currency)}, which waits"
         yes = {
-            Way.HERE: f"y  {self._verb} {self._found.total}",
+            Way.HERE: here,
             Way.LINK: "y  Open a payment link",
             Way.BANK: "y  Choose bank transfer",
             Way.LATER: "",
         }
         self.query_one("#confirm-yes", Static).update(display.content(yes[self.way]))
-        self.set_focus(self.query_one("#pay-reference" if self.way is Way.HERE else "#question-no"))
 
     def _head(self) -> Iterator[str]:
         found, now = self._found, self._clock.now()
