@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from msgspec import Struct
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
-from textual.widgets import Static
+from textual.events import DescendantFocus, Resize
+from textual.widgets import Input, Static
 
 from smartsub_tui import display
 from smartsub_tui.billing.changes import check_text
@@ -79,9 +80,14 @@ class CreditScreen(Question[CreditAnswer]):
         self.query_one(Masthead).show("Payments", found.number, "Take back")
         self.query_one("#credit-head", Static).update(display.content("\n".join(self._head()), lines=True))
         self.query_one(Lines).can_focus = False
-        self.query_one(KeyLine).show((*OF_SCREEN["Take back"], "back"))
         self._paint()
         self.set_focus(self.query_one("#credit-reason"))
+
+    @on(DescendantFocus)
+    def _offer(self) -> None:
+        """In a field, all but Esc and Tab are letters of it."""
+        keys = ("next_field",) if isinstance(self.focused, Input) else OF_SCREEN["Take back"]
+        self.query_one(KeyLine).show((*keys, "back"))
 
     def on_resize(self, event: Resize) -> None:
         self._paint()
@@ -117,7 +123,7 @@ class CreditScreen(Question[CreditAnswer]):
         proposal = self._proposal
         of = len(proposal.lines)
         rest = "" if len(self.marked) == of else "; the others stay"
-        yield f" {len(self.marked):,} of {of:,} {'line' if of == 1 else 'lines'} taken back{rest}."
+        yield f" Takes back {len(self.marked):,} of {of:,} {'line' if of == 1 else 'lines'}{rest}."
         total = proposal.total_of(self.marked)
         if not total.amount:
             yield " There is nothing to pay back."

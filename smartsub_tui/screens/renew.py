@@ -11,7 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.events import Resize
+from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.widgets import DataTable, Input, Static
 
 from smartsub_tui import display
@@ -163,6 +163,7 @@ class RenewScreen(OrderingScreen):
     def action_until(self) -> None:
         if self.office.kind is OfficeKind.COMMUNITY:
             self.set_focus(self.until)
+            self.until.select_all()
         else:
             self.smartsub.tell("only a community renews to a date: give a number of months", wrong=True)
 
@@ -237,7 +238,12 @@ class RenewScreen(OrderingScreen):
             self.show_sum(what, total.totals if total else None, total.skipped if total else 0)
         self._offer()
 
+    @on(DescendantFocus)
+    @on(DescendantBlur)
     def _offer(self) -> None:
+        if isinstance(self.focused, Input):  # every other key is a letter of it
+            self.key_line.show(("back", "palette"))
+            return
         order = ("make_order",) if self.marked else ()
         here = self.table.current
         holder = ("holder",) if here is not None and here.user.held_by is not None else ()

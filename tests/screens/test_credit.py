@@ -91,7 +91,7 @@ async def test_an_order_is_taken_back_after_a_look_at_dates_and_money(path: Path
     async with asked(path) as (app, pilot):
         seen = drawn(app)
         assert seen.count(f"{LATER} -> {SOON}") == 3
-        assert "3 of 3 lines taken back." in seen
+        assert "Takes back 3 of 3 lines." in seen
         assert f"EUR {gross(3 * MONTH_PRICE) / 100:.2f} is noted as paid back by hand" in seen
         assert "y  Take back EUR 17.85" in seen
         await write(pilot, "yes, no")
@@ -115,7 +115,7 @@ async def test_an_order_is_taken_back_after_a_look_at_dates_and_money(path: Path
 async def test_who_is_not_marked_stays(path: Path) -> None:
     async with asked(path) as (app, pilot):
         await press(pilot, "tab", "tab", "j", "space")
-        assert "2 of 3 lines taken back; the others stay." in drawn(app)
+        assert "Takes back 2 of 3 lines; the others stay." in drawn(app)
         assert "Take back EUR 11.90" in drawn(app)
         await press(pilot, "A", "A")
         assert "Take back EUR" not in drawn(app)
