@@ -232,8 +232,8 @@ class Words:
                 view = await self._screen.backend.latest("spoken", views.find_view, rest)
                 return lambda: host.open_payments(view.filter, view.sort)
             case "save" | "share":
-                saved = await self._save(rest, shared=command.id == "share")
-                return lambda: host.tell(f"saved view {saved.name}{', for everyone' if saved.shared else ''}")
+                told = await self._save(rest, shared=command.id == "share")
+                return lambda: host.tell(told)
             case "expiring" if "expiring" not in self._screen.COMMANDS_HERE:
                 return host.open_expiries
             case _:
@@ -267,11 +267,23 @@ class Words:
         near = nearest(word, [COMMANDS[each].name for each in self._here])
         return f"no command is called {word!r}: {f'did you mean {near}?' if near else 'Tab lists them'}"
 
-    async def _save(self, name: str, *, shared: bool) -> ViewRecord:
+    async def _save(self, name: str, *, shared: bool) -> str:
+        """Save the list that is shown; what is to be told of it, and of what the name stood for until now."""
         listed = self._screen.listed_as()
         if listed is None:
             raise Refused("this screen shows no list that could be saved")
-        return await self._screen.backend.call(views.save_view, name, *listed, shared=shared)
+        saved, before = await self._screen.backend.call(_saved, name, *listed, shared=shared)
+        instead = "" if before in (None, saved) else f", in the place of {before.filter or 'all orders'}, {before.sort}"
+        return f"saved view {saved.name}{', for everyone' if shared else ''}{instead}"
+
+
+def _saved(
+    session: Session, name: str, filter_text: str, sort: str, *, shared: bool
+) -> tuple[ViewRecord, ViewRecord | None]:
+    """The view as it is saved, and the one of this name before."""
+    known = views.views(session)
+    before = next((each for each in known if each.shared is shared and folded(each.name) == folded(name.strip())), None)
+    return views.save_view(session, name, filter_text, sort, shared=shared), before
 
 
 def _id_of(word: str) -> str:

@@ -65,6 +65,11 @@ async def test_a_filter_and_its_sort_are_saved_listed_opened_and_removed(path: P
         assert isinstance(app.screen, PaymentsScreen)
         assert app.screen.listed_as() == ("status:failed", "created")
         assert [order.status.value for order in app.screen.table.window.rows] == ["failed"]
+        await press(pilot, "escape")
+        await say(pilot, "save gone WRONG")
+        assert toasts(app)[-1] == "saved view gone WRONG, in the place of status:failed, created"
+        await say(pilot, "save Gone wrong")
+        assert toasts(app)[-1] == "saved view Gone wrong, in the place of all orders, created"
         await press(pilot, "w", "d")
         await answer(app, pilot, "enter")  # No has the focus
         assert listed(app) == [("Gone wrong", False)]
@@ -75,7 +80,7 @@ async def test_a_filter_and_its_sort_are_saved_listed_opened_and_removed(path: P
         assert "No view is saved yet: W in Payments saves" in drawn(app)
         await press(pilot, "d", "enter")
         assert isinstance(app.screen, ViewsScreen)
-    assert look(path, "SELECT count(*) FROM audit_event WHERE action IN ('save_view', 'remove_view')") == 2
+    assert look(path, "SELECT count(*) FROM audit_event WHERE action IN ('save_view', 'remove_view')") == 4
 
 
 async def test_a_manager_shares_and_others_may_not(path: Path) -> None:
