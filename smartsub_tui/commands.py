@@ -102,7 +102,7 @@ _ALL: Final = (
         "import", "I", "I", "import", "Import prices, users and orders from CSV files, after a look at what they bring."
     ),
     Command("files", "slash", "/", "files", "Type the names of the files."),
-    Command("take", "y", "y", "import", "Import what was looked at: all of it, or nothing.", True),
+    Command("take", "y", "y", "import", "Import what was looked at: all of it, or nothing."),
     Command("choose", "enter", "Enter", "choose", "Renew people of the office under the cursor."),
     Command("next_field", "tab", "Tab", "next part", "On to the next part of the screen."),
     Command("way_after", "down", "Up Down", "way", "Another way to pay."),
