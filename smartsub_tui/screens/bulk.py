@@ -25,7 +25,7 @@ from smartsub_tui.backend import Superseded
 from smartsub_tui.billing import bulk
 from smartsub_tui.billing.bulk import Item, LeftOut, Move, Outcome, Preview, Run, SaveInvoices
 from smartsub_tui.billing.changes import check_text
-from smartsub_tui.commands import COMMANDS, OF_TRIGGER
+from smartsub_tui.commands import COMMANDS, OF_TRIGGER, bindings
 from smartsub_tui.data.vocabulary import OrderStatus, Trigger
 from smartsub_tui.errors import SmartsubError
 from smartsub_tui.screens.question import Question
@@ -158,12 +158,14 @@ class BulkScreen(Question[str]):
 
     `ended` is told how it ended, once, where it was begun. With `begin`, the run and the items of an undo, nothing is
     asked. `earlier` is a run that was not finished: where the same is said again, it is taken up.
+    `undo` takes back the last thing done, where it was begun.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "close", show=False),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
+        *bindings("undo"),
     ]
 
     def __init__(
@@ -173,6 +175,7 @@ class BulkScreen(Question[str]):
         ended: Callable[[Ended], None],
         *,
         earlier: Run | None = None,
+        undo: Callable[[], None] | None = None,
         begin: tuple[Run, tuple[Item, ...]] | None = None,
     ) -> None:
         super().__init__()
@@ -181,6 +184,8 @@ class BulkScreen(Question[str]):
         self._seen = Preview((), ())
         self._outcomes: list[Outcome] = []
         self._stopping = False
+        self._undo = undo
+        self._undoes = False  # what was done can be taken back
         self._seen_at = inf  # by time.monotonic: when the question was drawn, with all that it is about
         self._painted = 0.0
         self._said: list[_Paragraph] = []
@@ -432,6 +437,12 @@ class BulkScreen(Question[str]):
         if self._step in (_Step.DONE, _Step.NOTHING):
             self.answer(None)
 
+    def action_undo(self) -> None:
+        """Where the account says so: back to where it was begun, which takes it back."""
+        if self._step is _Step.DONE and self._undoes and self._undo is not None and self.is_on_top:
+            self.answer(None)
+            self._undo()
+
     def action_page(self, pages: int) -> None:
         lines = self.query_one(Lines)
         lines.scroll_relative(y=pages * max(1, lines.size.height - 1), animate=False)
@@ -487,6 +498,7 @@ class BulkScreen(Question[str]):
 
     def _end(self, ended: Ended, trouble: str) -> None:
         told = self._sentence(ended, trouble)
+        self._undoes = self._can_be_undone(ended) or (self._begin is not None and bool(ended.unreached))
         cut_short = self.smartsub.is_ending and ended.unreached
         self.smartsub.tell(told, wrong=bool(trouble or ended.refused or cut_short))
         self._ended(ended)
@@ -510,8 +522,11 @@ class BulkScreen(Question[str]):
             parts.append(f"{display.count(len(ended.left_out))} left out")
         began = "undone: " if self._begin is not None else ""
         ended_by = f"{trouble}; " if trouble else "stopped: " if ended.unreached else ""
-        undoes = self._begin is None and self._words.trigger in bulk.UNDONE_BY and ended.done
+        undoes = self._can_be_undone(ended)
         return f"{ended_by}{began}{', '.join(parts)}{': ' + COMMANDS['undo'].shown + ' undoes' if undoes else ''}"
+
+    def _can_be_undone(self, ended: Ended) -> bool:
+        return self._begin is None and self._words.trigger in bulk.UNDONE_BY and bool(ended.done)
 
     @property
     def _not_taken(self) -> str:

@@ -220,7 +220,7 @@ class OrderActions(BaseScreen):
                 said = await self.answer(
                     ConfirmScreen(
                         f"{verb} order {found.number}?",
-                        [*about(found), "", happens.format(undo=COMMANDS["undo"].shown)],
+                        [*about(found, trigger), "", happens.format(undo=COMMANDS["undo"].shown)],
                         f"Yes, {OF_TRIGGER[trigger].label}",
                         question.field,
                     ),
@@ -362,13 +362,13 @@ class OrderActions(BaseScreen):
         earlier = None
         if self._unfinished is not None and self._unfinished[1].issuperset(numbers):
             earlier = self._unfinished[0]
-        self.app.push_screen(BulkScreen(WORDINGS[trigger], numbers, ended, earlier=earlier))
+        self.app.push_screen(BulkScreen(WORDINGS[trigger], numbers, ended, earlier=earlier, undo=self.action_undo))
 
     # Undoing
 
     def undo_here(self) -> tuple[str, ...]:
         """The command of undoing, for the key line, where there is something to undo."""
-        return ("undo",) if self.smartsub.undoables else ()
+        return ("undo",) if self.smartsub.undoables.has(self) else ()
 
     def action_undo(self) -> None:
         """Take back the last thing done, which may be one that is still being done."""
@@ -380,9 +380,9 @@ class OrderActions(BaseScreen):
             for each in before:
                 with suppress(WorkerCancelled):  # it did not come to be, and is not undone
                     await each.wait()
-            if not stack:
+            if not stack.has(self):
                 self.smartsub.tell("nothing to undo")
-            elif (done := stack.take(held=held)) is not None:
+            elif (done := stack.take(self, held=held)) is not None:
                 done.undo(self)
 
         self.smartsub.write(undo)
@@ -440,7 +440,13 @@ def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> 
         from smartsub_tui.screens.bulk import WORDINGS, BulkScreen
 
         screen.app.push_screen(
-            BulkScreen(WORDINGS[back.trigger], (), lambda end: again(end.unreached), begin=(back, items))
+            BulkScreen(
+                WORDINGS[back.trigger],
+                (),
+                lambda end: again(end.unreached),
+                undo=screen.action_undo if isinstance(screen, OrderActions) else None,
+                begin=(back, items),
+            )
         )
     else:  # it was left meanwhile: nothing comes over another screen
         again(items)
@@ -498,8 +504,16 @@ def offered_of(session: Session, numbers: Collection[str]) -> dict[str, tuple[Tr
     }
 
 
-def about(found: OrderDetails) -> list[str]:
-    """An order in a few lines, for a question about it."""
+def may_to_many(session: Session) -> frozenset[Trigger]:
+    """What this session's admin may do to marked orders, as far as it depends on nothing but the role."""
+    from smartsub_tui.billing import access, bulk
+
+    role = access.who_offers(session.database, session.admin).role
+    return frozenset(each for each in bulk.TRIGGERS if access.may(role, each) and permits(session.profile, each))
+
+
+def about(found: OrderDetails, trigger: Trigger) -> list[str]:
+    """An order in a few lines, for a question about it: with its people's dates, where it moves them."""
     term = f", {display.months(found.months)}" if found.months else f", until {found.until}" if found.until else ""
     lines: list[Any] = [
         f"{display.money(found.total)}   {found.type.label}{term}   {found.office}",
@@ -507,7 +521,7 @@ def about(found: OrderDetails) -> list[str]:
     ]
     for line in found.lines[:_LINES_SHOWN]:
         dates = f"{display.service_date(line.previous_expiry)} -> {display.service_date(line.new_expiry)}"
-        lines.append(f"  {display.fit(line.name, 30)} {dates}")
+        lines.append(f"  {display.fit(line.name, 30)} {dates if trigger is Trigger.APPLY else ''}".rstrip())
     if len(found.lines) > _LINES_SHOWN:
         lines.append(f"  and {len(found.lines) - _LINES_SHOWN:,} more")
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import ClassVar, Final, Protocol
@@ -25,9 +25,10 @@ from smartsub_tui.commands import CLOSED, COMMANDS, OF_SCREEN, OF_TRIGGER, ORDER
 from smartsub_tui.data import queries
 from smartsub_tui.data.filters import Filter, Moment
 from smartsub_tui.data.keyset import Cursor
+from smartsub_tui.data.money import Money
 from smartsub_tui.data.order_records import LineRecord, OrderDetails
 from smartsub_tui.data.queries import Sort
-from smartsub_tui.data.vocabulary import OrderStatus, PaymentState
+from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName
 from smartsub_tui.screens.order_actions import OrderActions, look
 from smartsub_tui.widgets.frame import KeyLine, Masthead, Rule
 from smartsub_tui.widgets.lines import Line, Lines
@@ -82,6 +83,11 @@ class OrderInfoScreen(OrderActions):
         self._place: tuple[int, int] | None = None
         self._steps = 0  # to neighbours, asked for until now
 
+    @property
+    def walked_to(self) -> str | None:
+        """The order that was gone to in the list that it was opened from; None where it is another or none."""
+        return self._number if self._steps and self._walk is not None else None
+
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
         yield Rule()
@@ -123,7 +129,9 @@ class OrderInfoScreen(OrderActions):
         self.show_trail(found.number, note=place)
         self.query_one(Lines).show(list(self._lines(found, offers, self.size.width)))
         possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
-        walk = ["neighbour_before", "neighbour_after"] if self._walk is not None else []
+        here, last = self._place or (2, 3)  # not at an end, as long as nothing is known
+        after = ["neighbour_after"] if self._walk is not None and here < last else []
+        walk = [*after, "neighbour_before"] if self._walk is not None and here > 1 else after
         drawn = [] if invoices.objection(found) else ["invoice"]
         self.key_line.show((*possible, *drawn, *self.undo_here(), *walk, "back", "help", "billing", "copy"))
 
@@ -152,11 +160,7 @@ class OrderInfoScreen(OrderActions):
             for each in found.payments:
                 waits = each.state is PaymentState.SUCCEEDED and not each.applied
                 state = f"{each.state.label}, waits to be applied" if waits else each.state.label
-                yield display.cell(
-                    f" {display.fit(self._when(each.created_at), 12)}"
-                    f"  {each.provider.label}  {display.money(each.amount)}  {state}"
-                    f"  {each.reference or ''}"
-                )
+                yield from self._money(each.created_at, each.provider, each.amount, state, each.reference, room)
                 if each.state is PaymentState.SENT and each.link is not None:
                     until = f"until {self._when(each.expires_at)}: {COMMANDS['pay'].shown} shows it"
                     yield display.cell(f"{_EVENT_INDENT[:15]}{until}", "quiet")
@@ -164,11 +168,8 @@ class OrderInfoScreen(OrderActions):
                     link.append_text(display.cell(display.fit(each.link, room - 15), "quiet"))
                     yield link
             for back in found.refunds:
-                yield display.cell(
-                    f" {display.fit(self._when(back.created_at), 12)}"
-                    f"  {back.provider.label}  {display.money(back.amount)}  back: {back.state.label}"
-                    f"  {back.reference or ''}"
-                )
+                state = f"back: {back.state.label}"
+                yield from self._money(back.created_at, back.provider, back.amount, state, back.reference, room)
         if found.events or found.history:
             yield _rule(room)
         for event in found.events:
@@ -180,6 +181,18 @@ class OrderInfoScreen(OrderActions):
             yield display.cell(" Imported history: it stands as it was stated.")
         yield _rule(room)
         yield from self._next(found, offers, room)
+
+    def _money(
+        self, at: datetime, provider: ProviderName, amount: Money, state: str, reference: str | None, room: int
+    ) -> Iterator[Text]:
+        """A payment or a refund; its reference below it, where it would be cut."""
+        line = f" {display.fit(self._when(at), 12)}  {provider.label}  {display.money(amount)}  {state}"
+        if reference is not None and display.cell_width(f"{line}  {reference}") <= room:
+            line = f"{line}  {reference}"
+            reference = None
+        yield display.cell(line)
+        if reference is not None:
+            yield display.cell(f"{_EVENT_INDENT[:15]}{display.fit(reference, room - 15)}".rstrip())
 
     def _when(self, instant: datetime | None) -> str:
         return display.instant(instant, self.backend.clock.now(), self.timezone)
@@ -214,15 +227,8 @@ class OrderInfoScreen(OrderActions):
             pairs.append(("Buyer reference", found.buyer_reference))
         if found.unapplied:
             pairs.append(("Money that waits", ", ".join(display.money(each) for each in found.unapplied)))
-        yield Text.assemble(" ", display.cell("Office     ", "quiet"), display.cell(found.office))
-        half = room // 2
-        for start in range(0, len(pairs), 2):
-            line = Text(" ")
-            for name, value in pairs[start : start + 2]:
-                wide = max(11, len(name) + 1)
-                line.append_text(display.cell(name.ljust(wide), "quiet"))
-                line.append_text(display.cell(display.fit(value, half - wide - 1) + " "))
-            yield line
+        yield from _beside([("Office", found.office)], room)
+        yield from _beside(pairs, room)
 
     def _people(self, found: OrderDetails, room: int) -> Iterator[Line]:
         became = "Became" if found.paid_at is not None else "Becomes"
@@ -330,6 +336,24 @@ class OrderInfoScreen(OrderActions):
 
 
 _EVENT_INDENT: Final = " " * 27  # a space, the time, the name, and what parts them
+
+
+def _beside(pairs: Iterable[tuple[str, str]], room: int) -> Iterator[Text]:
+    """Names with their values, two in a line; one alone whose value needs more than half of it."""
+    half, line = room // 2, Text(" ")
+    for name, value in pairs:
+        wide = max(11, len(name) + 1)
+        alone = display.cell_width(value) > half - wide - 1
+        if alone and line.cell_len > 1:
+            yield line
+            line = Text(" ")
+        line.append_text(display.cell(name.ljust(wide), "quiet"))
+        line.append_text(display.cell(display.fit(value, (room if alone else half) - wide - 1) + " "))
+        if alone or line.cell_len > half + 1:
+            yield line
+            line = Text(" ")
+    if line.cell_len > 1:
+        yield line
 
 
 def _rule(room: int) -> Text:

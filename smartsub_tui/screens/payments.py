@@ -28,7 +28,7 @@ from smartsub_tui.data.queries import Facets, OrderPage, Sort, Stretch
 from smartsub_tui.data.records import OrderSummary
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Trigger
 from smartsub_tui.errors import Refused, SmartsubError
-from smartsub_tui.screens.order_actions import OrderActions, offered_of
+from smartsub_tui.screens.order_actions import OrderActions, may_to_many, offered_of
 from smartsub_tui.screens.undo import Undoable
 from smartsub_tui.widgets.filter_bar import FilterBar
 from smartsub_tui.widgets.frame import KeyLine, Line, Masthead, Rule
@@ -37,6 +37,7 @@ from smartsub_tui.widgets.order_table import SORTABLE, OrderTable
 if TYPE_CHECKING:
     from smartsub_tui.screens.at_time import Span
     from smartsub_tui.screens.base import BaseScreen
+    from smartsub_tui.screens.order_info import OrderInfoScreen
 
 _BELOW: Final = 8  # rows of the first page below those in sight
 _PAGE: Final = 128
@@ -92,6 +93,8 @@ class PaymentsScreen(OrderActions):
         self._recounts = False  # all orders are to be counted anew, whatever is asked meanwhile
         self._facets: Facets | None = None
         self._offers: dict[tuple[str, int], tuple[Trigger, ...]] = {}  # by number and version
+        self._opened: OrderInfoScreen | None = None  # from which it is come back to, perhaps from another order
+        self._may: frozenset[Trigger] | None = None  # what the admin may do to many orders, once it is read
         self._marks: dict[str, Money] = {}
         self._marking = False
         self._anchor: str | None = None  # the row that was marked last: a range goes from it
@@ -178,6 +181,10 @@ class PaymentsScreen(OrderActions):
         if self._first is not None:
             self._missed = True
             return
+        self._may = None
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.walked_to is not None:
+            self.table.go_to(opened.walked_to)
         asked = self.filter, self.sort
         if self._jumping and not self._failed:
             self._stale = True  # the rows there are read again once they are shown
@@ -346,14 +353,14 @@ class PaymentsScreen(OrderActions):
     def _sum_up(self) -> None:
         """What is marked, and when the rows were read."""
         updated = f"updated {display.instant_full(self.backend.clock.now(), self.timezone)[11:19]}"
+        room = max(0, self.size.width - 2 - len(updated) - 2)
         marked = ""
         if self._marks:
             sums: dict[str, int] = {}
             for each in self._marks.values():
                 sums[each.currency] = sums.get(each.currency, 0) + each.amount
-            money = ", ".join(display.money(Money(sums[code], code)) for code in sorted(sums))
-            marked = f"{display.count(len(self._marks))} marked, {money}"
-        room = max(0, self.size.width - 2 - len(updated) - 2)
+            amounts = [display.money(Money(sums[code], code)) for code in sorted(sums)]
+            marked = _as_many(f"{display.count(len(self._marks))} marked", amounts, room)
         self.query_one("#updated", Line).show(display.content(f"{display.fit(marked, room)}  {updated}"))
 
     def _count(self, *, anew: bool = False, after: float = 0.0) -> None:
@@ -490,7 +497,8 @@ class PaymentsScreen(OrderActions):
             from smartsub_tui.screens.order_info import OrderInfoScreen, Walk
 
             here = window.cursors[self.table.cursor_row - window.base]
-            self.app.push_screen(OrderInfoScreen(order.number, Walk(self.filter, self.sort, here)))
+            self._opened = OrderInfoScreen(order.number, Walk(self.filter, self.sort, here))
+            self.app.push_screen(self._opened)
 
     def _offer(self) -> None:
         """The key line: what is legal for the order under the cursor, or can be done to what is marked."""
@@ -528,12 +536,23 @@ class PaymentsScreen(OrderActions):
     def _show_keys(self, order: OrderSummary, triggers: Sequence[Trigger]) -> None:
         around = ("filter", "by_status", "by_type", "sort", "quit", "help", "export", "billing", "copy")
         if self._marks:
-            from smartsub_tui.billing import bulk
-
-            triggers = bulk.TRIGGERS
+            triggers = self._may_with_marked()
         possible = [OF_TRIGGER[trigger].id for trigger in triggers]
         drawn = ["invoice"] if order.invoice is not None or self._marks else []
         self.key_line.show(("info", *possible, *drawn, *self.undo_here(), *around))
+
+    def _may_with_marked(self) -> Sequence[Trigger]:
+        """What can be done to many; less what the admin may not, as soon as that is read."""
+        from smartsub_tui.billing import bulk
+
+        if self._may is None:
+
+            async def ask() -> None:
+                self._may = await self.backend.latest("may", may_to_many)
+                self._offer()
+
+            self.work("may", ask)
+        return [each for each in bulk.TRIGGERS if self._may is None or each in self._may]
 
     @on(Resize)
     def _resized(self) -> None:
@@ -558,7 +577,7 @@ class PaymentsScreen(OrderActions):
 
             self.app.push_screen(OrderInfoScreen(number))
         else:
-            self.smartsub.tell(f"no order has the number {number}: the list shows what has it as a part")
+            self.smartsub.tell(f"no order has the number {number}: it is looked for as a part of one")
 
     def action_filter(self) -> None:
         self.filter_bar.edit()
@@ -653,7 +672,8 @@ class PaymentsScreen(OrderActions):
         return tuple(self._marks)
 
     def keep_marked(self, numbers: Collection[str]) -> None:
-        """Of what is marked, only these stay."""
+        """Of what is marked, only these stay: what was marked before is no more to be had back."""
+        self.smartsub.undoables.forget(self)
         self._mark({number: total for number, total in self._marks.items() if number in numbers})
 
     def _mark_many(self, marks: dict[str, Money]) -> None:
@@ -664,7 +684,7 @@ class PaymentsScreen(OrderActions):
             self._mark(before)
             screen.smartsub.tell(f"undone: {display.count(len(before))} marked, as before")
 
-        self.smartsub.undoables.push(Undoable(undo))
+        self.smartsub.undoables.push(Undoable(undo, only_on=self))
         self._mark(marks)
 
     def _mark(self, marks: dict[str, Money]) -> None:
@@ -681,21 +701,20 @@ class PaymentsScreen(OrderActions):
         order = self.table.current
         if order is None:
             return
-        self._turn(order.number, order.total)
+        marked = order.number in self._marks
+        self._turn(order.number, order.total, marked=not marked)
         self._anchor = order.number
-        self.smartsub.undoables.push(Undoable(lambda screen: self._turn_back(order.number, order.total)))
+
+        def undo(screen: BaseScreen) -> None:
+            self._turn(order.number, order.total, marked=marked)
+            screen.smartsub.tell(f"undone: {order.number} is {'' if marked else 'not '}marked, as before")
+
+        self.smartsub.undoables.push(Undoable(undo, only_on=self))
         self.table.action_cursor_down()
 
-    def _turn(self, number: str, total: Money) -> None:
-        """Mark what was not marked, and the other way round."""
-        marks = dict(self._marks)
-        if marks.pop(number, None) is None:
-            marks[number] = total
-        self._mark(marks)
-
-    def _turn_back(self, number: str, total: Money) -> None:
-        self._turn(number, total)
-        self.smartsub.tell(f"undone: {number} is {'' if number in self._marks else 'not '}marked, as before")
+    def _turn(self, number: str, total: Money, *, marked: bool) -> None:
+        marks = {other: each for other, each in self._marks.items() if other != number}
+        self._mark({**marks, number: total} if marked else marks)
 
     def action_mark_range(self) -> None:
         self.when_listed(self._mark_range)
@@ -761,6 +780,17 @@ class PaymentsScreen(OrderActions):
             self.app.push_screen(OrderInfoScreen(number))
         else:
             self.load()
+
+
+def _as_many(text: str, amounts: Sequence[str], room: int) -> str:
+    """`text` with as many of the amounts as there is room for, none of them cut."""
+    for place, amount in enumerate(amounts):
+        longer = f"{text}, {amount}"
+        more = ", …" if place + 1 < len(amounts) else ""
+        if display.cell_width(longer + more) > room:
+            return f"{text}, …"
+        text = longer
+    return text
 
 
 def _no_orders() -> str:

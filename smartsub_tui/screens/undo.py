@@ -20,11 +20,13 @@ _HELD: Final = timedelta(seconds=1)
 class Undoable(Struct, frozen=True):
     """Something that was done. `undo`, given the screen on which it is asked for, takes it back and tells so.
 
-    `moves_orders`: a held key takes back one such thing, and no more.
+    `moves_orders`: a held key takes back one such thing, and no more. `only_on`: the screen on which alone it is taken
+    back, for it is about nothing that can be seen elsewhere.
     """
 
     undo: Callable[[BaseScreen], None]
     moves_orders: bool = False
+    only_on: BaseScreen | None = None
 
 
 class UndoStack:
@@ -34,8 +36,13 @@ class UndoStack:
         self._done: deque[Undoable] = deque(maxlen=MOST_UNDOABLE)
         self._pressed: datetime | None = None
 
-    def __len__(self) -> int:
-        return len(self._done)
+    def has(self, screen: BaseScreen) -> bool:
+        """Whether there is something that can be taken back on this screen."""
+        return self._place(screen) is not None
+
+    def _place(self, screen: BaseScreen) -> int | None:
+        places = reversed(range(len(self._done)))
+        return next((place for place in places if self._done[place].only_on in (None, screen)), None)
 
     def push(self, done: Undoable) -> None:
         """Something was done."""
@@ -46,8 +53,17 @@ class UndoStack:
         before, self._pressed = self._pressed, now
         return before is not None and now - before < _HELD
 
-    def take(self, *, held: bool) -> Undoable | None:
-        """The last thing done, off the stack; None where it is not for a key that is held down."""
-        if held and self._done[-1].moves_orders:
+    def forget(self, screen: BaseScreen) -> None:
+        """What is about this screen alone can no longer be taken back: it is otherwise by now."""
+        kept = [each for each in self._done if each.only_on is not screen]
+        self._done.clear()
+        self._done.extend(kept)
+
+    def take(self, screen: BaseScreen, *, held: bool) -> Undoable | None:
+        """The last thing done that is for this screen, off the stack; None where a key that is held down may not."""
+        place = self._place(screen)
+        if place is None or (held and self._done[place].moves_orders):
             return None
-        return self._done.pop()
+        done = self._done[place]
+        del self._done[place]
+        return done

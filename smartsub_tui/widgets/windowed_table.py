@@ -264,6 +264,13 @@ class WindowedTable(RowTable, Generic[Row]):
             self._scroll(max(window.base, min(top, window.end - self.page)))
         self.cursor_coordinate = Coordinate(row, 0)
 
+    def go_to(self, key: Hashable) -> None:
+        """The cursor on the row of this key, where it is in the window."""
+        for index, row in enumerate(self.window.rows, self.window.base):
+            if self.key_of(row) == key:
+                self._step(index)
+                return
+
     def action_cursor_down(self) -> None:
         self._step(self.cursor_row + 1)
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import apsw
 import pytest
-from textual.widgets import Button
+from textual.widgets import Button, Input
 
+from smartsub_tui.app import SmartSubApp
 from smartsub_tui.data.vocabulary import OrderStatus, OrderType, Role, UserKind
+from smartsub_tui.screens import order_info
 from smartsub_tui.screens.dashboard import DashboardScreen
 from smartsub_tui.screens.order_info import OrderInfoScreen
 from smartsub_tui.screens.payments import PaymentsScreen
@@ -122,6 +124,12 @@ async def test_a_community_renews_to_a_date_and_an_office_does_not(path: Path) -
         await press(pilot, "enter", "A")
         assert "2027-06-15" in drawn(app)
         assert "1 marked" in drawn(app)
+        await press(pilot, "u")
+        assert "Space mark" not in drawn(app).splitlines()[-1]  # it would be a letter of the field
+        await write(pilot, "2027-07-15")
+        assert app.screen.query_one("#until", Input).value == "2027-07-15"
+        await press(pilot, "enter")
+        assert "Space mark" in drawn(app).splitlines()[-1]
         await press(pilot, "enter")
         await until(pilot, lambda: isinstance(app.screen, Question))
         await press(pilot, "y")
@@ -290,6 +298,14 @@ async def test_filter_and_cursor_survive_going_in_and_back(path: Path) -> None:
         assert app.screen.query_one(OrderTable).cursor_row == 1
 
 
+NEIGHBOURS = {"neighbour_before", "neighbour_after"}
+
+
+def shown(app: SmartSubApp) -> set[str]:
+    """The commands that the key line names."""
+    return set(app.screen.query_one(KeyLine).shown)
+
+
 async def test_neighbours_are_walked_without_leaving(path: Path) -> None:
     async with on_stage(path, start="payments") as (app, pilot):
         await press(pilot, "enter")
@@ -302,8 +318,15 @@ async def test_neighbours_are_walked_without_leaving(path: Path) -> None:
         assert len(set(numbers)) == 5
         assert numbers[4] == numbers[5]
         assert any("last of the list" in each for each in toasts(app))
+        assert shown(app) & NEIGHBOURS == {"neighbour_before"}
         await press(pilot, "left_square_bracket")
         assert first.chosen_order() == numbers[3]
+        assert shown(app) & NEIGHBOURS == NEIGHBOURS
+        await press(pilot, "escape")
+        assert isinstance(app.screen, PaymentsScreen)
+        assert app.screen.chosen_order() == numbers[3]
+        await press(pilot, "g", "enter")
+        assert shown(app) & NEIGHBOURS == {"neighbour_after"}
 
 
 async def test_digits_choose_modes_and_q_goes_back_and_out(path: Path) -> None:
@@ -531,3 +554,17 @@ async def test_an_office_is_not_acted_on_while_the_cursor_is_elsewhere(path: Pat
         assert isinstance(app.screen, DashboardScreen)
         await press(pilot, "shift+tab", "n")
         assert isinstance(app.screen, RenewScreen)
+
+
+def test_a_value_that_needs_more_than_half_a_line_has_one_to_itself() -> None:
+    iban = "DE02 1203 0000 0000 2020 51"
+    pairs = [("Type", "Subscription"), ("Apartments", "3"), ("Paid", "-"), ("By transfer to", iban), ("PO number", "7")]
+    assert [line.plain.rstrip() for line in order_info._beside(pairs, 78)] == [
+        " Type       Subscription                Apartments 3",
+        " Paid       -",
+        f" By transfer to {iban}",
+        " PO number  7",
+    ]
+    assert [line.plain.rstrip() for line in order_info._beside(pairs, 100)][1] == (
+        " Paid       -                                      " + f"By transfer to {iban}"
+    )

@@ -344,3 +344,12 @@ async def test_what_a_search_has_found_before_it_broke_off_is_no_list(
         assert not screen.settled()
         await press(pilot, "plus")
         assert screen.marked_orders() == ()
+
+
+def test_amounts_are_shown_whole_or_not_at_all() -> None:
+    amounts = ["EUR 1,255.38", "GBP 134.13", "INR 22,408.10"]
+    assert payments._as_many("9 marked", amounts, 60) == "9 marked, EUR 1,255.38, GBP 134.13, INR 22,408.10"
+    assert payments._as_many("9 marked", amounts, 48) == "9 marked, EUR 1,255.38, GBP 134.13, …"
+    assert payments._as_many("9 marked", amounts, 37) == "9 marked, EUR 1,255.38, GBP 134.13, …"
+    assert payments._as_many("9 marked", amounts, 36) == "9 marked, EUR 1,255.38, …"
+    assert payments._as_many("9 marked", amounts[:1], 22) == "9 marked, EUR 1,255.38"

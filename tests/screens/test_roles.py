@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from smartsub_tui.billing import orders
+from smartsub_tui.billing import bulk, orders
 from smartsub_tui.billing.payments import Manual
 from smartsub_tui.billing.terms import Months
 from smartsub_tui.commands import OF_TRIGGER
@@ -16,7 +16,7 @@ from smartsub_tui.data.models import Order, Payment
 from smartsub_tui.data.vocabulary import OrderStatus, PaymentState, ProviderName, Role, Trigger
 from smartsub_tui.screens.payments import PaymentsScreen
 from smartsub_tui.widgets.frame import KeyLine
-from tests.screens.stage import make_database, on_stage, press, toasts, until
+from tests.screens.stage import drawn, make_database, on_stage, press, toasts, until
 from tests.support import NOW, TODAY, add_office, add_order, add_people, session_on
 
 pytestmark = pytest.mark.once
@@ -60,6 +60,16 @@ def fill() -> None:
         changed_at=NOW,
         created_by="manager",
     )
+
+
+@pytest.mark.parametrize(("role", "may"), [(Role.VIEWER, False), (Role.MANAGER, True)])
+async def test_what_can_be_done_to_marked_orders_is_for_who_may(tmp_path: Path, role: Role, may: bool) -> None:
+    path = make_database(tmp_path, fill, role)
+    async with on_stage(path, start="payments", role=role) as (app, pilot):
+        await press(pilot, "plus")
+        assert "marked" in drawn(app)
+        offered = {OF_TRIGGER[trigger].id for trigger in bulk.TRIGGERS}
+        assert offered & set(app.screen.query_one(KeyLine).shown) == (offered if may else set())
 
 
 @pytest.mark.whole

@@ -67,6 +67,7 @@ async def test_a_deletion_names_its_undoing_and_u_undoes_it(path: Path, keys: tu
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         assert "It is cancelled, then hidden. u undoes, as Cancel; is:deleted shows it." in drawn(app)
+        assert "->" not in drawn(app)  # no date moves
         await write(pilot, "twice")
         await press(pilot, "enter", "y")
         assert f"deleted {NEWEST}: u undoes" in drawn(app)
@@ -219,6 +220,37 @@ async def test_a_bulk_deletion_is_undone_for_exactly_those_that_it_deleted(path:
     assert not any(each.startswith("(") for each in states(path))
 
 
+async def test_marks_of_before_many_were_moved_are_not_undone_behind_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor anywhere but where they stand; and the account of what was done undoes it by the key that it names."""
+    monkeypatch.undo()
+    clock = FixedClock()
+    async with on_stage(path, start="payments", clock=clock) as (app, pilot):
+        await press(pilot, "space", "space", "space")
+        assert "3 marked" in drawn(app)
+        await press(pilot, "enter")
+        assert "undo" not in app.screen.query_one(KeyLine).shown
+        await press(pilot, "u")
+        assert toasts(app)[-1] == "nothing to undo"
+        await press(pilot, "escape")
+        clock.advance(seconds=1)
+        await press(pilot, "u", "space")
+        assert "3 marked" in drawn(app)
+        await ask(pilot, "d")
+        await say(pilot, 3, "twice")
+        assert "3 orders deleted: u undoes" in drawn(app)
+        assert len([each for each in states(path) if each.startswith("(")]) == 3
+        clock.advance(seconds=1)
+        await press(pilot, "u")
+        await until(pilot, lambda: "undone: 3 orders restored" in toasts(app))
+        assert isinstance(app.screen, PaymentsScreen)
+        clock.advance(seconds=1)
+        await press(pilot, "u")
+        assert toasts(app)[-1] == "nothing to undo"
+        assert "marked" not in drawn(app)
+
+
 async def test_a_bulk_restoring_is_undone_too(path: Path) -> None:
     change(path, "UPDATE orders SET deleted_at = 1 WHERE status IN ('failed', 'cancel')")
     mark(*NUMBERS)
@@ -245,7 +277,7 @@ async def test_who_of_many_was_changed_is_skipped_and_told_and_the_others_are_un
         assert f"x {NUMBERS[1]}    was changed by someone else meanwhile" in drawn(app)
         await press(pilot, "enter")
         assert isinstance(app.screen, PaymentsScreen)
-        assert not app.undoables
+        assert not app.undoables.has(app.screen)
     assert [each for each in states(path) if each.startswith("(")] == ["(failed)"]
     assert marks() == (NUMBERS[4],)
 
@@ -276,15 +308,29 @@ async def test_an_undo_of_many_can_be_stopped_and_taken_up(path: Path, monkeypat
 
 
 def test_the_stack_holds_the_last_things_and_no_more() -> None:
-    stack, undone = UndoStack(), []
+    stack, here = UndoStack(), PaymentsScreen()
+    undone: list[int] = []
     for place in range(MOST_UNDOABLE + 5):
         stack.push(Undoable(lambda _, place=place: undone.append(place)))  # type: ignore[misc]
-    assert len(stack) == MOST_UNDOABLE
-    while stack:
-        done = stack.take(held=False)
-        assert done is not None
-        done.undo(None)  # type: ignore[arg-type]
+    while done := stack.take(here, held=False):
+        done.undo(here)
     assert undone == list(reversed(range(5, MOST_UNDOABLE + 5)))
+    assert not stack.has(here)
+
+
+def test_what_is_about_one_screen_is_taken_back_there_alone() -> None:
+    stack, here, elsewhere = UndoStack(), PaymentsScreen(), PaymentsScreen()
+    mark, move, other = Undoable(print, only_on=here), Undoable(print, moves_orders=True), Undoable(print, only_on=here)
+    for each in (mark, move, other):
+        stack.push(each)
+    assert stack.take(elsewhere, held=True) is None
+    assert stack.take(elsewhere, held=False) is move
+    assert not stack.has(elsewhere)
+    assert stack.take(here, held=True) is other
+    stack.forget(elsewhere)
+    assert stack.has(here)
+    stack.forget(here)
+    assert not stack.has(here)
 
 
 def test_a_key_is_held_that_comes_again_within_a_second() -> None:
