@@ -117,7 +117,10 @@ class OrderingScreen(BaseScreen):
     def _may_lose_marks(self, key: str) -> bool:
         """Whether a key that drops the marks may do so: there are none, or it was told once what it does."""
         marks = [set(held) for held in self._marks.values()]
-        if marks == self._warned or not any(marks):
+        if marks == self._warned:
+            self.smartsub.told = None  # else it would be said where there are none any more
+            return True
+        if not any(marks):
             return True
         self._warned = marks
         self.smartsub.tell(f"{sum(map(len, marks)):,} marked: {key} again leaves, and the marks go")

@@ -187,6 +187,7 @@ async def test_marks_are_not_lost_by_one_key(path: Path, key: str) -> None:
         assert "2 marked: " in toasts(app)[-1]
         await press(pilot, key)
         assert app.screen is not renew
+        assert "the marks go" not in drawn(app)
 
 
 async def test_marks_survive_a_filter(path: Path) -> None:
