@@ -438,10 +438,12 @@ class BulkScreen(Question[str]):
             self.answer(None)
 
     def action_undo(self) -> None:
-        """Where the account says so: back to where it was begun, which takes it back."""
-        if self._step is _Step.DONE and self._undoes and self._undo is not None and self.is_on_top:
+        """Where the account says so: back to where it was begun, which takes it back; not by a key that is held."""
+        held = self.smartsub.undoables.pressed(self.smartsub.backend.clock.now())
+        undo = self._undo if self._step is _Step.DONE and self._undoes and not held else None
+        if undo is not None and self.is_on_top:
             self.answer(None)
-            self._undo()
+            undo()
 
     def action_page(self, pages: int) -> None:
         lines = self.query_one(Lines)

@@ -362,7 +362,9 @@ class OrderActions(BaseScreen):
         earlier = None
         if self._unfinished is not None and self._unfinished[1].issuperset(numbers):
             earlier = self._unfinished[0]
-        self.app.push_screen(BulkScreen(WORDINGS[trigger], numbers, ended, earlier=earlier, undo=self.action_undo))
+        self.app.push_screen(
+            BulkScreen(WORDINGS[trigger], numbers, ended, earlier=earlier, undo=partial(self._undo, held=False))
+        )
 
     # Undoing
 
@@ -372,8 +374,10 @@ class OrderActions(BaseScreen):
 
     def action_undo(self) -> None:
         """Take back the last thing done, which may be one that is still being done."""
+        self._undo(held=self.smartsub.undoables.pressed(self.backend.clock.now()))
+
+    def _undo(self, *, held: bool) -> None:
         stack = self.smartsub.undoables
-        held = stack.pressed(self.backend.clock.now())
         before = [each for each in self.app.workers if each.group == "write" and not each.is_finished]
 
         async def undo() -> None:
@@ -444,7 +448,7 @@ def _undo_orders(screen: BaseScreen, *, back: Move, items: tuple[Item, ...]) -> 
                 WORDINGS[back.trigger],
                 (),
                 lambda end: again(end.unreached),
-                undo=screen.action_undo if isinstance(screen, OrderActions) else None,
+                undo=partial(screen._undo, held=False) if isinstance(screen, OrderActions) else None,
                 begin=(back, items),
             )
         )

@@ -82,11 +82,12 @@ class OrderInfoScreen(OrderActions):
         self._seen: tuple[OrderDetails, tuple[Offered, ...]] | None = None
         self._place: tuple[int, int] | None = None
         self._steps = 0  # to neighbours, asked for until now
+        self._walked = False  # one of them led there
 
     @property
     def walked_to(self) -> str | None:
-        """The order that was gone to in the list that it was opened from; None where it is another or none."""
-        return self._number if self._steps and self._walk is not None else None
+        """The neighbour that was gone to in the list that it was opened from; None where it is no such one."""
+        return self._number if self._walked and self._walk is not None else None
 
     def compose(self) -> ComposeResult:
         yield Masthead(self.smartsub.who)
@@ -129,9 +130,9 @@ class OrderInfoScreen(OrderActions):
         self.show_trail(found.number, note=place)
         self.query_one(Lines).show(list(self._lines(found, offers, self.size.width)))
         possible = [OF_TRIGGER[each.trigger].id for each in offers if each.possible]
-        here, last = self._place or (2, 3)  # not at an end, as long as nothing is known
-        after = ["neighbour_after"] if self._walk is not None and here < last else []
-        walk = [*after, "neighbour_before"] if self._walk is not None and here > 1 else after
+        # What left the list meanwhile counts no more: whether one stands behind it, only the step knows.
+        before = ["neighbour_before"] if self._place is None or self._place[0] > 1 else []
+        walk = ["neighbour_after", *before] if self._walk is not None else []
         drawn = [] if invoices.objection(found) else ["invoice"]
         self.key_line.show((*possible, *drawn, *self.undo_here(), *walk, "back", "help", "billing", "copy"))
 
@@ -308,7 +309,7 @@ class OrderInfoScreen(OrderActions):
                     self.smartsub.tell(end)
                     return
                 self._number, self._walk = found
-                self._place = None
+                self._place, self._walked = None, True
                 self.query_one(Lines).action_first()
                 self.load()
                 arrived = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 from typing import ClassVar, Final
@@ -199,8 +198,11 @@ class PayScreen(Question[PayAnswer]):
         """What Yes does: of another amount than the order's it is known before that it only waits."""
         total, here = self._found.total, f"y  {self._verb} {self._found.total}"
         if self.way is Way.HERE:
-            with suppress(ValueError):
+            try:
                 came = parse_amount(self.query_one("#pay-amount", Field).value.strip(), total.currency)
+            except (ValueError, SmartsubError):  # Enter says what is wrong
+                here = ""
+            else:
                 if came != total.amount:
                     here = f"y  Record {Money(came, total.currency)}, which waits"
         yes = {

@@ -94,7 +94,8 @@ class PaymentsScreen(OrderActions):
         self._facets: Facets | None = None
         self._offers: dict[tuple[str, int], tuple[Trigger, ...]] = {}  # by number and version
         self._opened: OrderInfoScreen | None = None  # from which it is come back to, perhaps from another order
-        self._may: frozenset[Trigger] | None = None  # what the admin may do to many orders, once it is read
+        self._may: frozenset[Trigger] | None = None  # what the admin may do to many orders, as it was read last
+        self._may_is_read = False  # or is being read
         self._marks: dict[str, Money] = {}
         self._marking = False
         self._anchor: str | None = None  # the row that was marked last: a range goes from it
@@ -181,10 +182,11 @@ class PaymentsScreen(OrderActions):
         if self._first is not None:
             self._missed = True
             return
-        self._may = None
-        opened, self._opened = self._opened, None
-        if opened is not None and opened.walked_to is not None:
-            self.table.go_to(opened.walked_to)
+        self._may_is_read = False
+        if self.is_on_top:
+            opened, self._opened = self._opened, None
+            if opened is not None and opened.walked_to is not None:
+                self.table.go_to(opened.walked_to)
         asked = self.filter, self.sort
         if self._jumping and not self._failed:
             self._stale = True  # the rows there are read again once they are shown
@@ -545,7 +547,8 @@ class PaymentsScreen(OrderActions):
         """What can be done to many; less what the admin may not, as soon as that is read."""
         from smartsub_tui.billing import bulk
 
-        if self._may is None:
+        if not self._may_is_read:
+            self._may_is_read = True
 
             async def ask() -> None:
                 self._may = await self.backend.latest("may", may_to_many)

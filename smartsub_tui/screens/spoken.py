@@ -273,7 +273,9 @@ class Words:
         if listed is None:
             raise Refused("this screen shows no list that could be saved")
         saved, before = await self._screen.backend.call(_saved, name, *listed, shared=shared)
-        instead = "" if before in (None, saved) else f", in the place of {before.filter or 'all orders'}, {before.sort}"
+        instead = ""
+        if before is not None and (before.filter, before.sort) != (saved.filter, saved.sort):
+            instead = f", in the place of {before.filter or 'all orders'}, {before.sort}"
         return f"saved view {saved.name}{', for everyone' if shared else ''}{instead}"
 
 

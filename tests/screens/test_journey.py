@@ -319,10 +319,9 @@ async def test_neighbours_are_walked_without_leaving(path: Path) -> None:
         assert len(set(numbers)) == 5
         assert numbers[4] == numbers[5]
         assert any("last of the list" in each for each in toasts(app))
-        assert shown(app) & NEIGHBOURS == {"neighbour_before"}
+        assert shown(app) & NEIGHBOURS == NEIGHBOURS
         await press(pilot, "left_square_bracket")
         assert first.chosen_order() == numbers[3]
-        assert shown(app) & NEIGHBOURS == NEIGHBOURS
         await press(pilot, "escape")
         assert isinstance(app.screen, PaymentsScreen)
         assert app.screen.chosen_order() == numbers[3]

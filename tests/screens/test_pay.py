@@ -82,6 +82,7 @@ async def test_another_amount_is_told_to_wait_and_does(path: Path) -> None:
         await write(pilot, "5.95")
         assert "y  Pay EUR 5.95" in drawn(app)
         await write(pilot, "5")
+        assert "y  Pay" not in drawn(app)  # there is no amount that it could be Yes to
         await press(pilot, "enter")
         assert "has more decimals than EUR" in drawn(app)
         await press(pilot, "backspace", "backspace")

@@ -68,6 +68,9 @@ async def test_a_filter_and_its_sort_are_saved_listed_opened_and_removed(path: P
         await press(pilot, "escape")
         await say(pilot, "save gone WRONG")
         assert toasts(app)[-1] == "saved view gone WRONG, in the place of status:failed, created"
+        await say(pilot, "save Gone Wrong")
+        assert toasts(app)[-1] == "saved view Gone Wrong"  # the same, written otherwise
+        await press(pilot, "s")
         await say(pilot, "save Gone wrong")
         assert toasts(app)[-1] == "saved view Gone wrong, in the place of all orders, created"
         await press(pilot, "w", "d")
@@ -80,7 +83,7 @@ async def test_a_filter_and_its_sort_are_saved_listed_opened_and_removed(path: P
         assert "No view is saved yet: W in Payments saves" in drawn(app)
         await press(pilot, "d", "enter")
         assert isinstance(app.screen, ViewsScreen)
-    assert look(path, "SELECT count(*) FROM audit_event WHERE action IN ('save_view', 'remove_view')") == 4
+    assert look(path, "SELECT count(*) FROM audit_event WHERE action IN ('save_view', 'remove_view')") == 5
 
 
 async def test_a_manager_shares_and_others_may_not(path: Path) -> None:
